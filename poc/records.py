@@ -1,0 +1,546 @@
+"""Every frozen type that crosses a boundary of the harness, and how each gets its id.
+
+No files, clocks, networks or randomness here. A record is decoded once, strictly, from JSON text
+(`Record.from_json`); unknown keys, wrong types, NaN and infinities are errors. Ids are digests of
+content, so that nothing is ever looked up by a name or by the time it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+FORMAT_VERSION = 1
+"""Version of the run folder; a reader refuses a newer one."""
+
+PIPELINE_VERSION = 1
+"""Version of `poc/pipelines`: part of an arm's id, raised when generated frames may change."""
+
+
+class Record(BaseModel):
+    """A frozen value with strict decoding and one canonical JSON text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Decode strictly; raises `pydantic.ValidationError` naming every wrong field."""
+        return cls.model_validate_json(text)
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text (sorted keys, no spaces, no NaN)."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text that stands for `value`.
+
+    >>> canonical_json({"b": 1, "a": [True, None]})
+    '{"a":[true,null],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (64 hex digits) of the canonical JSON of `value`.
+
+    >>> digest({"a": 1}) == digest({"a": 1}) != digest({"a": 2})
+    True
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def short_id(value: Any) -> str:
+    """Return the first 16 hex digits of `digest`: the form used in file names and joins."""
+    return digest(value)[:16]
+
+
+# --- what the engineer declares ------------------------------------------------------------------
+
+
+class SchedulerName(StrEnum):
+    """Samplers the harness drives, all through diffusers' own classes."""
+
+    DDIM = "ddim"
+    DPMPP_2M = "dpmpp_2m"
+    EULER = "euler"
+    LCM = "lcm"
+
+
+class LoraUse(Record):
+    """One LoRA as an arm applies it; the order of LoRAs in an arm matters."""
+
+    model: str
+    """Id of an entry in models.yaml."""
+    scale: Annotated[float, Field(gt=0, le=2)]
+
+
+class ClipShape(Record):
+    """Size of every clip of a run: `num_frames` x `height` x `width`, played at `fps`."""
+
+    num_frames: Annotated[int, Field(ge=2, le=1024)]
+    height: Annotated[int, Field(ge=8, le=4096)]
+    width: Annotated[int, Field(ge=8, le=4096)]
+    fps: Annotated[int, Field(ge=1, le=240)]
+
+
+class Arm(Record):
+    """One fully resolved configuration under test.
+
+    `id` is derived from all that can change its frames; `name` and `label` are for people.
+    """
+
+    id: str
+    name: str
+    family: Literal["animatediff"]
+    base: str
+    motion_adapter: str
+    scheduler: SchedulerName
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    guidance: Annotated[float, Field(ge=1, le=30)]
+    negative_prompt: str
+    loras: tuple[LoraUse, ...]
+    style: str | None
+    """Style that the arm is asked for; decides its reference set. None: the base's own look."""
+    dtype: Literal["float32", "float16", "bfloat16"]
+    shape: ClipShape
+    batch_size: Annotated[int, Field(ge=1, le=256)]
+    model_digests: dict[str, str]
+    """Id of each models.yaml entry in use -> digest of its files as pinned."""
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations per clip: diffusers evaluates twice a step when guidance > 1."""
+        return self.steps * (2 if self.guidance > 1 else 1)
+
+
+def arm_id(arm_fields: dict[str, Any]) -> str:
+    """Return the declared id of an arm from its fields without `id` and `name`."""
+    content = {k: v for k, v in arm_fields.items() if k not in {"id", "name"}}
+    return short_id({"pipeline_version": PIPELINE_VERSION, "arm": content})
+
+
+class Prompt(Record):
+    """One prompt: the text that is fed, the wording people see, and what is known of it."""
+
+    id: str
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+    language: str
+    text_ja: str
+    attributes: dict[str, str]
+    """Known truth or slice, such as shape, colour, lighting; empty when nothing is known."""
+
+
+class LatencySpec(Record):
+    """The latency pass: `warmup` untimed calls per arm, then `repeats` rounds over all arms."""
+
+    warmup: Annotated[int, Field(ge=1, le=100)]
+    repeats: Annotated[int, Field(ge=1, le=10000)]
+
+
+class ReferenceSet(Record):
+    """A named set of clips that FVD and KVD are taken against."""
+
+    name: str
+    kind: Literal["rendered"]
+    style: str | None
+    count: Annotated[int, Field(ge=8, le=100000)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+# --- criteria, written before the run ------------------------------------------------------------
+
+
+class Comparison(StrEnum):
+    """What a criterion looks at."""
+
+    VALUE = "value"
+    """The arm's own estimate."""
+    DIFFERENCE = "difference"
+    """Arm minus baseline, paired by prompt and replicate."""
+    RATIO = "ratio"
+    """Arm over baseline."""
+
+
+class Weight(StrEnum):
+    """A must blocks GO; a should is reported."""
+
+    MUST = "must"
+    SHOULD = "should"
+
+
+class Criterion(Record):
+    """A target and a minimum on one estimate, with the reason for both numbers.
+
+    `direction` higher: `minimum <= target`; lower: `minimum >= target`; window: `minimum` and
+    `target` are half-widths about `centre` on a log scale for ratios (0.8 to 1.25 is
+    centre 1, half-width ln 1.25), with `minimum >= target`.
+    """
+
+    name: str
+    metric: str
+    comparison: Comparison
+    direction: Literal["higher", "lower", "window"]
+    target: float
+    minimum: float
+    centre: float | None = None
+    weight: Weight
+    applies_to: Literal["all", "styled", "unstyled"]
+    reason: Annotated[str, Field(min_length=10)]
+    reason_ja: Annotated[str, Field(min_length=5)]
+
+    @model_validator(mode="after")
+    def _sides(self) -> Self:
+        higher = self.direction == "higher"
+        wrong = self.target < self.minimum if higher else self.target > self.minimum
+        if wrong:
+            raise ValueError(
+                f"criterion {self.name!r}: target {self.target} lies on the wrong side of minimum "
+                f"{self.minimum} for direction {self.direction!r}; swap them or the direction"
+            )
+        if (self.centre is not None) != (self.direction == "window"):
+            raise ValueError(f"criterion {self.name!r}: give `centre` with direction window only")
+        return self
+
+
+class CriteriaFile(Record):
+    """The criteria of one decision, hashed into the run before it starts."""
+
+    name: str
+    version: int
+    purpose: str
+    purpose_ja: str
+    written: str
+    """ISO date on which the numbers were fixed."""
+    author: str
+    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+
+
+# --- the spec and the plan -----------------------------------------------------------------------
+
+
+class ArmSpec(Record):
+    """One entry under `arms:`; lists are factors, `{steps}` and `{guidance}` fill the name."""
+
+    name: str
+    family: Literal["animatediff"]
+    base: str
+    motion_adapter: str
+    scheduler: SchedulerName
+    steps: Annotated[tuple[int, ...], Field(min_length=1)]
+    guidance: Annotated[tuple[float, ...], Field(min_length=1)]
+    negative_prompt: str
+    loras: tuple[LoraUse, ...]
+    style: str | None
+
+
+class SweepSpec(Record):
+    """A spec as read: factors not yet expanded into arms. `poc.spec` makes it, `poc.plan` uses it."""
+
+    name: str
+    question: str
+    question_ja: str
+    kind: Literal["procurement", "demonstration"]
+    dataset: str
+    prompts: Annotated[int, Field(ge=1, le=100000)]
+    replicates: Annotated[int, Field(ge=1, le=10000)]
+    seed: Annotated[int, Field(ge=0)]
+    shape: ClipShape
+    dtype: Literal["float32", "float16", "bfloat16"]
+    batch_size: Annotated[int, Field(ge=1, le=256)]
+    baseline: str
+    arms: Annotated[tuple[ArmSpec, ...], Field(min_length=1)]
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    references: tuple[ReferenceSet, ...]
+    latency: LatencySpec | None
+    criteria: str
+    """Path of the criteria file, relative to the spec."""
+
+
+class ClipRequest(Record):
+    """A clip before it exists: arm x prompt x replicate, with the seed shared by all arms."""
+
+    id: str
+    arm_id: str
+    prompt_id: str
+    replicate: int
+    seed: int
+
+
+class Batch(Record):
+    """Clips generated together and published whole; its make-up is frozen in the plan."""
+
+    id: str
+    arm_id: str
+    block: int
+    clips: Annotated[tuple[ClipRequest, ...], Field(min_length=1)]
+
+
+class Plan(Record):
+    """All that will be made, in work order: block after block, every arm inside each block."""
+
+    format_version: Literal[1]
+    spec: SweepSpec
+    spec_digest: str
+    criteria: CriteriaFile
+    criteria_digest: str
+    arms: tuple[Arm, ...]
+    baseline_id: str
+    prompts: tuple[Prompt, ...]
+    batches: tuple[Batch, ...]
+
+
+def clip_seed(base_seed: int, prompt_text: str, replicate: int) -> int:
+    """Return the seed (0 .. 2**63-1) of a prompt's n-th clip: without the arm, so arms are paired.
+
+    >>> clip_seed(1, "a", 0) == clip_seed(1, "a", 0)
+    True
+    """
+    return int(digest([base_seed, prompt_text, replicate])[:16], 16) >> 1
+
+
+# --- what happened -------------------------------------------------------------------------------
+
+
+class ClipStatus(StrEnum):
+    """How a planned clip ended; a clip without a record is PENDING."""
+
+    OK = "ok"
+    FAILED = "failed"
+    INVALID = "invalid"
+    PENDING = "pending"
+
+
+class ClipResult(Record):
+    """One generated clip, or why there is none."""
+
+    clip_id: str
+    status: ClipStatus
+    reason: str
+    """Empty when ok."""
+    frames_digest: str | None
+    """SHA-256 of the lossless frames; None when there are none."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.status is ClipStatus.OK) != (self.reason == ""):
+            raise ValueError("a clip that is not ok needs a reason, an ok one has none")
+        if self.status is ClipStatus.OK and self.frames_digest is None:
+            raise ValueError("an ok clip needs the digest of its frames")
+        return self
+
+
+class Generation(Record):
+    """One batch as it was published: one line of generations.jsonl."""
+
+    batch_id: str
+    arm_id: str
+    clips: tuple[ClipResult, ...]
+    resolved_digest: str
+    """Digest of `ResolvedArm`: the real weights, scheduler config and timesteps."""
+    duration_s: float
+    """Wall time of the batch; never used as a latency."""
+    worker: int
+
+
+class ResolvedArm(Record):
+    """What an arm turned out to be once loaded."""
+
+    arm_id: str
+    component_digests: dict[str, str]
+    """Component -> SHA-256 over its tensors (name, shape, dtype, bytes)."""
+    scheduler_class: str
+    scheduler_config: dict[str, JsonValue]
+    timesteps: tuple[float, ...]
+    pipeline_arguments: dict[str, JsonValue]
+
+
+class LatencySample(Record):
+    """One timed clip of the latency pass: production settings, batch of one, stages in seconds."""
+
+    arm_id: str
+    prompt_id: str
+    round: int
+    """0 is the first timed round; -1 the cold first call, untimed warm-ups are not kept."""
+    text_s: float
+    denoise_s: float
+    decode_s: float
+    encode_s: float
+    total_s: float
+    peak_memory_bytes: int
+    device: str
+
+
+class MeasurementStatus(StrEnum):
+    """Whether a measurement has a value."""
+
+    OK = "ok"
+    MISSING = "missing"
+    """The clip failed, is invalid or pending."""
+    NOT_MEASURED = "not_measured"
+    """The metric does not apply or could not be taken; the reason says why."""
+
+
+class Measurement(Record):
+    """One metric on one clip (`clip_id` set) or on one arm's set of clips (`clip_id` None)."""
+
+    metric: str
+    version: int
+    arm_id: str
+    clip_id: str | None
+    value: float | None
+    status: MeasurementStatus
+    reason: str
+    extractor: str | None
+    """Id and digest of the network behind the number; None when there is none."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.status is MeasurementStatus.OK) != (self.value is not None):
+            raise ValueError("a value belongs to status ok and to no other")
+        if (self.status is MeasurementStatus.OK) != (self.reason == ""):
+            raise ValueError("a missing value needs a reason, a present one has none")
+        return self
+
+
+# --- what follows from it ------------------------------------------------------------------------
+
+
+class Counts(Record):
+    """Where every planned clip of an arm went; the four parts sum to `planned`."""
+
+    planned: int
+    ok: int
+    failed: int
+    invalid: int
+    pending: int
+
+    @model_validator(mode="after")
+    def _sum(self) -> Self:
+        if self.ok + self.failed + self.invalid + self.pending != self.planned:
+            raise ValueError("planned must equal ok + failed + invalid + pending")
+        return self
+
+
+class Estimate(Record):
+    """A mean, difference or ratio with its interval and everything it stands on."""
+
+    arm_id: str
+    metric: str
+    comparison: Comparison
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    """Confidence level of the interval, such as 0.95."""
+    method: str
+    """How the interval was made, such as 'paired bootstrap over prompts (BCa)'."""
+    n_clips: int
+    n_prompts: int
+    n_missing: int
+    reason: str
+    """Why value or interval is missing; empty when both are there."""
+    notes: tuple[str, ...] = ()
+    """Marks a reader must see: 'rank-deficient', 'noise floor 1.2 at n = 64'."""
+
+
+class ArmSummary(Record):
+    """Everything known of one arm, as pages and the gate read it."""
+
+    arm: Arm
+    counts: Counts
+    estimates: tuple[Estimate, ...]
+    on_pareto_front: bool | None
+    """Among measured arms by speed and quality; None when either is missing."""
+    frontier_frequency: float | None
+    """Share of resamples in which the arm lies on the front."""
+
+
+class Estimates(Record):
+    """estimates.json: derived, may be deleted and recomputed at any time."""
+
+    format_version: Literal[1]
+    plan_digest: str
+    baseline_id: str
+    level: float
+    resamples: int
+    quality_metric: str
+    """Metric of the Pareto front's quality axis."""
+    arms: tuple[ArmSummary, ...]
+    complete: bool
+    closed_reason: str | None
+
+
+class Verdict(StrEnum):
+    """Outcome of one criterion on one arm."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+class CriterionResult(Record):
+    """A criterion applied to an arm, with how often resamples reach each line."""
+
+    criterion: str
+    arm_id: str
+    verdict: Verdict
+    value: float | None
+    low: float | None
+    high: float | None
+    target_attainment: float | None
+    """Share of resamples at or beyond the target (not a probability of truth)."""
+    minimum_attainment: float | None
+    reason: str
+
+
+class Light(StrEnum):
+    """A light of the decision and the decision itself, from best to worst."""
+
+    GO = "GO"
+    CONDITIONAL = "CONDITIONAL"
+    INSUFFICIENT_EVIDENCE = "INSUFFICIENT_EVIDENCE"
+    NO_GO = "NO_GO"
+
+
+class Finding(Record):
+    """One thing a reader must know, in both languages."""
+
+    text_en: str
+    text_ja: str
+
+
+class ArmDecision(Record):
+    """The technical light of one candidate arm."""
+
+    arm_id: str
+    technical: Light
+    results: tuple[CriterionResult, ...]
+
+
+class Decision(Record):
+    """decision.json: the answer, with what it stands on and what would change it."""
+
+    format_version: Literal[1]
+    kind: Literal["procurement", "demonstration"]
+    decision: Light
+    technical: Light
+    economic: Light
+    rights: Light
+    recommended_arm_id: str | None
+    arms: tuple[ArmDecision, ...]
+    criteria_digest: str
+    criteria_edited: bool
+    """True when these criteria are not the ones hashed into the run."""
+    reasons: tuple[Finding, ...]
+    conditions: tuple[Finding, ...]
+    next_measurement: Finding | None
+    """The cheapest next measurement that could change the answer."""
+    estimates_digest: str
+
