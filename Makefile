@@ -1,0 +1,90 @@
+# `make demo` and `make test` are all that is needed; both prepare .venv on their first call.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+UV      ?= uv
+# Options for `make lock`, for example UPGRADE="--upgrade-package streamlit".
+UPGRADE ?=
+# Options for pytest in `make test`, for example PYTEST="-k fvd".
+PYTEST  ?=
+
+BIN := $(VENV)/bin
+
+# One thread per process: two multi-threaded processes on two cores are slower than one after the other.
+# Nothing below may ask a model hub for anything.
+OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench lock setup clean distclean
+
+help:
+	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
+	@echo 'make test      format, lint and type checks, then every test'
+	@echo 'make lint      the checks alone'
+	@echo 'make format    rewrite the code as the checks want it, where that can be done'
+	@echo 'make bench     the benchmarks of tests/benchmarks'
+	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
+	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
+	@echo 'make distclean delete $(VENV) too'
+	@echo
+	@echo 'Variables: PYTHON ($(PYTHON)), VENV ($(VENV)), WORKERS for the tests ($(WORKERS)).'
+
+demo: setup
+	@$(BIN)/poc run --out runs/demo
+
+test: lint
+	@$(OFFLINE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup
+	@$(OFFLINE) $(BIN)/python -m pytest tests/benchmarks -s $(PYTEST)
+
+# -- the environment: made once; a second call finds the stamps and does nothing -------------------
+
+setup: $(VENV)/.project
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed; `$(PYTHON)` is older or missing.' >&2; \
+	  echo 'Name another one: make PYTHON=python3.12' >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 14))' || \
+	  echo 'note: the locked packages are checked with Python 3.11 to 3.13; trying a newer one' >&2
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo 'No virtual environment could be made (on Debian and Ubuntu: install python3-venv).' >&2; exit 2; }
+	@touch $@
+
+$(VENV)/.locked: requirements.lock $(VENV)/.python
+	@echo 'installing the locked packages into $(VENV): some GB, some minutes, only this once'
+	@quiet=-qq; if [ -t 1 ]; then quiet=; fi; \
+	  $(BIN)/python -m pip install --disable-pip-version-check $$quiet --require-hashes -r requirements.lock
+	@touch $@
+
+# setuptools comes from the lock, so nothing is fetched to build.
+$(VENV)/.project: pyproject.toml $(VENV)/.locked
+	@$(BIN)/python -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+# -- upkeep ----------------------------------------------------------------------------------------
+
+# What is locked stays as it is where it still fits; see UPGRADE.
+lock:
+	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 2; }
+	@$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet \
+	  $(UPGRADE) --output-file requirements.lock
+
+clean:
+	@rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find metrics poc reports tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)
