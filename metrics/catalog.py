@@ -1,0 +1,336 @@
+"""Every metric in one literal table, readable without importing any of them.
+
+To add a metric: write its function in a module of this package, add one row here and one test
+file. The row's `takes` names the arguments that the function wants; whoever calls it computes
+each of them once per clip and shares it among the metrics:
+
+    frames            uint8 (t, h, w, 3)
+    image_features    (t, d) unit rows, one per frame, from an image-text extractor
+    text_features     (d,) unit vector of the clip's prompt, same extractor
+    style_features    (s, d) unit rows of held-out stills of the style, same extractor
+    speeds            (t - 1, h, w) pixels per frame, from `metrics.motion.flow_speeds`
+    video_features    (n, d) one row a clip of an arm, from a video extractor
+    reference_features (m, d) one row a clip of the named reference, same extractor
+    samples           (n,) seconds, the timed clips of one arm
+
+A row without a target is a number that the harness supplies itself; its definition is here so
+that pages and gates can name it. This module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    TARGET = "target"
+    """Both too little and too much are worse than the baseline's value."""
+    NONE = "none"
+    """Describes; does not judge."""
+
+
+class Scope(StrEnum):
+    """What one value belongs to."""
+
+    CLIP = "clip"
+    ARM = "arm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricInfo:
+    """One row: what a number means, how to read it and where its code is.
+
+    `version` goes up whenever the same input gives another number; values of different
+    versions are not comparable.
+    """
+
+    name: str
+    label_en: str
+    label_ja: str
+    unit: str
+    direction: Direction
+    scope: Scope
+    version: int
+    what: str
+    source: str
+    takes: tuple[str, ...] = ()
+    target: str | None = None
+
+
+_ORACLE_SOURCE = "the project's own oracle for its procedural world; no learned judge"
+_LATENCY_SOURCE = (
+    "order statistics: David and Nagaraja, Order Statistics (2003), 7.1; no percentile without "
+    "the n of its one-sided 95 % bound"
+)
+
+
+def _oracle(attribute: str, label_en: str, label_ja: str) -> MetricInfo:
+    return MetricInfo(
+        name=f"oracle_{attribute}",
+        label_en=label_en,
+        label_ja=label_ja,
+        unit="fraction of clips",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what=f"1 when pixels show the prompt's {attribute}, else 0; only in the procedural "
+        "world, and blind to how good the clip looks",
+        source=_ORACLE_SOURCE,
+    )
+
+
+def _latency(percent: int) -> MetricInfo:
+    return MetricInfo(
+        name=f"latency_p{percent}_s",
+        label_en=f"Latency p{percent}",
+        label_ja=f"生成時間 p{percent}",
+        unit="s",
+        direction=Direction.LOWER,
+        scope=Scope.ARM,
+        version=1,
+        what=f"time within which {percent} % of warm clips are done, prompt in to video out; "
+        "says nothing of load, first call or quality",
+        source=_LATENCY_SOURCE,
+        takes=("samples",),
+        target=f"metrics.latency:latency_p{percent}",
+    )
+
+
+_ROWS = (
+    MetricInfo(
+        name="clip_score",
+        label_en="CLIP score",
+        label_ja="CLIPスコア",
+        unit="100 x cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="agreement of frames with the prompt, mean over frames; sees no motion, and words "
+        "beyond the text encoder's limit are cut off",
+        source="Hessel et al. 2021 (CLIPScore), scale and clamp as in torchmetrics; mean over "
+        "frames as CLIPSIM, Wu et al. 2021 (GODIVA)",
+        takes=("image_features", "text_features"),
+        target="metrics.clip_score:clip_score",
+    ),
+    MetricInfo(
+        name="clip_frame_consistency",
+        label_en="CLIP frame consistency",
+        label_ja="フレーム一貫性 (CLIP)",
+        unit="cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="sameness of content from frame to frame; a frozen clip scores 1, so read it "
+        "beside motion",
+        source="Esser et al. 2023 (Gen-1), frame consistency: mean cosine of consecutive frames",
+        takes=("image_features",),
+        target="metrics.temporal:clip_frame_consistency",
+    ),
+    MetricInfo(
+        name="flicker",
+        label_en="Temporal flickering (VBench)",
+        label_ja="ちらつきの少なさ (VBench)",
+        unit="fraction",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="1 minus the mean absolute change of pixels between neighbouring frames; cannot "
+        "tell flicker from motion, so a frozen clip scores 1",
+        source="Huang et al. 2024 (VBench), temporal_flickering, without its static-clip filter",
+        takes=("frames",),
+        target="metrics.temporal:flicker",
+    ),
+    MetricInfo(
+        name="luminance_jump",
+        label_en="Largest luminance jump",
+        label_ja="最大輝度変化",
+        unit="levels of 255",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="largest step of a frame's mean luma to the next: flashes and dark first frames; "
+        "blind to local flicker that cancels out",
+        source="ITU-R BT.709 luma; definition of this project",
+        takes=("frames",),
+        target="metrics.temporal:luminance_jump",
+    ),
+    MetricInfo(
+        name="motion",
+        label_en="Mean optical flow",
+        label_ja="平均動き量",
+        unit="px/frame",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean displacement of all pixels between neighbouring frames; grows with frame "
+        "size, sees nothing in flat areas, takes flicker for motion",
+        source="Kroeger et al. 2016 (DIS optical flow), OpenCV preset MEDIUM",
+        takes=("speeds",),
+        target="metrics.motion:motion",
+    ),
+    MetricInfo(
+        name="dynamic_degree",
+        label_en="Dynamic degree (DIS)",
+        label_ja="動きの有無 (DIS)",
+        unit="fraction of clips",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="1 when the fastest twentieth of pixels moves fast enough in a quarter of the "
+        "frames, else 0; not the quality of that motion",
+        source="rule of Huang et al. 2024 (VBench), dynamic_degree, on DIS flow instead of "
+        "RAFT: not comparable with VBench's numbers",
+        takes=("speeds",),
+        target="metrics.motion:dynamic_degree",
+    ),
+    MetricInfo(
+        name="style_similarity",
+        label_en="Style similarity",
+        label_ja="スタイル類似度",
+        unit="cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean cosine of frames to held-out stills of the style; content that the stills "
+        "share counts as style",
+        source="CLIP-I as in Ruiz et al. 2023 (DreamBooth), against stills not used in training",
+        takes=("image_features", "style_features"),
+        target="metrics.style:style_similarity",
+    ),
+    MetricInfo(
+        name="style_worst_frame",
+        label_en="Style similarity, worst frame",
+        label_ja="スタイル類似度 最悪フレーム",
+        unit="cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="the least styled frame's mean cosine to the held-out stills: style that comes and "
+        "goes; one odd frame decides it",
+        source="as style_similarity, minimum over frames",
+        takes=("image_features", "style_features"),
+        target="metrics.style:style_worst_frame",
+    ),
+    MetricInfo(
+        name="validity",
+        label_en="Valid clips",
+        label_ja="有効クリップ率",
+        unit="fraction of clips",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="whether a clip can be judged at all: not NaN, black, white, frozen or of the wrong "
+        "size; a valid clip may still be bad",
+        source="thresholds of this project, with reasons in metrics/validity.py",
+        takes=("frames",),
+        target="metrics.validity:judge",
+    ),
+    MetricInfo(
+        name="fvd",
+        label_en="FVD",
+        label_ja="FVD",
+        unit="squared feature distance",
+        direction=Direction.LOWER,
+        scope=Scope.ARM,
+        version=1,
+        what="distance of two Gaussians fitted to video features of arm and reference; biased "
+        "upwards at small n, so only beside n and its noise floor",
+        source="Unterthiner et al. 2018 (FVD); distance of Dowson and Landau 1982",
+        takes=("video_features", "reference_features"),
+        target="metrics.fvd:fvd",
+    ),
+    MetricInfo(
+        name="kvd",
+        label_en="KVD",
+        label_ja="KVD",
+        unit="squared MMD",
+        direction=Direction.LOWER,
+        scope=Scope.ARM,
+        version=1,
+        what="unbiased squared MMD of video features of arm and reference, cubic kernel; can be "
+        "slightly negative, sees only what its extractor sees",
+        source="Binkowski et al. 2018 (KID) on video features, Unterthiner et al. 2018 (KVD)",
+        takes=("video_features", "reference_features"),
+        target="metrics.kvd:kvd",
+    ),
+    _latency(50),
+    _latency(90),
+    _latency(95),
+    _latency(99),
+    MetricInfo(
+        name="peak_memory_bytes",
+        label_en="Peak memory",
+        label_ja="最大メモリ",
+        unit="bytes",
+        direction=Direction.LOWER,
+        scope=Scope.ARM,
+        version=1,
+        what="most memory held at once while generating, weights included; not what other "
+        "programs held",
+        source="the allocator's own counter on a device, the process's high-water mark on a CPU",
+    ),
+    _oracle("shape", "Right shape", "形の正答率"),
+    _oracle("colour", "Right colour", "色の正答率"),
+    _oracle("background", "Right background", "背景の正答率"),
+    _oracle("motion", "Right motion", "動きの正答率"),
+    _oracle("style", "Right style", "スタイルの正答率"),
+    _oracle("all", "All attributes right", "全属性の正答率"),
+    MetricInfo(
+        name="motion_extent_px",
+        label_en="Extent of motion",
+        label_ja="動きの大きさ",
+        unit="px",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="how far the object's centre travels, or its radius changes, over the clip; only "
+        "where the oracle finds one object",
+        source=_ORACLE_SOURCE,
+    ),
+)
+
+CATALOG: Mapping[str, MetricInfo] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def describe(name: str) -> MetricInfo:
+    """The row of one metric.
+
+    Raises:
+        KeyError: no such metric; the message offers the nearest name.
+
+    >>> describe("fvd").scope
+    <Scope.ARM: 'arm'>
+    """
+    if name not in CATALOG:
+        near = get_close_matches(name, CATALOG, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(CATALOG)}."
+        raise KeyError(f"metrics.catalog: unknown metric '{name}'. {hint}")
+    return CATALOG[name]
+
+
+def load(name: str) -> Callable[..., Any]:
+    """Import and return the function that measures `name`.
+
+    Raises:
+        KeyError: no such metric.
+        LookupError: the harness supplies this number itself, there is nothing to import.
+    """
+    info = describe(name)
+    if info.target is None:
+        raise LookupError(
+            f"metrics.catalog: '{name}' has no function here, the harness supplies it "
+            f"({info.source})"
+        )
+    module, _, attribute = info.target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function

@@ -1,0 +1,4 @@
+"""Networks that turn clips, images and words into features, loaded from disk and nowhere else.
+
+Importing this package loads no network and no library.
+"""

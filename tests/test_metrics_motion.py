@@ -1,0 +1,166 @@
+"""Motion in pixels per frame, and whether a clip moves at all."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.base import FloatArray, Frames, Status
+from metrics.motion import dynamic_degree, flow_speeds, motion
+
+RNG = np.random.default_rng(0)
+
+
+def _texture(size: int) -> FloatArray:
+    """Smooth random texture: every pixel has something to follow."""
+    noise = RNG.normal(size=(size, size))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    return np.asarray(128 + 40 * smooth / smooth.std())
+
+
+PLANE = _texture(256)
+
+
+def _panning(dx: float, dy: float = 0.0, *, count: int = 6, size: int = 96) -> Frames:
+    """A window of `size` px that slides over a textured plane."""
+    shots = []
+    for i in range(count):
+        shift = np.array([[1.0, 0.0, -40 - dx * i], [0.0, 1.0, -40 - dy * i]])
+        shot = cv2.warpAffine(PLANE, shift, (size, size), flags=cv2.INTER_CUBIC)
+        shots.append(np.clip(shot, 0, 255))
+    return np.repeat(np.round(np.stack(shots))[..., None], 3, axis=3).astype(np.uint8)
+
+
+def _disc(step: float, *, count: int = 16, radius: float = 9.0) -> Frames:
+    """A lit disc on a plain 64 px background, as in the procedural world."""
+    y, x = np.mgrid[:64, :64].astype(float)
+    shots = []
+    for i in range(count):
+        inside = 1 / (1 + np.exp(2 * (np.hypot(x - 16 - step * i, y - 32) - radius)))
+        shots.append(40 + 120 * inside * (1 + 0.004 * (x + y)))
+    return np.repeat(np.stack(shots)[..., None], 3, axis=3).clip(0, 255).astype(np.uint8)
+
+
+def _motion(frames: Frames) -> float:
+    value = motion(flow_speeds(frames)).value
+    assert value is not None
+    return value
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(1.0, 0.0), (3.0, 0.0), (0.0, -2.0), (3.0, 4.0)])
+def test_a_pan_moves_as_fast_as_it_pans(dx: float, dy: float) -> None:
+    # The border, where texture enters the picture, is guessed: compare the middle.
+    speeds = flow_speeds(_panning(dx, dy))[:, 16:-16, 16:-16]
+
+    assert float(np.median(speeds)) == pytest.approx(np.hypot(dx, dy), rel=0.05)
+    assert _motion(_panning(dx, dy)) == pytest.approx(np.hypot(dx, dy), rel=0.25)
+
+
+def test_farneback_agrees_on_a_pan() -> None:
+    clip = _panning(2.0)
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
+    start = np.zeros((96, 96, 2), np.float32)
+    flow = cv2.calcOpticalFlowFarneback(grey[0], grey[1], start, 0.5, 3, 15, 3, 5, 1.2, 0)
+    theirs = np.median(np.linalg.norm(flow, axis=2)[16:-16, 16:-16])
+
+    assert float(np.median(flow_speeds(clip)[0, 16:-16, 16:-16])) == pytest.approx(theirs, rel=0.1)
+
+
+def test_a_still_clip_does_not_move() -> None:
+    assert _motion(_panning(0.0)) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_faster_clips_move_more() -> None:
+    speeds = [_motion(_disc(step)) for step in (0.0, 0.5, 1.0, 2.0)]
+
+    assert speeds == sorted(speeds)
+    assert speeds[-1] > 3 * speeds[1]
+
+
+def test_dropping_every_other_frame_doubles_the_speed() -> None:
+    clip = _panning(1.0, count=9)
+
+    assert _motion(clip[::2]) == pytest.approx(2 * _motion(clip), rel=0.15)
+
+
+def test_shuffled_frames_move_more() -> None:
+    clip = _disc(1.5)
+
+    assert _motion(clip[RNG.permutation(len(clip))]) > 1.5 * _motion(clip)
+
+
+def test_each_pair_of_frames_is_judged_alone() -> None:
+    clip = _panning(2.0)
+
+    whole = flow_speeds(clip)
+
+    for i in range(len(clip) - 1):
+        assert np.array_equal(flow_speeds(clip[i : i + 2])[0], whole[i])
+
+
+def test_the_number_of_threads_does_not_matter() -> None:
+    clip, threads = _panning(2.0), cv2.getNumThreads()
+    found = []
+    for count in (1, 2):
+        cv2.setNumThreads(count)
+        found.append(flow_speeds(clip))
+    cv2.setNumThreads(threads)
+
+    assert np.array_equal(found[0], found[1])
+
+
+# --- dynamic degree -----------------------------------------------------------------------------
+
+
+def _speeds(fast_pairs: int, fast: float, *, pairs: int = 15, side: int = 64) -> FloatArray:
+    """Pairs in which the fastest 5 % of pixels move at `fast`, the rest not at all."""
+    speeds = np.zeros((pairs, side, side))
+    speeds.reshape(pairs, -1)[:fast_pairs, : int(0.05 * side * side)] = fast
+    return speeds
+
+
+@pytest.mark.parametrize(
+    ("fast_pairs", "fast", "expected"),
+    [(4, 1.6, 1.0), (3, 1.6, 0.0), (15, 1.4, 0.0), (0, 0.0, 0.0), (15, 9.0, 1.0)],
+)
+def test_a_clip_moves_when_a_quarter_of_its_frames_do(
+    fast_pairs: int, fast: float, expected: float
+) -> None:
+    # 64 px: the threshold is 6 * 64 / 256 = 1.5 px; 16 frames: 4 pairs.
+    assert dynamic_degree(_speeds(fast_pairs, fast)).value == expected
+
+
+def test_the_threshold_grows_with_the_short_side() -> None:
+    assert dynamic_degree(_speeds(15, 5.9, side=256)).value == 0.0
+    assert dynamic_degree(_speeds(15, 6.1, side=256)).value == 1.0
+
+
+def test_a_moving_disc_is_dynamic_and_a_creeping_one_is_not() -> None:
+    assert dynamic_degree(flow_speeds(_disc(3.0))).value == 1.0
+    assert dynamic_degree(flow_speeds(_disc(0.1))).value == 0.0
+
+
+# --- degenerate ---------------------------------------------------------------------------------
+
+
+def test_one_frame_is_invalid_and_never_a_number() -> None:
+    speeds = flow_speeds(_disc(1.0)[:1])
+
+    for value in (motion(speeds), dynamic_degree(speeds)):
+        assert value.value is None
+        assert value.status is Status.INVALID
+
+
+def test_frames_too_small_for_the_flow_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 32 px"):
+        flow_speeds(np.zeros((4, 16, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.full((2, 4, 4), np.nan), np.full((2, 4, 4), -1.0), np.ones((4, 4))]
+)
+def test_what_are_no_speeds_is_refused(bad: FloatArray) -> None:
+    for metric in (motion, dynamic_degree):
+        with pytest.raises(ValueError, match="finite lengths"):
+            metric(bad)

@@ -1,0 +1,139 @@
+"""Sameness, flicker and flashes from frame to frame."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.base import ClipValue, Frames, Status
+from metrics.temporal import clip_frame_consistency, flicker, luminance_jump
+
+RNG = np.random.default_rng(0)
+STILL: Frames = np.repeat(RNG.integers(40, 200, (1, 24, 32, 3), dtype=np.uint8), 8, axis=0)
+
+
+def _number(value: ClipValue) -> float:
+    assert value.value is not None
+    return value.value
+
+
+def _by_vbench(frames: Frames) -> float:
+    """The published definition, frame by frame in float32."""
+    pairs = pairwise(frames.astype(np.float32))
+    errors = [np.mean(cv2.absdiff(one, two)) for one, two in pairs]
+    return (255.0 - float(np.mean(np.array(errors)))) / 255.0
+
+
+def _flashing(amount: int) -> Frames:
+    clip = STILL.copy()
+    clip[::2] += np.uint8(amount)
+    return clip
+
+
+# --- flicker ------------------------------------------------------------------------------------
+
+
+def test_a_still_clip_scores_one() -> None:
+    assert _number(flicker(STILL)) == 1.0
+
+
+def test_black_to_white_and_back_scores_nothing() -> None:
+    clip = np.zeros((6, 4, 4, 3), np.uint8)
+    clip[1::2] = 255
+
+    assert _number(flicker(clip)) == 0.0
+
+
+def test_flicker_is_vbenchs_number() -> None:
+    clip = RNG.integers(0, 256, (9, 20, 30, 3), dtype=np.uint8)
+
+    assert _number(flicker(clip)) == pytest.approx(_by_vbench(clip), rel=1e-6)
+
+
+def test_a_known_step_has_a_known_score() -> None:
+    assert _number(flicker(_flashing(51))) == pytest.approx(1 - 51 / 255)
+
+
+def test_more_flicker_scores_lower() -> None:
+    scores = [_number(flicker(_flashing(amount))) for amount in (0, 2, 10, 40)]
+
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_flicker_does_not_depend_on_reading_direction() -> None:
+    clip = RNG.integers(0, 256, (9, 20, 30, 3), dtype=np.uint8)
+
+    assert _number(flicker(clip[::-1])) == pytest.approx(_number(flicker(clip)), rel=1e-12)
+
+
+# --- luminance ----------------------------------------------------------------------------------
+
+
+def test_a_flash_is_as_large_as_its_step() -> None:
+    clip = STILL.copy()
+    clip[5] += np.uint8(30)
+
+    assert _number(luminance_jump(clip)) == pytest.approx(30.0)
+
+
+def test_a_dark_first_frame_is_a_jump() -> None:
+    clip = STILL.copy()
+    clip[0] //= 2
+
+    assert _number(luminance_jump(clip)) > 20
+    assert _number(luminance_jump(STILL)) == 0.0
+
+
+def test_moving_content_without_a_change_of_light_is_no_jump() -> None:
+    clip = np.stack([np.roll(frame, 3 * i, axis=1) for i, frame in enumerate(STILL)])
+
+    assert _number(luminance_jump(clip)) == pytest.approx(0.0, abs=1e-9)
+
+
+# --- consistency --------------------------------------------------------------------------------
+
+
+def test_identical_features_are_fully_consistent() -> None:
+    assert _number(clip_frame_consistency(np.tile([0.6, 0.8], (5, 1)))) == pytest.approx(1.0)
+
+
+def test_a_steady_turn_has_the_cosine_of_its_step() -> None:
+    angles = np.radians(20.0 * np.arange(10))
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    assert _number(clip_frame_consistency(rows)) == pytest.approx(np.cos(np.radians(20)))
+
+
+def test_shuffled_frames_are_less_consistent() -> None:
+    angles = np.radians(9.0 * np.arange(16))
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    assert _number(clip_frame_consistency(rows[RNG.permutation(16)])) < _number(
+        clip_frame_consistency(rows)
+    )
+
+
+def test_features_that_are_not_unit_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="rows of length 1"):
+        clip_frame_consistency(np.ones((3, 4)))
+
+
+# --- degenerate ---------------------------------------------------------------------------------
+
+
+def test_one_frame_is_invalid_and_never_a_number() -> None:
+    found = (flicker(STILL[:1]), luminance_jump(STILL[:1]), clip_frame_consistency(np.eye(1)))
+
+    for value in found:
+        assert value.value is None
+        assert value.status is Status.INVALID
+        assert "one frame" in value.reason
+
+
+def test_floats_are_refused() -> None:
+    for metric in (flicker, luminance_jump):
+        with pytest.raises(TypeError, match="uint8"):
+            metric(STILL / 255.0)  # type: ignore[arg-type]

@@ -1,0 +1,112 @@
+"""Clips that cannot be judged are found; odd but real ones are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metrics.base import Frames
+from metrics.validity import Fault, Validity, judge, judge_finite
+
+RNG = np.random.default_rng(0)
+
+
+def _disc(*, step: float, background: int = 60, disc: int = 200, radius: float = 8.0) -> Frames:
+    """16 frames of 64 px, a soft-edged grey disc that moves `step` pixels a frame."""
+    y, x = np.mgrid[:64, :64].astype(float)
+    shots = []
+    for i in range(16):
+        distance = np.hypot(x - 24.0 - step * i, y - 32.0)
+        shots.append(background + (disc - background) / (1 + np.exp(2 * (distance - radius))))
+    return np.repeat(np.round(np.stack(shots))[..., None], 3, axis=3).astype(np.uint8)
+
+
+def test_an_ordinary_clip_is_valid() -> None:
+    assert judge(_disc(step=1.0), expected=(16, 64, 64)) == Validity()
+
+
+@pytest.mark.parametrize("level", [0, 1, 16])
+def test_a_black_clip_is_found(level: int) -> None:
+    noise = RNG.integers(0, level + 1, (16, 64, 64, 3)).astype(np.uint8)
+
+    assert judge(noise).fault is Fault.BLACK
+
+
+@pytest.mark.parametrize("level", [0, 1, 15])
+def test_a_white_clip_is_found(level: int) -> None:
+    noise = 255 - RNG.integers(0, level + 1, (16, 64, 64, 3)).astype(np.uint8)
+
+    assert judge(noise).fault is Fault.WHITE
+
+
+def test_a_small_light_in_the_dark_is_no_black_clip() -> None:
+    assert judge(_disc(step=1.0, background=0, disc=255, radius=2.0)).ok
+
+
+def test_a_small_mark_on_white_is_no_white_clip() -> None:
+    assert judge(_disc(step=1.0, background=255, disc=40, radius=2.0)).ok
+
+
+def test_a_clip_that_fades_in_from_black_is_valid() -> None:
+    clip = _disc(step=1.0)
+    clip[:12] = 0
+
+    assert judge(clip).ok
+
+
+def test_a_frozen_clip_is_found() -> None:
+    assert judge(np.repeat(_disc(step=0.0)[:1], 16, axis=0)).fault is Fault.FROZEN
+
+
+def test_rounding_of_a_codec_does_not_thaw_a_frozen_clip() -> None:
+    still = np.repeat(_disc(step=0.0)[:1], 16, axis=0).astype(int)
+    wobble = RNG.integers(-1, 2, still.shape)
+
+    assert judge((still + wobble).astype(np.uint8)).fault is Fault.FROZEN
+
+
+@pytest.mark.parametrize("step", [0.01, 0.05])
+def test_a_very_slow_clip_is_valid(step: float) -> None:
+    assert judge(_disc(step=step)).ok
+
+
+def test_a_clip_that_moves_only_at_its_end_is_valid() -> None:
+    clip = np.repeat(_disc(step=0.0)[:1], 16, axis=0)
+    clip[15] = np.roll(clip[15], 1, axis=1)
+
+    assert judge(clip).ok
+
+
+@pytest.mark.parametrize("expected", [(8, 64, 64), (16, 32, 64), (16, 64, 32)])
+def test_another_size_or_count_than_planned_is_found(expected: tuple[int, int, int]) -> None:
+    found = judge(_disc(step=1.0), expected=expected)
+
+    assert found.fault is Fault.WRONG_SHAPE
+    assert "got 16 of 64x64" in found.reason
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_frame_or_none_is_no_clip(count: int) -> None:
+    assert judge(_disc(step=1.0)[:count]).fault is Fault.SINGLE_FRAME
+
+
+def test_float_frames_are_an_error_and_not_a_fault() -> None:
+    with pytest.raises(TypeError, match="uint8"):
+        judge(np.zeros((4, 8, 8, 3)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_latents_with_nan_or_infinity_are_found_and_counted(bad: float) -> None:
+    latents = np.zeros((4, 8), np.float32)
+    latents[1, 2] = bad
+
+    found = judge_finite(latents, name="latents")
+
+    assert found.fault is Fault.NOT_FINITE
+    assert found.reason.startswith("1 of 32 values of latents")
+    assert judge_finite(np.zeros((4, 8)), name="latents").ok
+
+
+def test_a_fault_without_a_reason_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Validity(Fault.BLACK)
