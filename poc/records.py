@@ -35,6 +35,10 @@ class Record(BaseModel):
         """Return the canonical JSON text (sorted keys, no spaces, no NaN)."""
         return canonical_json(self.model_dump(mode="json"))
 
+    def content_digest(self) -> str:
+        """Return the SHA-256 of the canonical JSON text: equal for equal content, however made."""
+        return digest(self.model_dump(mode="json"))
+
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text that stands for `value`.
@@ -228,22 +232,23 @@ class CriteriaFile(Record):
 class ArmSpec(Record):
     """One entry under `arms:`; lists are factors, `{steps}` and `{guidance}` fill the name."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1, max_length=80)]
     family: Literal["animatediff"]
     base: str
     motion_adapter: str
     scheduler: SchedulerName
-    steps: Annotated[tuple[int, ...], Field(min_length=1)]
-    guidance: Annotated[tuple[float, ...], Field(min_length=1)]
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1)]
+    guidance: Annotated[tuple[Annotated[float, Field(ge=1, le=30)], ...], Field(min_length=1)]
     negative_prompt: str
     loras: tuple[LoraUse, ...]
     style: str | None
 
 
 class SweepSpec(Record):
-    """A spec as read: factors not yet expanded into arms. `poc.spec` makes it, `poc.plan` uses it."""
+    """A spec as read: factors not yet expanded into arms. `poc.spec` makes it, `poc.plan` uses."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Also the name of the default run folder, hence no path separators."""
     question: str
     question_ja: str
     kind: Literal["procurement", "demonstration"]
@@ -543,4 +548,3 @@ class Decision(Record):
     next_measurement: Finding | None
     """The cheapest next measurement that could change the answer."""
     estimates_digest: str
-

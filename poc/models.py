@@ -1,0 +1,297 @@
+"""The models that specs may name: what they are, what they may be used for, what is in their files.
+
+Reading the table opens no weight: a model's identity is the index of digests written beside the
+weights. `ModelTable.verify` compares the files with that index before anything loads them, and
+lets nothing through that could run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from poc.errors import InputError, did_you_mean
+from poc.records import Record, digest
+from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
+
+MODELS: Final = Path(__file__).parent / "specs" / "models.yaml"
+SUFFIXES: Final = (".safetensors", ".json", ".txt")
+MAX_HEADER_BYTES: Final = 8 << 20  # SD1.5's largest header has 0.1 MiB
+MAX_INDEX_BYTES: Final = 4 << 20
+_PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+class ModelKind(StrEnum):
+    """What a model is for."""
+
+    BASE = "base"
+    MOTION_ADAPTER = "motion_adapter"
+    LORA = "lora"
+    IMAGE_TEXT = "image_text"
+    """Judges frames against text and stills."""
+    VIDEO_FEATURES = "video_features"
+    """Turns clips into the features behind FVD and KVD."""
+
+
+class ModelEntry(Record):
+    """One entry of models.yaml."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+    kind: ModelKind
+    family: Literal["animatediff", "open_clip", "tiny_video"]
+    path: Annotated[str, Field(min_length=1)]
+    """Folder of its files, relative to models.yaml."""
+    index: Annotated[str, Field(min_length=1)]
+    """JSON file with the SHA-256 of every file, relative to models.yaml."""
+    licence: Annotated[str, Field(min_length=1)]
+    """SPDX expression, or `LicenseRef-` and a name."""
+    commercial_use: Literal["permitted", "forbidden", "unclear"]
+    training_data: Annotated[str, Field(min_length=10)]
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    """BCP 47 tags of what it understands; `und` when it takes no words."""
+    vocabulary: Literal["tiny-world"] | None
+    """A closed set of words: prompts with others are refused at plan time."""
+    combines_with: tuple[str, ...]
+    """Base models it fits; empty for what is not plugged into a base."""
+
+
+class ModelsFile(Record):
+    """models.yaml as a whole."""
+
+    version: Literal[1]
+    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry with its place on disk and the digests it is pinned to."""
+
+    entry: ModelEntry
+    folder: Path
+    index: Path
+    files: Mapping[str, str]
+    """Relative POSIX path -> SHA-256, as the index pins them; empty when there is no index."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """All models of one models.yaml."""
+
+    path: Path
+    models: Mapping[str, Model]
+
+    def resolve(self, model_id: str, kind: ModelKind | None = None) -> Model:
+        """Return the model called `model_id`, of `kind` if given; raises `InputError`."""
+        model = self.models.get(model_id)
+        if model is None:
+            hint = did_you_mean(model_id, self.models)
+            raise InputError(f"{self.path}: unknown model '{model_id}'. {hint}")
+        if kind is not None and model.entry.kind is not kind:
+            fitting = [key for key, other in self.models.items() if other.entry.kind is kind]
+            raise InputError(
+                f"{self.path}: expected model '{model_id}' to be of kind {kind}, "
+                f"it is of kind {model.entry.kind}. Of that kind: {', '.join(fitting) or 'none'}."
+            )
+        return model
+
+    def pinned_digest(self, model_id: str) -> str:
+        """Return the digest of a model's files as its index pins them; opens no weight."""
+        return pinned_digest(self.resolve(model_id))
+
+    def verify(self, model_id: str) -> Path:
+        """Return the folder of a model after comparing every file in it with the index."""
+        return verify(self.resolve(model_id))
+
+
+def read_models(path: Path = MODELS) -> ModelTable:
+    """Read models.yaml and the digest indexes it names; raises `InputError`."""
+    node = load(read_text(path), path)
+    file = decode(ModelsFile, node, path)
+    refuse(path, _problems(file, node))
+    root = path.parent
+    indexes = {entry.index: _read_index(root / entry.index) for entry in file.models}
+    models = {entry.id: _locate(entry, root, indexes[entry.index]) for entry in file.models}
+    return ModelTable(path, models)
+
+
+def pinned_digest(model: Model) -> str:
+    """Return the digest over {relative path: SHA-256} of a model's files; raises `InputError`."""
+    if not model.files:
+        raise InputError(
+            f"{model.index}: expected digests of the files of model '{model.entry.id}' under "
+            f"'{model.folder.name}/', found none. {_mend(model)}"
+        )
+    return digest(dict(model.files))
+
+
+def verify(model: Model) -> Path:
+    """Return the folder of a model whose files are all there, unchanged, and unable to run code.
+
+    Raises:
+        InputError: the first file that is missing, damaged, not listed or not safetensors.
+    """
+    pinned_digest(model)
+    if not model.folder.is_dir():
+        raise InputError(f"{model.folder}: expected a folder of weights. {_mend(model)}")
+    for name in sorted({*model.files, *_present(model.folder)}):
+        _verify_file(model, name)
+    return model.folder
+
+
+def check_weight_file(path: Path) -> None:
+    """Refuse a file of a model that could run code when loaded, or is not what its name says.
+
+    Only safetensors, JSON and text pass; a pickle is refused by its name and by its first bytes.
+    Raises `InputError`.
+    """
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"{path}: expected one of {', '.join(SUFFIXES)}, got '{path.suffix}'. "
+            "Pickled weights can run code: convert them to safetensors."
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            rest = file.read(_header_length(path, start)) if path.suffix == SUFFIXES[0] else b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
+    if start.startswith(_PICKLES):
+        raise InputError(
+            f"{path}: expected {path.suffix[1:]}, got a pickle or zip archive. "
+            "Pickled weights can run code: convert them to safetensors."
+        )
+    if path.suffix == SUFFIXES[0]:
+        _check_header(path, rest)
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
+    ids = [entry.id for entry in file.models]
+    bases = {entry.id for entry in file.models if entry.kind is ModelKind.BASE}
+    for place, entry in enumerate(file.models):
+        at = node.get("models", place)
+        if entry.id in ids[:place]:
+            yield Problem(at.get("id").line, f"duplicate model id '{entry.id}'. Rename one.")
+        for other in set(entry.combines_with) - bases:
+            yield Problem(
+                at.get("combines_with").line,
+                f"'combines_with': '{other}' is no base model. {did_you_mean(other, bases)}",
+            )
+        for key in ("path", "index"):
+            if not _is_inside(getattr(entry, key)):
+                yield Problem(
+                    at.get(key).line,
+                    f"'{key}': expected a relative path, got '{getattr(entry, key)}'.",
+                )
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a path is relative and climbs at most out of the folder of models.yaml."""
+    return not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts[1:]
+
+
+def _read_index(path: Path) -> Mapping[str, str]:
+    """Return {relative POSIX path: SHA-256} of the files under the index's folder."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(read_text(path, MAX_INDEX_BYTES))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: damaged JSON: {error.msg}.") from error
+    files = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(files, dict) or not all(map(_is_entry, files.items())):
+        raise InputError(
+            f"{path}: expected a key 'files' with the SHA-256 of each file by its relative path."
+        )
+    return files
+
+
+def _is_entry(item: tuple[object, object]) -> bool:
+    name, value = item
+    is_name = isinstance(name, str) and ".." not in PurePosixPath(name).parts
+    return is_name and isinstance(value, str) and len(value) == 64 and set(value) <= _HEX
+
+
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+def _locate(entry: ModelEntry, root: Path, digests: Mapping[str, str]) -> Model:
+    folder, index = (root / entry.path).resolve(), (root / entry.index).resolve()
+    listed = {(index.parent / name): value for name, value in digests.items()}
+    files = {
+        path.relative_to(folder).as_posix(): value
+        for path, value in sorted(listed.items())
+        if path.is_relative_to(folder)
+    }
+    return Model(entry, folder, index, files)
+
+
+# --- the files -----------------------------------------------------------------------------------
+
+
+def _present(folder: Path) -> Iterator[str]:
+    return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+
+
+def _verify_file(model: Model, name: str) -> None:
+    path, expected = model.folder / name, model.files.get(name)
+    if expected is not None and not path.is_file():
+        raise InputError(
+            f"{path}: expected a file with SHA-256 {expected}, found none. {_mend(model)}"
+        )
+    check_weight_file(path)
+    if expected is None:
+        raise InputError(
+            f"{path}: this file is not listed in {model.index}. Remove it, or list its digest."
+        )
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise InputError(
+            f"{path}: expected SHA-256 {expected}, found {found}: the file is damaged or another. "
+            f"{_mend(model)}"
+        )
+
+
+def _mend(model: Model) -> str:
+    return f"Restore it (embedded weights: 'git checkout -- {model.folder}', or 'poc train tiny')."
+
+
+def _header_length(path: Path, start: bytes) -> int:
+    """Return the header's length in bytes from a safetensors file's first eight."""
+    if start.startswith(_PICKLES):
+        return 0
+    length, room = int.from_bytes(start, "little"), path.stat().st_size - 8
+    if len(start) < 8 or not 2 <= length <= min(room, MAX_HEADER_BYTES):
+        raise InputError(
+            f"{path}: not a safetensors file: expected a header of 2 to "
+            f"{max(2, min(room, MAX_HEADER_BYTES))} bytes, got {length}. Restore or convert it."
+        )
+    return length
+
+
+def _check_header(path: Path, header: bytes) -> None:
+    """Refuse a header whose tensors do not fill the rest of the file exactly, in some order."""
+    try:
+        tensors = json.loads(header)
+        tensors.pop("__metadata__", None)
+        spans = sorted(tuple(tensor["data_offsets"]) for tensor in tensors.values())
+        ends = [0, *(end for _, end in spans)]
+        fits = [start for start, _ in spans] == ends[:-1]
+        fits = fits and ends[-1] == path.stat().st_size - 8 - len(header)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"{path}: not a safetensors file: its header does not describe its bytes. "
+            "Restore or convert it."
+        )

@@ -1,0 +1,369 @@
+"""Turns a spec, its criteria, prompts and models into the list of all that will be made.
+
+Pure: the same input gives the same plan, to the byte, on every machine. The plan orders work in
+blocks, each some prompt-replicates over all arms, so that a run stopped after any block is still
+balanced; within a block the clips of one arm form one batch, made together and published whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from poc.datasets import check_vocabulary
+from poc.errors import InputError
+from poc.models import ModelKind, ModelTable
+from poc.records import (
+    Arm,
+    ArmSpec,
+    Batch,
+    ClipRequest,
+    CriteriaFile,
+    Plan,
+    Prompt,
+    Record,
+    SweepSpec,
+    arm_id,
+    clip_seed,
+    short_id,
+)
+from poc.spec import Setting, check_criteria, expand
+
+ASSUMED_S: Final = (0.03, 0.3)
+"""Seconds for one network evaluation of one assumed clip, when nothing was measured."""
+ASSUMED_PIXELS: Final = 16 * 64 * 64
+BYTES_PER_RECORD: Final = 4096  # what a clip's lines, features and viewing copy take, about
+
+
+class Calibration(Record):
+    """What a machine was seen to need; makes the estimated time a single figure."""
+
+    seconds_per_nfe: float
+    """For one network evaluation of one clip of the plan's shape, decoding included."""
+    source: str
+    """Where the number comes from: a run, a machine."""
+
+
+class ArmCost(Record):
+    """What one arm will cost."""
+
+    arm_id: str
+    name: str
+    baseline: bool
+    scheduler: str
+    steps: int
+    guidance: float
+    nfe_per_clip: int
+    clips: int
+    nfe: int
+    """Of all its clips in the quality pass."""
+
+
+class PlanSummary(Record):
+    """What a plan will make and take, before anything is made."""
+
+    name: str
+    kind: str
+    arms: tuple[ArmCost, ...]
+    prompts: int
+    replicates: int
+    clips: int
+    blocks: int
+    nfe_per_prompt: int
+    nfe_quality: int
+    nfe_latency: int
+    """Cold call, warm-ups and timed rounds together."""
+    seconds_low: float
+    seconds_high: float
+    assumption: str
+    disk_bytes: int
+    """At most: every clip's frames uncompressed."""
+    notes: tuple[str, ...]
+
+
+def make_plan(
+    spec: SweepSpec, criteria: CriteriaFile, prompts: Sequence[Prompt], models: ModelTable
+) -> Plan:
+    """Return the plan of a spec.
+
+    Raises:
+        InputError: unknown model or missing digests, two arms alike, too few prompts, a word that
+            a model does not know, or a criterion that the run could not answer.
+    """
+    check_criteria(spec, criteria)
+    prompts = _checked_prompts(spec, prompts, models)
+    arms = tuple(_arms(spec, models))
+    _refuse_twins(arms)
+    return Plan(
+        format_version=1,
+        spec=spec,
+        spec_digest=spec.content_digest(),
+        criteria=criteria,
+        criteria_digest=criteria.content_digest(),
+        arms=arms,
+        baseline_id=_baseline(spec, arms).id,
+        prompts=prompts,
+        batches=tuple(_batches(spec, arms, prompts)),
+    )
+
+
+def complete_blocks(plan: Plan, done_batch_ids: Collection[str]) -> tuple[int, ...]:
+    """Return the blocks, ascending, of which every arm's batch is done."""
+    done, blocks = frozenset(done_batch_ids), itertools.groupby(plan.batches, _block)
+    return tuple(block for block, batches in blocks if all(batch.id in done for batch in batches))
+
+
+def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
+    """Return what a plan will make and take; a range of time unless calibrated."""
+    arms = tuple(_arm_cost(plan, arm) for arm in plan.arms)
+    quality = sum(arm.nfe for arm in arms)
+    latency = _latency_calls(plan) * sum(arm.nfe for arm in plan.arms)
+    low, high = _seconds_per_nfe(plan, calibration)
+    clips = sum(arm.clips for arm in arms)
+    return PlanSummary(
+        name=plan.spec.name,
+        kind=plan.spec.kind,
+        arms=arms,
+        prompts=len(plan.prompts),
+        replicates=plan.spec.replicates,
+        clips=clips,
+        blocks=len({batch.block for batch in plan.batches}),
+        nfe_per_prompt=sum(arm.nfe for arm in plan.arms) * plan.spec.replicates,
+        nfe_quality=quality,
+        nfe_latency=latency,
+        seconds_low=(quality + latency) * low,
+        seconds_high=(quality + latency) * high,
+        assumption=_assumption(calibration),
+        disk_bytes=clips * (3 * _pixels(plan) + BYTES_PER_RECORD),
+        notes=tuple(_notes(plan)),
+    )
+
+
+def describe(plan: Plan, calibration: Calibration | None = None) -> str:
+    """Return the table that `poc plan` prints."""
+    found = summary(plan, calibration)
+    duration = _duration(found.seconds_low, found.seconds_high)
+    lines = [
+        _title(found),
+        "",
+        *_table(_rows(found)),
+        "",
+        _LEGEND,
+        f"latency pass: {found.nfe_latency} NFE" if plan.spec.latency else "latency pass: none",
+        f"time: {duration}, {found.assumption}",
+        f"disk: at most {found.disk_bytes / 2**20:,.0f} MiB (all frames kept, uncompressed)",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    return "\n".join(lines)
+
+
+# --- arms ----------------------------------------------------------------------------------------
+
+
+def _arms(spec: SweepSpec, models: ModelTable) -> Iterator[Arm]:
+    for entry in spec.arms:
+        ids = [entry.base, entry.motion_adapter, *(use.model for use in entry.loras)]
+        digests = {model_id: models.pinned_digest(model_id) for model_id in ids}
+        for setting in expand(entry):
+            yield _arm(spec, entry, setting, digests)
+
+
+def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, str]) -> Arm:
+    draft = Arm(
+        id="",
+        name=setting.name,
+        family=entry.family,
+        base=entry.base,
+        motion_adapter=entry.motion_adapter,
+        scheduler=entry.scheduler,
+        steps=setting.steps,
+        guidance=setting.guidance,
+        negative_prompt=entry.negative_prompt,
+        loras=entry.loras,
+        style=entry.style,
+        dtype=spec.dtype,
+        shape=spec.shape,
+        batch_size=spec.batch_size,
+        model_digests=digests,
+    )
+    return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
+
+
+def _refuse_twins(arms: Sequence[Arm]) -> None:
+    names: dict[str, str] = {}
+    for arm in arms:
+        if arm.id in names:
+            raise InputError(
+                f"arms '{names[arm.id]}' and '{arm.name}' are one configuration under two names. "
+                "Remove one of them."
+            )
+        names[arm.id] = arm.name
+
+
+def _baseline(spec: SweepSpec, arms: Sequence[Arm]) -> Arm:
+    named = [arm for arm in arms if arm.name == spec.baseline]
+    if len(named) != 1:
+        raise InputError(
+            f"spec '{spec.name}': expected one arm called '{spec.baseline}' (the baseline), "
+            f"got {len(named)}. Arms: {', '.join(arm.name for arm in arms)}."
+        )
+    return named[0]
+
+
+def _checked_prompts(
+    spec: SweepSpec, prompts: Sequence[Prompt], models: ModelTable
+) -> tuple[Prompt, ...]:
+    texts = {prompt.text for prompt in prompts}
+    if not len(texts) == len(prompts) == spec.prompts:
+        raise InputError(
+            f"spec '{spec.name}': expected {spec.prompts} distinct prompts of dataset "
+            f"'{spec.dataset}', got {len(prompts)}, {len(texts)} of them distinct."
+        )
+    for base in dict.fromkeys(arm.base for arm in spec.arms):
+        if models.resolve(base, ModelKind.BASE).entry.vocabulary == "tiny-world":
+            check_vocabulary(prompts, model=base, dataset=spec.dataset)
+    return tuple(prompts)
+
+
+# --- blocks --------------------------------------------------------------------------------------
+
+
+def _batches(spec: SweepSpec, arms: Sequence[Arm], prompts: Sequence[Prompt]) -> Iterator[Batch]:
+    """Yield block after block; every prompt comes once before any comes twice."""
+    units = [(prompt, n) for n in range(spec.replicates) for prompt in prompts]
+    for block, start in enumerate(range(0, len(units), spec.batch_size)):
+        for arm in arms:
+            chosen = units[start : start + spec.batch_size]
+            clips = tuple(_request(spec, arm, prompt, n) for prompt, n in chosen)
+            batch_id = short_id(["batch", arm.id, [clip.id for clip in clips]])
+            yield Batch(id=batch_id, arm_id=arm.id, block=block, clips=clips)
+
+
+def _request(spec: SweepSpec, arm: Arm, prompt: Prompt, replicate: int) -> ClipRequest:
+    seed = clip_seed(spec.seed, prompt.text, replicate)
+    return ClipRequest(
+        id=short_id(["clip", arm.id, prompt.text, replicate, seed]),
+        arm_id=arm.id,
+        prompt_id=prompt.id,
+        replicate=replicate,
+        seed=seed,
+    )
+
+
+def _block(batch: Batch) -> int:
+    return batch.block
+
+
+# --- summary -------------------------------------------------------------------------------------
+
+
+def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
+    clips = len(plan.prompts) * plan.spec.replicates
+    return ArmCost(
+        arm_id=arm.id,
+        name=arm.name,
+        baseline=arm.id == plan.baseline_id,
+        scheduler=arm.scheduler,
+        steps=arm.steps,
+        guidance=arm.guidance,
+        nfe_per_clip=arm.nfe,
+        clips=clips,
+        nfe=clips * arm.nfe,
+    )
+
+
+def _latency_calls(plan: Plan) -> int:
+    """Return the clips per arm of the latency pass; the first warm-up is the cold call."""
+    latency = plan.spec.latency
+    return latency.warmup + latency.repeats if latency else 0
+
+
+def _pixels(plan: Plan) -> int:
+    shape = plan.spec.shape
+    return shape.num_frames * shape.height * shape.width
+
+
+def _seconds_per_nfe(plan: Plan, calibration: Calibration | None) -> tuple[float, float]:
+    if calibration is not None:
+        return calibration.seconds_per_nfe, calibration.seconds_per_nfe
+    scale = _pixels(plan) / ASSUMED_PIXELS
+    return ASSUMED_S[0] * scale, ASSUMED_S[1] * scale
+
+
+def _assumption(calibration: Calibration | None) -> str:
+    if calibration is not None:
+        return f"calibrated by {calibration.source}; metrics come on top"
+    low, high = ASSUMED_S
+    return (
+        f"not calibrated: assumes {low} to {high} s per evaluation of a 16-frame 64 x 64 clip, "
+        "in proportion to pixels; metrics come on top"
+    )
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    styles = {arm.style is not None for arm in plan.arms if arm.id != plan.baseline_id}
+    for criterion in plan.criteria.criteria:
+        wanted = {"all": {True, False}, "styled": {True}, "unstyled": {False}}
+        if not styles & wanted[criterion.applies_to]:
+            yield f"criterion '{criterion.name}' applies to no arm of this plan"
+    if len(plan.prompts) < 2:
+        yield "one prompt has no interval: every criterion will be inconclusive"
+
+
+_LEGEND: Final = (
+    "* baseline. NFE: network evaluations, two a step when guidance is above 1.\n"
+    "The total's NFE/clip is the sum over arms, for one prompt with all its replicates."
+)
+
+
+def _title(found: PlanSummary) -> str:
+    return (
+        f"{found.name} ({found.kind}): {len(found.arms)} arms x {found.prompts} prompts "
+        f"x {found.replicates} replicates in {found.blocks} blocks"
+    )
+
+
+def _rows(found: PlanSummary) -> list[tuple[str, ...]]:
+    total = ("total", "", "", "", found.nfe_per_prompt, found.clips, found.nfe_quality)
+    return [
+        ("arm", "scheduler", "steps", "guidance", "NFE/clip", "clips", "NFE"),
+        *(_row(arm) for arm in found.arms),
+        tuple(map(str, total)),
+    ]
+
+
+def _row(arm: ArmCost) -> tuple[str, ...]:
+    name = f"{arm.name} *" if arm.baseline else arm.name
+    numbers = (arm.steps, f"{arm.guidance:g}", arm.nfe_per_clip, arm.clips, arm.nfe)
+    return (name, arm.scheduler, *map(str, numbers))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Align columns: the first two to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _duration(low: float, high: float) -> str:
+    if low == high:
+        return f"about {_span(low)}"
+    return f"{_span(low)} to {_span(high)}"
+
+
+def _span(seconds: float) -> str:
+    """Return a length of time as people say it.
+
+    >>> [_span(value) for value in (5, 90, 5400, 400000)]
+    ['5 s', '1.5 min', '1.5 h', '4.6 days']
+    """
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,369 @@
+"""Reads specs and criteria files: strictly, and so that whatever is wrong is said with its line.
+
+What a single value may be stands in `poc.records`; here is what must hold between values. What a
+spec asks of its criteria, prompts and models together is checked in `poc.plan`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from metrics.catalog import CATALOG, Direction
+from poc.datasets import rendered_shape, rendered_styles
+from poc.errors import InputError, did_you_mean
+from poc.models import ModelKind, ModelTable, read_models
+from poc.records import ArmSpec, CriteriaFile, Criterion, ReferenceSet, SweepSpec
+from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
+
+VALID_SHARE: Final = "valid_share"
+"""Share of planned clips that are valid: from the counts of a run, so it needs no metric."""
+
+STAGES: Final = frozenset(
+    f"latency_{stage}_p50_s" for stage in ("text", "denoise", "decode", "encode")
+)
+"""Medians of the stages that the latency pass times."""
+
+FACTORS: Final = ("steps", "guidance")
+PIXELS_PER_LATENT: Final = 8
+
+_METRIC: Final = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<style>[^\[\]]+)\])?")
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_REFERENCE_METRICS: Final = frozenset({"fvd", "kvd"})
+
+
+class Setting(NamedTuple):
+    """One arm of an `ArmSpec`: a value of each factor, and the name they give."""
+
+    name: str
+    steps: int
+    guidance: float
+
+
+class MetricUse(NamedTuple):
+    """A metric as specs name it, taken apart."""
+
+    name: str
+    style: str | None
+
+
+def read_spec(path: Path, models: ModelTable | None = None) -> SweepSpec:
+    """Read a spec; `models` is the table that its model ids are looked up in (default: ours).
+
+    Raises:
+        InputError: every fault with its line, the topmost first.
+    """
+    node = _with_lists(load(read_text(path), path))
+    spec = decode(SweepSpec, node, path)
+    refuse(path, _spec_problems(spec, node, path, models or read_models()))
+    return spec
+
+
+def read_criteria(path: Path) -> CriteriaFile:
+    """Read a criteria file; raises `InputError` with the line of every fault."""
+    node = load(read_text(path), path)
+    criteria = decode(CriteriaFile, node, path)
+    refuse(path, _criteria_problems(criteria, node))
+    return criteria
+
+
+def expand(arm: ArmSpec) -> tuple[Setting, ...]:
+    """Return the product of an entry's factors, in the order written."""
+    return tuple(
+        Setting(arm_name(arm.name, steps, guidance), steps, guidance)
+        for steps, guidance in product(arm.steps, arm.guidance)
+    )
+
+
+def arm_name(template: str, steps: int, guidance: float) -> str:
+    """Fill the factors into the name of an entry.
+
+    >>> arm_name("teacher-{steps} g{guidance}", 25, 4.0)
+    'teacher-25 g4'
+    """
+    return template.replace("{steps}", str(steps)).replace("{guidance}", f"{guidance:g}")
+
+
+def known_metrics() -> frozenset[str]:
+    """Return every name a criterion may use, without the style in brackets."""
+    return frozenset(CATALOG) | STAGES | {VALID_SHARE}
+
+
+def split_metric(metric: str) -> MetricUse:
+    """Take the style out of a metric's name.
+
+    >>> split_metric("style_similarity[pastel]")
+    MetricUse(name='style_similarity', style='pastel')
+    """
+    match = _METRIC.fullmatch(metric)
+    return MetricUse(match["name"], match["style"]) if match else MetricUse(metric, None)
+
+
+def measured_metrics(spec: SweepSpec) -> frozenset[str]:
+    """Return the names that a run of `spec` has estimates of: what criteria may ask for."""
+    always = {VALID_SHARE, "validity"}
+    return frozenset(spec.metrics) | always | (_timed() if spec.latency else set())
+
+
+def check_criteria(spec: SweepSpec, criteria: CriteriaFile) -> None:
+    """Refuse criteria that a run of `spec` could never answer; raises `InputError`."""
+    for criterion in criteria.criteria:
+        if text := _unanswerable(spec, criterion):
+            raise InputError(
+                f"criteria '{criteria.name}', criterion '{criterion.name}', "
+                f"spec '{spec.name}': {text}"
+            )
+
+
+def _unanswerable(spec: SweepSpec, criterion: Criterion) -> str:
+    metric, measured = criterion.metric, measured_metrics(spec)
+    if metric not in measured:
+        mend = "Give 'latency'" if metric in _timed() else "Add it to 'metrics'"
+        return f"the spec does not measure '{metric}'. {mend}, or use other criteria."
+    needed = samples_needed(metric)
+    if spec.latency and spec.latency.repeats < needed:
+        return (
+            f"'{metric}' needs at least {needed} timed clips an arm, "
+            f"'latency.repeats' is {spec.latency.repeats}. Raise it, or ask for latency_p50_s."
+        )
+    return ""
+
+
+def samples_needed(metric: str) -> int:
+    """Return how many timed clips a percentile needs for a one-sided 95 % bound; else 0.
+
+    The largest of n samples is above the p-quantile with probability 1 - p^n.
+
+    >>> [samples_needed(f"latency_p{percent}_s") for percent in (50, 90, 95, 99)]
+    [5, 29, 59, 299]
+    """
+    match = re.fullmatch(r"latency_(?:[a-z]+_)?p(\d\d)_s", metric)
+    if match is None:
+        return 0
+    share, count = int(match[1]) / 100, 1
+    while share**count > 0.05:
+        count += 1
+    return count
+
+
+# --- the spec ------------------------------------------------------------------------------------
+
+
+def _with_lists(root: Node) -> Node:
+    """Turn a single value of a factor into a list of one, where the line stays the same."""
+    arms = root.get("arms")
+    if not isinstance(root.value, Mapping) or not isinstance(arms.value, tuple):
+        return root
+    listed = replace(arms, value=tuple(_with_list(arm) for arm in arms.value))
+    return replace(root, value=MappingProxyType({**root.value, "arms": listed}))
+
+
+def _with_list(arm: Node) -> Node:
+    if not isinstance(arm.value, Mapping):
+        return arm
+    values = {
+        key: Node((node,), node.line)
+        if key in FACTORS and not isinstance(node.value, tuple | Mapping)
+        else node
+        for key, node in arm.value.items()
+    }
+    return replace(arm, value=MappingProxyType(values))
+
+
+def _spec_problems(
+    spec: SweepSpec, node: Node, path: Path, models: ModelTable
+) -> Iterator[Problem]:
+    yield from _name_problems(spec, node)
+    yield from _baseline_problems(spec, node)
+    for place, arm in enumerate(spec.arms):
+        yield from _model_problems(arm, node.get("arms", place), models)
+    yield from _metric_problems(spec, node)
+    yield from _reference_problems(spec, node)
+    yield from _shape_problems(spec, node)
+    if not (path.parent / spec.criteria).is_file():
+        yield Problem(
+            node.get("criteria").line,
+            f"'criteria': no file '{spec.criteria}' in '{path.parent}'. Give its path from there.",
+        )
+
+
+def _name_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for place, arm in enumerate(spec.arms):
+        line = node.get("arms", place, "name").line
+        for word in set(_PLACEHOLDER.findall(arm.name)) - set(FACTORS):
+            hint = did_you_mean(word, FACTORS)
+            yield Problem(line, f"name '{arm.name}': unknown factor '{{{word}}}'. {hint}")
+        for name, count in Counter(setting.name for setting in expand(arm)).items():
+            if count > 1:
+                yield Problem(
+                    line,
+                    f"{count} arms would be called '{name}'. "
+                    f"Put {{steps}} or {{guidance}} into the name, and no value twice.",
+                )
+            elif name in seen:
+                yield Problem(line, f"arm '{name}' exists on line {seen[name]}. Rename one.")
+            seen.setdefault(name, line)
+
+
+def _baseline_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    names = [setting.name for arm in spec.arms for setting in expand(arm)]
+    if spec.baseline not in names:
+        hint = did_you_mean(spec.baseline, names)
+        line = node.get("baseline").line
+        yield Problem(line, f"'baseline': no arm is called '{spec.baseline}'. {hint}")
+
+
+def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:
+    uses = [
+        (at.get("base"), arm.base, ModelKind.BASE),
+        (at.get("motion_adapter"), arm.motion_adapter, ModelKind.MOTION_ADAPTER),
+        *(
+            (at.get("loras", place, "model"), use.model, ModelKind.LORA)
+            for place, use in enumerate(arm.loras)
+        ),
+    ]
+    for place, (node, model_id, kind) in enumerate(uses):
+        text = _misfit(arm, model_id, kind, models)
+        if model_id in [other for _, other, _ in uses[:place]]:
+            text = f"model '{model_id}' is used twice in this arm. Remove one."
+        if text:
+            yield Problem(node.line, text)
+
+
+def _misfit(arm: ArmSpec, model_id: str, kind: ModelKind, models: ModelTable) -> str:
+    try:
+        entry = models.resolve(model_id, kind).entry
+    except InputError as error:
+        return str(error)
+    if entry.family != arm.family:
+        return f"model '{model_id}' is of family {entry.family}, the arm of {arm.family}."
+    if kind is not ModelKind.BASE and arm.base not in entry.combines_with:
+        fits = ", ".join(entry.combines_with) or "none"
+        return f"model '{model_id}' does not fit base '{arm.base}'. It fits: {fits}."
+    return ""
+
+
+def _metric_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    styles = {style for style in (*_styles(spec), *(r.style for r in spec.references)) if style}
+    for place, metric in enumerate(spec.metrics):
+        line = node.get("metrics", place).line
+        if metric in spec.metrics[:place]:
+            yield Problem(line, f"metric '{metric}' is given twice. Remove one.")
+        name, style = split_metric(metric)
+        text = _metric_fault(metric)
+        if name in _timed():
+            text = f"'{name}' comes with the latency pass. Remove it, and give 'latency'."
+        elif name in {"validity", VALID_SHARE}:
+            text = f"'{name}' is always known. Remove it."
+        elif not text and style is not None and style not in styles:
+            text = f"metric '{metric}': no arm has that style. {did_you_mean(style, styles)}"
+        if text:
+            yield Problem(line, text)
+
+
+def _metric_fault(metric: str) -> str:
+    """Return what is wrong with the name of a metric in itself."""
+    name, style = split_metric(metric)
+    if name not in known_metrics():
+        return f"unknown metric '{metric}'. {did_you_mean(name, known_metrics())}"
+    wants_style = name in CATALOG and "style_features" in CATALOG[name].takes
+    if wants_style and style is None:
+        return f"metric '{name}' needs the style it looks for, such as '{name}[pastel]'."
+    if style is not None and not wants_style:
+        return f"metric '{name}' takes no style, got '{metric}'. Write '{name}'."
+    return ""
+
+
+def _reference_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    line = node.get("references").line
+    for place, reference in enumerate(spec.references):
+        at, earlier = node.get("references", place), spec.references[:place]
+        yield from _repeated(reference, earlier, at)
+        if reference.style is not None and reference.style not in rendered_styles():
+            hint = did_you_mean(reference.style, rendered_styles())
+            yield Problem(at.get("style").line, f"unknown style '{reference.style}'. {hint}")
+    used = sorted(_REFERENCE_METRICS & set(spec.metrics))
+    missing = _styles(spec) - {reference.style for reference in spec.references}
+    for style in sorted(missing, key=str) if used else ():
+        look = f"style '{style}'" if style else "the plain look (style null)"
+        yield Problem(
+            line,
+            f"no reference set of {look}, which {', '.join(used)} of its arms need. Add one.",
+        )
+
+
+def _repeated(
+    reference: ReferenceSet, earlier: Iterable[ReferenceSet], at: Node
+) -> Iterator[Problem]:
+    for other in earlier:
+        if other.name == reference.name:
+            yield Problem(at.line, f"reference '{reference.name}' is given twice. Rename one.")
+        if other.style == reference.style:
+            yield Problem(
+                at.line,
+                f"references '{other.name}' and '{reference.name}' have the same style, so "
+                "which one counts is open. Remove one.",
+            )
+
+
+def _shape_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    shape, rendered = spec.shape, rendered_shape()
+    for key in ("height", "width"):
+        if getattr(shape, key) % PIXELS_PER_LATENT:
+            yield Problem(
+                node.get("shape", key).line,
+                f"'{key}': expected a multiple of {PIXELS_PER_LATENT}, got {getattr(shape, key)}.",
+            )
+    if spec.references and shape != rendered:
+        yield Problem(
+            node.get("shape").line,
+            f"'shape': rendered references have {rendered.num_frames} frames of "
+            f"{rendered.width} x {rendered.height} at {rendered.fps} fps, got "
+            f"{shape.num_frames} of {shape.width} x {shape.height} at {shape.fps}. "
+            "Use that shape, or other references.",
+        )
+
+
+def _styles(spec: SweepSpec) -> set[str | None]:
+    return {arm.style for arm in spec.arms}
+
+
+def _timed() -> set[str]:
+    """Return the names that only the latency pass supplies."""
+    sampled = {name for name, row in CATALOG.items() if row.takes == ("samples",)}
+    return sampled | STAGES | {"peak_memory_bytes"}
+
+
+# --- criteria ------------------------------------------------------------------------------------
+
+
+def _criteria_problems(criteria: CriteriaFile, node: Node) -> Iterator[Problem]:
+    names: set[str] = set()
+    for place, criterion in enumerate(criteria.criteria):
+        at = node.get("criteria", place)
+        if criterion.name in names:
+            yield Problem(at.get("name").line, f"duplicate criterion '{criterion.name}'.")
+        names.add(criterion.name)
+        if text := _metric_fault(criterion.metric):
+            yield Problem(at.get("metric").line, text)
+        elif text := _wrong_way(criterion):
+            yield Problem(at.get("direction").line, text)
+
+
+def _wrong_way(criterion: Criterion) -> str:
+    """Return a complaint when a criterion asks for the worse side of its metric."""
+    row = CATALOG.get(split_metric(criterion.metric).name)
+    opposite = {Direction.HIGHER: "lower", Direction.LOWER: "higher"}
+    if row is None or opposite.get(row.direction) != criterion.direction:
+        return ""
+    return (
+        f"criterion '{criterion.name}': {row.direction} is better for '{row.name}', "
+        f"got direction '{criterion.direction}'."
+    )
