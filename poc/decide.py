@@ -1,0 +1,360 @@
+"""From estimates and criteria to a decision: technical, economic and rights lights.
+
+Pure. GO needs every must-criterion to pass (intersection-union, so no correction for their
+number), NO_GO one that fails; whatever is unknown, thin or unfinished is never GO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from poc import findings
+from poc.front import find, speed_axis
+from poc.latency_estimates import LATENCY
+from poc.next_measurement import settle
+from poc.outcomes import Draws
+from poc.records import (
+    ArmDecision,
+    ArmSummary,
+    Comparison,
+    CriteriaFile,
+    Criterion,
+    CriterionResult,
+    Decision,
+    Estimates,
+    Finding,
+    Light,
+    Plan,
+    Verdict,
+    Weight,
+)
+from poc.table import table
+from poc.verdicts import applies, is_quality_must, judge_all
+
+__all__ = ["EXIT_CODES", "CommercialUse", "decide", "exit_code", "table", "worst"]
+
+CommercialUse = Literal["permitted", "forbidden", "unclear"]
+"""What a model's licence says of the stated use."""
+
+EXIT_CODES: Mapping[Light, int] = {
+    Light.GO: 0,
+    Light.NO_GO: 1,
+    Light.INSUFFICIENT_EVIDENCE: 3,
+    Light.CONDITIONAL: 4,
+}
+"""Exit code of `poc decide`; 2 is left to usage errors."""
+
+ORDER = (Light.GO, Light.CONDITIONAL, Light.INSUFFICIENT_EVIDENCE, Light.NO_GO)
+"""From best to worst."""
+
+
+def exit_code(light: Light) -> int:
+    """Return the exit code of `poc decide` for a decision's light.
+
+    >>> exit_code(Light.GO)
+    0
+    """
+    return EXIT_CODES[light]
+
+
+def worst(lights: Iterable[Light]) -> Light:
+    """Return the worst of some lights.
+
+    >>> worst([Light.GO, Light.CONDITIONAL]).value
+    'CONDITIONAL'
+    """
+    return max(lights, key=ORDER.index)
+
+
+def decide(
+    plan: Plan,
+    estimates: Estimates,
+    criteria: CriteriaFile,
+    draws: Draws,
+    *,
+    licences: Mapping[str, CommercialUse] | None = None,
+) -> Decision:
+    """Return the decision on a run by the given criteria.
+
+    `draws` come from `poc.estimate.evaluate`; an estimate without draws is judged by a normal
+    approximation of its interval, and its result says so. `licences`: model id -> commercial use.
+
+    Raises:
+        ValueError: the estimates are of another plan, or two criteria share a name.
+    """
+    if estimates.plan_digest != plan.content_digest():
+        raise ValueError("the estimates belong to another plan: estimate again from this run")
+    names = _names(criteria.criteria)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"criteria {criteria.name!r}: two are named {repeated[0]!r}; rename one")
+    case = _case(plan, estimates, criteria, draws)
+    rights = _rights(plan, case, licences)
+    technical = case.technical
+    return Decision(
+        format_version=1,
+        kind=plan.spec.kind,
+        decision=worst([technical, Light.INSUFFICIENT_EVIDENCE, rights.light]),
+        technical=technical,
+        economic=Light.INSUFFICIENT_EVIDENCE,
+        rights=rights.light,
+        recommended_arm_id=case.chosen.arm_id if case.chosen else None,
+        arms=case.arms,
+        criteria_digest=case.criteria_digest,
+        criteria_edited=case.edited,
+        reasons=(*_technical_reasons(plan, case), findings.no_price(), rights.reason),
+        conditions=_conditions(case, rights),
+        next_measurement=_next_measurement(plan, case, rights),
+        estimates_digest=estimates.content_digest(),
+    )
+
+
+# --- the technical light -------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """All that the parts of a decision look at."""
+
+    estimates: Estimates
+    criteria: tuple[Criterion, ...]
+    draws: Draws
+    arms: tuple[ArmDecision, ...]
+    few_step: tuple[ArmDecision, ...]
+    chosen: ArmDecision | None
+    criteria_digest: str
+    edited: bool
+
+    @property
+    def technical(self) -> Light:
+        """Return the best light of a few-step arm; edited criteria want an approval first."""
+        best = min((a.technical for a in self.few_step), key=ORDER.index, default=None)
+        light = best or Light.INSUFFICIENT_EVIDENCE
+        return worst([light, Light.CONDITIONAL]) if self.edited else light
+
+    def summary(self, arm_id: str) -> ArmSummary:
+        """Return what is known of an arm."""
+        return next(s for s in self.estimates.arms if s.arm.id == arm_id)
+
+    def musts(self, arm_id: str) -> list[Criterion]:
+        """Return the must-criteria that apply to an arm."""
+        return musts(self.criteria, self.summary(arm_id))
+
+
+def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws) -> _Case:
+    asked = criteria.criteria
+    summaries = {s.arm.id: s for s in estimates.arms}
+    baseline = summaries[plan.baseline_id]
+    arms = tuple(
+        _arm(summary, baseline, estimates, asked, draws)
+        for arm_id, summary in summaries.items()
+        if arm_id != plan.baseline_id
+    )
+    few_step = tuple(a for a in arms if summaries[a.arm_id].arm.nfe < baseline.arm.nfe)
+    criteria_digest = criteria.content_digest()
+    return _Case(
+        estimates=estimates,
+        criteria=asked,
+        draws=draws,
+        arms=arms,
+        few_step=few_step,
+        chosen=_choose(few_step, estimates, asked),
+        criteria_digest=criteria_digest,
+        edited=criteria_digest != plan.criteria_digest,
+    )
+
+
+def _arm(
+    summary: ArmSummary,
+    baseline: ArmSummary,
+    estimates: Estimates,
+    criteria: tuple[Criterion, ...],
+    draws: Draws,
+) -> ArmDecision:
+    results = judge_all(criteria, summary, draws)
+    asked = musts(criteria, summary)
+    verdicts = [_verdict_of(criterion, results) for criterion in asked]
+    finished = estimates.complete and not (summary.counts.pending or baseline.counts.pending)
+    if Verdict.FAIL in verdicts:
+        light = Light.NO_GO
+    elif finished and _carries_go(asked) and all(v is Verdict.PASS for v in verdicts):
+        light = Light.GO
+    else:
+        light = Light.INSUFFICIENT_EVIDENCE
+    return ArmDecision(arm_id=summary.arm.id, technical=light, results=results)
+
+
+def musts(criteria: Iterable[Criterion], summary: ArmSummary) -> list[Criterion]:
+    """Return the must-criteria that apply to an arm."""
+    return [c for c in criteria if c.weight is Weight.MUST and applies(c, summary)]
+
+
+def _carries_go(asked: Sequence[Criterion]) -> bool:
+    """Return whether criteria ask for quality: speed or smoothness alone decide nothing."""
+    return any(is_quality_must(criterion) for criterion in asked)
+
+
+def _verdict_of(criterion: Criterion, results: Sequence[CriterionResult]) -> Verdict:
+    return next(r.verdict for r in results if r.criterion == criterion.name)
+
+
+def _undecided(case: _Case, arm: ArmDecision) -> list[Criterion]:
+    """Return the must-criteria of an arm that are neither passed nor failed."""
+    asked = case.musts(arm.arm_id)
+    return [c for c in asked if _verdict_of(c, arm.results) is Verdict.INCONCLUSIVE]
+
+
+def _choose(
+    few_step: Sequence[ArmDecision], estimates: Estimates, criteria: tuple[Criterion, ...]
+) -> ArmDecision | None:
+    """Return the cheapest arm of the best light, None when all are NO_GO.
+
+    Among arms without GO, the one with the fewest undecided must-criteria comes first.
+    """
+    summaries = {s.arm.id: s for s in estimates.arms}
+    on_seconds = speed_axis(estimates.arms) == LATENCY
+
+    def rank(arm: ArmDecision) -> tuple[int, int, float, int]:
+        summary = summaries[arm.arm_id]
+        asked = musts(criteria, summary)
+        opens = sum(_verdict_of(c, arm.results) is not Verdict.PASS for c in asked)
+        seconds = find(summary, LATENCY, Comparison.VALUE) if on_seconds else None
+        cost = float(summary.arm.nfe) if seconds is None else seconds.value or 0.0
+        return ORDER.index(arm.technical), opens, cost, summary.arm.nfe
+
+    standing = [arm for arm in few_step if arm.technical is not Light.NO_GO]
+    return min(standing, key=rank, default=None)
+
+
+# --- the rights light ----------------------------------------------------------------------------
+
+
+class _Rights(NamedTuple):
+    light: Light
+    reason: Finding
+    unclear: tuple[str, ...] = ()
+
+
+def _rights(plan: Plan, case: _Case, licences: Mapping[str, CommercialUse] | None) -> _Rights:
+    """Return the rights light for the chosen arm's models, or all candidates' without one.
+
+    Licences of models alone do not make a procurement GO: consents and stills count as well.
+    """
+    if licences is None:
+        return _Rights(Light.INSUFFICIENT_EVIDENCE, findings.rights_unknown())
+    judged = _judged_licences(case, licences)
+    forbidden = [model for model, use in judged.items() if use == "forbidden"]
+    unclear = tuple(model for model, use in judged.items() if use == "unclear")
+    if forbidden:
+        return _Rights(Light.NO_GO, findings.rights_forbidden(forbidden))
+    if plan.spec.kind != "demonstration":
+        return _Rights(Light.INSUFFICIENT_EVIDENCE, findings.rights_unknown(), unclear)
+    if unclear:
+        return _Rights(Light.CONDITIONAL, findings.rights_unclear(unclear), unclear)
+    return _Rights(Light.GO, findings.rights_permitted())
+
+
+def _judged_licences(
+    case: _Case, licences: Mapping[str, CommercialUse]
+) -> dict[str, CommercialUse]:
+    known = ("permitted", "forbidden", "unclear")
+    wrong = sorted(model for model, use in licences.items() if use not in known)
+    if wrong:
+        raise ValueError(
+            f"licences: {wrong[0]!r} has {licences[wrong[0]]!r}; expected one of {', '.join(known)}"
+        )
+    arms = [case.chosen] if case.chosen else case.arms
+    models = {m for a in arms for m in case.summary(a.arm_id).arm.model_digests}
+    return {model: licences.get(model, "unclear") for model in sorted(models)}
+
+
+# --- what is said about it -----------------------------------------------------------------------
+
+
+def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
+    reasons = [findings.demonstration()] if plan.spec.kind == "demonstration" else []
+    reasons.append(_headline(case))
+    reasons += _blocks(case)
+    if case.edited:
+        reasons.append(findings.edited())
+    if case.chosen:
+        counts = case.summary(case.chosen.arm_id).counts
+        lost = counts.failed + counts.invalid
+        arm = case.summary(case.chosen.arm_id).arm
+        reasons += [findings.lost_clips(arm, lost)] if lost else []
+    return reasons
+
+
+def _headline(case: _Case) -> Finding:
+    if not case.few_step:
+        return findings.no_candidate()
+    if case.chosen is None:
+        failed = {
+            r.criterion
+            for arm in case.few_step
+            for r in arm.results
+            if r.verdict is Verdict.FAIL and r.criterion in _names(case.musts(arm.arm_id))
+        }
+        return findings.all_fail(sorted(failed))
+    arm = case.summary(case.chosen.arm_id).arm
+    if case.chosen.technical is Light.GO:
+        return findings.meets_all(arm)
+    undecided = _names(_undecided(case, case.chosen))
+    return findings.comes_closest(arm, undecided, len(case.musts(arm.id)))
+
+
+def _names(criteria: Iterable[Criterion]) -> list[str]:
+    return [criterion.name for criterion in criteria]
+
+
+def _blocks(case: _Case) -> list[Finding]:
+    """Return what stands in the way of a GO apart from verdicts."""
+    clips = _pending(case)
+    blocks = [findings.pending(clips)] if clips else []
+    if not clips and not case.estimates.complete:
+        blocks.append(findings.unfinished())
+    if case.estimates.closed_reason is not None:
+        blocks.append(findings.closed(case.estimates.closed_reason))
+    if case.chosen:
+        blocks += _criteria_blocks(case, case.chosen)
+    return blocks
+
+
+def _criteria_blocks(case: _Case, chosen: ArmDecision) -> list[Finding]:
+    asked = case.musts(chosen.arm_id)
+    if not asked:
+        return [findings.no_must(case.summary(chosen.arm_id).arm)]
+    if _carries_go(asked):
+        return []
+    return [findings.no_quality_must(speed=any(c.metric.startswith("latency_") for c in asked))]
+
+
+def _pending(case: _Case) -> int:
+    return sum(summary.counts.pending for summary in case.estimates.arms)
+
+
+def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
+    conditions = [findings.approve_criteria()] if case.edited else []
+    if rights.unclear:
+        conditions.append(findings.clear_licence(rights.unclear))
+    if case.chosen and case.chosen.technical is Light.GO:
+        conditions.append(findings.confirm(case.summary(case.chosen.arm_id).arm))
+    return tuple(conditions)
+
+
+# --- the next measurement ------------------------------------------------------------------------
+
+
+def _next_measurement(plan: Plan, case: _Case, rights: _Rights) -> Finding | None:
+    """Return the cheapest thing that could change the answer; None when nothing would."""
+    if case.technical is Light.NO_GO or rights.light is Light.NO_GO or not case.few_step:
+        return None
+    if not case.estimates.complete:
+        return findings.finish_run(_pending(case))
+    if case.chosen is None or case.chosen.technical is Light.GO:
+        return findings.give_prices()
+    undecided = _undecided(case, case.chosen)
+    if not undecided:
+        return findings.add_quality_criterion()
+    summary = case.summary(case.chosen.arm_id)
+    return settle(summary, undecided, case.draws, replicates=plan.spec.replicates)

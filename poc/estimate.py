@@ -1,0 +1,130 @@
+"""From a run's records to its estimates: values, differences and ratios with intervals.
+
+Pure: the same records, in any order, give the same bytes. Randomness is seeded by the plan's
+digest. The parts: `poc.samples` lays clips out by prompt, `poc.outcomes` makes estimates and
+draws of them, `poc.latency_estimates` does the timed pass, `poc.set_estimates` places FVD and KVD,
+`poc.front` makes the speed-quality front, `poc.intervals` is the arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from poc import front
+from poc.front import Place, find, smallest_not_inferior_step, speed_axis
+from poc.intervals import LEVEL, RESAMPLES
+from poc.latency_estimates import Timings, latency_outcomes, timed_all, timings
+from poc.outcomes import Draws, Outcome, sample_outcomes, settled
+from poc.records import (
+    Arm,
+    ArmSummary,
+    Estimate,
+    Estimates,
+    Generation,
+    LatencySample,
+    Measurement,
+    Plan,
+)
+from poc.samples import Ledger, ledger, samples
+from poc.set_estimates import set_outcomes
+
+__all__ = [
+    "Evidence",
+    "estimate",
+    "evaluate",
+    "find",
+    "smallest_not_inferior_step",
+    "speed_axis",
+]
+
+
+class Evidence(NamedTuple):
+    """Estimates and the draws behind their intervals, as `poc.decide` takes them."""
+
+    estimates: Estimates
+    draws: Draws
+
+
+def evaluate(
+    plan: Plan,
+    generations: Iterable[Generation],
+    measurements: Iterable[Measurement],
+    latencies: Iterable[LatencySample],
+    set_estimates: Iterable[Estimate],
+    *,
+    closed_reason: str | None,
+) -> Evidence:
+    """Return the estimates of a run with their draws.
+
+    `set_estimates` are the ready estimates of FVD, KVD and their differences. Failed, invalid and
+    pending clips have no value; they are counted in `n_missing`, except that failed and invalid
+    ones are 0 in `valid_share` and in `oracle_*`, which the notes then say.
+
+    Raises:
+        ValueError: records that the plan does not know or that contradict each other.
+    """
+    plan_digest = plan.content_digest()
+    seed = int(plan_digest[:16], 16)
+    book = ledger(plan, generations, measurements)
+    found = timings(plan, latencies)
+    arm_ids = [arm.id for arm in plan.arms]
+    outcomes = [
+        *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
+        *latency_outcomes(plan, found, seed=seed),
+        *set_outcomes(set_estimates, arm_ids, plan.baseline_id),
+    ]
+    estimates = Estimates(
+        format_version=1,
+        plan_digest=plan_digest,
+        baseline_id=plan.baseline_id,
+        level=LEVEL,
+        resamples=RESAMPLES,
+        quality_metric=front.quality_metric(book),
+        arms=_summaries(plan.arms, book, found, outcomes, seed),
+        complete=book.complete and timed_all(plan, found),
+        closed_reason=closed_reason,
+    )
+    return Evidence(estimates, {o.key: o.draws for o in outcomes if o.draws is not None})
+
+
+def estimate(
+    plan: Plan,
+    generations: Iterable[Generation],
+    measurements: Iterable[Measurement],
+    latencies: Iterable[LatencySample],
+    set_estimates: Iterable[Estimate],
+    *,
+    closed_reason: str | None,
+) -> Estimates:
+    """Return the estimates of a run; `evaluate` also returns the draws that a decision needs."""
+    evidence = evaluate(
+        plan, generations, measurements, latencies, set_estimates, closed_reason=closed_reason
+    )
+    return evidence.estimates
+
+
+def _summaries(
+    arms: tuple[Arm, ...],
+    book: Ledger,
+    found: dict[str, Timings],
+    outcomes: list[Outcome],
+    seed: int,
+) -> tuple[ArmSummary, ...]:
+    by_arm: dict[str, list[Estimate]] = {arm.id: [] for arm in arms}
+    for one in sorted(outcomes, key=lambda o: o.key):
+        by_arm[one.estimate.arm_id].append(one.estimate)
+    bare = [_summary(arm, book, by_arm[arm.id], front.NOWHERE) for arm in arms]
+    places = front.places(book, arms, found, axis=speed_axis(bare), seed=seed)
+    return tuple(_summary(arm, book, by_arm[arm.id], places[arm.id]) for arm in arms)
+
+
+def _summary(arm: Arm, book: Ledger, estimates: list[Estimate], place: Place) -> ArmSummary:
+    frequency = place.frequency
+    return ArmSummary(
+        arm=arm,
+        counts=book.counts[arm.id],
+        estimates=tuple(estimates),
+        on_pareto_front=place.on_front,
+        frontier_frequency=None if frequency is None else settled(frequency),
+    )

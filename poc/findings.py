@@ -1,0 +1,307 @@
+"""The sentences of a decision, each in English and Japanese; no rule is applied here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from poc.records import Arm, Finding, Verdict
+
+
+def _listed(names: Sequence[str]) -> tuple[str, str]:
+    return ", ".join(names), "、".join(names)
+
+
+# --- reasons -------------------------------------------------------------------------------------
+
+
+def demonstration() -> Finding:
+    """Say that the run judges no purchase."""
+    return Finding(
+        text_en="This is a demonstration on tiny or random weights, not a verdict on a purchase.",
+        text_ja="これは小型または乱数の重みによるデモンストレーションであり、購入の可否を判断するものではない。",
+    )
+
+
+def meets_all(arm: Arm) -> Finding:
+    """Say that the recommended arm meets every must-criterion."""
+    return Finding(
+        text_en=f"{arm.name} ({arm.steps} steps, NFE {arm.nfe}) meets every must-criterion; it is "
+        "the cheapest few-step arm that does.",
+        text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
+        "満たす構成の中で最も低コストである。",
+    )
+
+
+def comes_closest(arm: Arm, undecided: Sequence[str], asked: int) -> Finding:
+    """Say which arm leads and which of its must-criteria are undecided."""
+    names_en, names_ja = _listed(undecided)
+    if not undecided:
+        return Finding(
+            text_en=f"{arm.name} comes closest: no must-criterion is undecided, but GO is blocked.",
+            text_ja=f"最も有力なのは{arm.name}である。未確定の必須基準はないが、別の理由でGOを出せない。",
+        )
+    return Finding(
+        text_en=f"{arm.name} comes closest; undecided must-criteria: {names_en} "
+        f"({len(undecided)} of {asked}).",
+        text_ja=f"最も有力なのは{arm.name}だが、必須基準{asked}件のうち{len(undecided)}件"
+        f"（{names_ja}）が未確定である。",
+    )
+
+
+def all_fail(names: Sequence[str]) -> Finding:
+    """Say that no few-step arm survives."""
+    names_en, names_ja = _listed(names)
+    return Finding(
+        text_en=f"Every few-step arm fails a must-criterion. Failed: {names_en}.",
+        text_ja=f"少ステップの構成はいずれも必須基準を満たさない。不合格の基準: {names_ja}。",
+    )
+
+
+def no_candidate() -> Finding:
+    """Say that there is nothing to recommend."""
+    return Finding(
+        text_en="No arm needs fewer network evaluations than the baseline: nothing to decide on.",
+        text_ja="ベースラインよりNFE（ネットワーク評価回数）の少ない構成がなく、判定の対象がない。",
+    )
+
+
+def pending(clips: int) -> Finding:
+    """Say that clips are missing, which blocks GO."""
+    noun = "1 planned clip is" if clips == 1 else f"{clips} planned clips are"
+    return Finding(
+        text_en=f"{noun} pending: no GO before every clip has ended.",
+        text_ja=f"計画したクリップのうち{clips}本が未生成である。すべて終わるまでGOは出せない。",
+    )
+
+
+def unfinished() -> Finding:
+    """Say that a pass after generation is incomplete, which blocks GO."""
+    return Finding(
+        text_en="All clips have ended, but their measurement or the latency pass is unfinished.",
+        text_ja="クリップの生成は終わっているが、評価または速度計測が完了していない。",
+    )
+
+
+def closed(reason: str) -> Finding:
+    """Say that the run was ended early by hand, and why."""
+    return Finding(
+        text_en=f"The run was closed early: {reason}",
+        text_ja=f"計測は途中で打ち切られた。理由: {reason}",
+    )
+
+
+def lost_clips(arm: Arm, clips: int) -> Finding:
+    """Say that clips of an arm ended badly."""
+    noun = "1 clip" if clips == 1 else f"{clips} clips"
+    return Finding(
+        text_en=f"{noun} of {arm.name} failed or came out invalid and count as not accepted.",
+        text_ja=f"{arm.name}では{clips}本が生成失敗または無効となり、不採用として数えた。",
+    )
+
+
+def no_must(arm: Arm) -> Finding:
+    """Say that nothing is demanded of an arm."""
+    return Finding(
+        text_en=f"No must-criterion applies to {arm.name}: without one there is no GO.",
+        text_ja=f"{arm.name}に適用される必須基準がない。必須基準なしにGOは出せない。",
+    )
+
+
+def no_quality_must(*, speed: bool) -> Finding:
+    """Say that the criteria would let bad clips pass."""
+    lead_en = "Speed never decides without quality" if speed else "Quality is not asked for"
+    lead_ja = "速度だけで採否は決められない" if speed else "品質が問われていない"
+    return Finding(
+        text_en=f"{lead_en}: no must-criterion looks at what the clips show, so there is no GO.",
+        text_ja=f"{lead_ja}。クリップの内容を見る必須基準が一つもないため、GOは出せない。",
+    )
+
+
+def edited() -> Finding:
+    """Say that the criteria are not those fixed before the run."""
+    return Finding(
+        text_en="These criteria are not the ones fixed before the run.",
+        text_ja="この判定基準は、計測の前に定めたものから変更されている。",
+    )
+
+
+def no_price() -> Finding:
+    """Say why the economic light is not lit."""
+    return Finding(
+        text_en="Economic: no price was given, so the cost per accepted clip is not known.",
+        text_ja="経済性: 価格が入力されていないため、採用クリップ1本あたりの費用は分からない。",
+    )
+
+
+def rights_unknown() -> Finding:
+    """Say why the rights light is not lit."""
+    return Finding(
+        text_en="Rights: no record of licences and consents was given.",
+        text_ja="権利: ライセンスと許諾の記録が与えられていない。",
+    )
+
+
+def rights_permitted() -> Finding:
+    """Say that every model may be used."""
+    return Finding(
+        text_en="Rights: every model in use permits commercial use.",
+        text_ja="権利: 使用するモデルはすべて商用利用が認められている。",
+    )
+
+
+def rights_forbidden(models: Sequence[str]) -> Finding:
+    """Say which models may not be used."""
+    names_en, names_ja = _listed(models)
+    return Finding(
+        text_en=f"Rights: commercial use is forbidden for {names_en}.",
+        text_ja=f"権利: {names_ja}は商用利用が禁止されている。",
+    )
+
+
+def rights_unclear(models: Sequence[str]) -> Finding:
+    """Say for which models the licence is unclear."""
+    names_en, names_ja = _listed(models)
+    return Finding(
+        text_en=f"Rights: whether {names_en} may be used commercially is unclear.",
+        text_ja=f"権利: {names_ja}を商用利用できるかどうかが明らかでない。",
+    )
+
+
+# --- conditions ----------------------------------------------------------------------------------
+
+
+def confirm(arm: Arm) -> Finding:
+    """Ask for a second look at the chosen arm."""
+    return Finding(
+        text_en=f"Confirm {arm.name} and the baseline on prompts generated after this choice: the "
+        "best of several arms looks better than it is.",
+        text_ja=f"{arm.name}とベースラインを、この選定の後に用意したプロンプトで再確認する。"
+        "複数から最良のものを選ぶと、実力より良く見えるためである。",
+    )
+
+
+def approve_criteria() -> Finding:
+    """Ask for an approval of changed criteria."""
+    return Finding(
+        text_en="Have the changed criteria approved, or decide by those fixed before the run.",
+        text_ja="変更後の基準について承認を得るか、計測前に定めた基準で判定する。",
+    )
+
+
+def clear_licence(models: Sequence[str]) -> Finding:
+    """Ask for a licence answer."""
+    names_en, names_ja = _listed(models)
+    return Finding(
+        text_en=f"Get the licence of {names_en} clarified by its author, or replace it.",
+        text_ja=f"{names_ja}のライセンスを作者に確認するか、別のモデルに置き換える。",
+    )
+
+
+# --- next measurement ----------------------------------------------------------------------------
+
+
+def finish_run(clips: int) -> Finding:
+    """Propose to complete the run."""
+    what_en = f"clips to generate: {clips}" if clips else "complete measurement and timing"
+    what_ja = f"未生成の{clips}本を生成する" if clips else "評価と速度計測を最後まで行う"
+    return Finding(
+        text_en=f"Finish the run: {what_en}.",
+        text_ja=f"計測を完了させる（{what_ja}）。",
+    )
+
+
+def more_prompts(
+    criterion: str, arm: Arm, *, count: int, clips: int, paired: bool, toward: Verdict
+) -> Finding:
+    """Propose a number of new prompts and say how the criterion would then end."""
+    who_en, who_ja = _whose(arm, paired=paired)
+    end_en, end_ja = _expected(toward)
+    return Finding(
+        text_en=f"About {count} more prompts ({clips} clips of {who_en}) {end_en} {criterion!r}.",
+        text_ja=f"プロンプトを約{count}件（{who_ja}のクリップ計{clips}本）追加すれば、"
+        f"「{criterion}」{end_ja}。",
+    )
+
+
+def more_rounds(
+    criterion: str, arm: Arm, *, count: int, clips: int, paired: bool, toward: Verdict
+) -> Finding:
+    """Propose a number of timed rounds and say how the criterion would then end."""
+    who_en, who_ja = _whose(arm, paired=paired)
+    end_en, end_ja = _expected(toward)
+    return Finding(
+        text_en=f"About {count} more timed rounds ({clips} clips of {who_en}) {end_en} "
+        f"{criterion!r}.",
+        text_ja=f"速度計測を約{count}回（{who_ja}のクリップ計{clips}本）追加すれば、"
+        f"「{criterion}」{end_ja}。",
+    )
+
+
+def _whose(arm: Arm, *, paired: bool) -> tuple[str, str]:
+    if not paired:
+        return arm.name, arm.name
+    return f"{arm.name} and the baseline", f"{arm.name}とベースライン"
+
+
+def _expected(toward: Verdict) -> tuple[str, str]:
+    if toward is Verdict.INCONCLUSIVE:
+        return "give a first interval of", "の信頼区間を初めて示せる"
+    end_en, end_ja = ("a pass", "合格") if toward is Verdict.PASS else ("a fail", "不合格")
+    return (
+        f"should settle, as {end_en} if value and spread stay as they are,",
+        f"は決着する見込みである（値とばらつきが今のままなら{end_ja}）",
+    )
+
+
+def measure_first(criterion: str, arm: Arm, reason: str) -> Finding:
+    """Propose to obtain the estimate that a criterion lacks."""
+    return Finding(
+        text_en=f"{criterion!r} has no usable estimate for {arm.name} ({reason}): measure it.",
+        text_ja=f"「{criterion}」は{arm.name}について判定に使える推定値がない。まず計測する。",
+    )
+
+
+def clips_do_not_help(criterion: str, arm: Arm) -> Finding:
+    """Say that a larger sample of this arm would not settle it."""
+    return Finding(
+        text_en=f"More clips of {arm.name} are not expected to settle {criterion!r}: it lies too "
+        "close to its minimum, or between minimum and target. Look at another setting.",
+        text_ja=f"{arm.name}のクリップを増やしても「{criterion}」は決着しない見込みである"
+        "（最低線に近すぎるか、最低線と目標の間にある）。別の設定を検討する。",
+    )
+
+
+def add_quality_criterion() -> Finding:
+    """Propose criteria that can carry a GO."""
+    return Finding(
+        text_en="Add a must-criterion on quality, have it approved, and decide again; no new clips "
+        "are needed where its metric was measured.",
+        text_ja="品質に関する必須基準を加えて承認を得たうえで、判定し直す。"
+        "その指標が計測済みなら、クリップの追加は不要である。",
+    )
+
+
+def add_motion_criterion() -> Finding:
+    """Propose the criterion without which smoothness does not count."""
+    return Finding(
+        text_en="Add a criterion on the amount of motion, have it approved, and decide again: "
+        "smoothness does not count without one that passes.",
+        text_ja="動きの量に関する基準を加えて承認を得たうえで、判定し直す。"
+        "動きの基準を満たさない限り、滑らかさは評価に数えない。",
+    )
+
+
+def give_prices() -> Finding:
+    """Propose to enter prices."""
+    return Finding(
+        text_en="Give prices (GPU, people, outside work); no further clips are needed for that.",
+        text_ja="価格（GPU、人件費、外注費）を入力する。クリップの追加は不要である。",
+    )
+
+
+def record_rights() -> Finding:
+    """Propose to record licences and consents."""
+    return Finding(
+        text_en="Record the licences and consents of the models and stills in use.",
+        text_ja="使用するモデルと素材のライセンスおよび許諾を記録する。",
+    )

@@ -1,0 +1,296 @@
+"""Intervals and draws from plain arrays: means of clusters, rates, medians, ratios.
+
+Every function is pure and knows nothing of arms or runs. *Draws* are equally likely values of an
+estimate whose quantiles are its interval: bootstrap resamples where there are enough prompts, and
+evenly spaced quantiles of the closed-form interval (t, Wilson, Tango) where there are not.
+A share of draws beyond a line therefore never says more than the interval beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+FloatArray = npt.NDArray[np.float64]
+
+RESAMPLES = 2000
+"""Bootstrap resamples of every interval; also the number of evenly spaced quantiles."""
+
+LEVEL = 0.95
+"""Two-sided confidence level of every interval."""
+
+BOOTSTRAP_FROM = 15
+"""Prompts from which the bootstrap is used; below it would under-cover, and t is used instead."""
+
+CHUNK_ELEMENTS = 2_000_000
+"""Resampling indices held in memory at once (16 MB)."""
+
+HALVINGS = 50
+"""Steps of a bisection over a range of 2: the last one is below 2e-15."""
+
+TINY = float(np.finfo(np.float64).tiny)
+
+
+class Interval(NamedTuple):
+    """A two-sided interval and how it was made."""
+
+    low: float
+    high: float
+    method: str
+
+
+def even_quantiles(count: int) -> FloatArray:
+    """Return the `count` mid-points of equal slices of (0, 1).
+
+    >>> even_quantiles(4).tolist()
+    [0.125, 0.375, 0.625, 0.875]
+    """
+    return (np.arange(count) + 0.5) / count
+
+
+def normal_quantile(probability: float) -> float:
+    """Return the standard normal quantile.
+
+    >>> round(normal_quantile(0.975), 4)
+    1.96
+    """
+    return float(special.ndtri(probability))
+
+
+def tail(level: float) -> float:
+    """Return the upper quantile level of a two-sided interval; raises unless 0 < level < 1.
+
+    >>> tail(0.95)
+    0.975
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}; 95 % is 0.95")
+    return (1 + level) / 2
+
+
+# --- rates ---------------------------------------------------------------------------------------
+
+
+def wilson_bound(share: float, n: float, z: FloatArray) -> FloatArray:
+    """Return Wilson's score bounds of a share, one per normal quantile `z` (negative: lower).
+
+    Wilson (1927); recommended for small n by Brown, Cai and DasGupta (2001). Always inside [0, 1]
+    and never of zero width, not even when all or none succeed.
+    """
+    root = np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    bound = (share + z**2 / (2 * n) + z * root) / (1 + z**2 / n)
+    return np.clip(bound, 0.0, 1.0)
+
+
+def wilson(share: float, n: float, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval of a share in 0..1 out of `n` trials (may be fractional).
+
+    >>> low, high, _ = wilson(0.5, 10)
+    >>> round(low, 4), round(high, 4)
+    (0.2366, 0.7634)
+    """
+    z = normal_quantile(tail(level))
+    low, high = wilson_bound(share, n, np.array([-z, z]))
+    return Interval(float(low), float(high), "Wilson")
+
+
+def effective_n(prompt_means: FloatArray, n_clips: int) -> float:
+    """Return how many independent clips a rate's clustered clips are worth.
+
+    Between the number of prompts (clips of a prompt agree wholly) and the number of clips (they
+    are independent): the binomial variance over the variance seen between prompts (Kish's design
+    effect). When all clips agree nothing is known of the variance: the number of prompts.
+    """
+    n_prompts = len(prompt_means)
+    share = float(prompt_means.mean())
+    variance = float(prompt_means.var(ddof=1)) / n_prompts if n_prompts > 1 else 0.0
+    if variance == 0.0 or n_clips == n_prompts:
+        return float(n_prompts)
+    return min(max(share * (1 - share) / variance, float(n_prompts)), float(n_clips))
+
+
+def wilson_draws(share: float, n: float, count: int = RESAMPLES) -> FloatArray:
+    """Return evenly spaced quantiles of the confidence distribution behind Wilson's interval."""
+    return wilson_bound(share, n, special.ndtri(even_quantiles(count)))
+
+
+def paired_rate_bound(differences: FloatArray, z: FloatArray) -> FloatArray:
+    """Return Tango's score bounds of a paired difference of rates, one per normal quantile `z`.
+
+    Tango (1998), made for non-inferiority; inside [-1, 1], and it keeps a width when all pairs
+    agree (0 of 64 discordant: +-0.057, where a bootstrap says +-0). `differences`: one per prompt,
+    -1, 0 or 1, or means of several replicates in between, for which it errs on the wide side.
+    """
+    n = len(differences)
+    gained, lost = float(np.maximum(differences, 0).sum()), float(np.maximum(-differences, 0).sum())
+    low, high = np.full(z.shape, -1.0), np.full(z.shape, 1.0)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        is_below = _paired_score(gained, lost, n, middle) > -z
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    return np.asarray((low + high) / 2)
+
+
+def _paired_score(gained: float, lost: float, n: int, difference: FloatArray) -> FloatArray:
+    """Return Tango's statistic, which falls with the difference that is put to the test."""
+    b = (2 * n - gained + lost) * difference - gained - lost
+    c = lost * difference * (1 - difference)
+    p_lost = (np.sqrt(np.maximum(b**2 + 8 * n * c, 0)) - b) / (4 * n)
+    variance = n * (2 * p_lost + difference * (1 - difference))
+    # At differences of -1 and 1 nothing varies: the sign alone counts.
+    return np.asarray((gained - lost - n * difference) / np.sqrt(np.maximum(variance, TINY)))
+
+
+def paired_rate_interval(differences: FloatArray, level: float = LEVEL) -> Interval:
+    """Return Tango's interval of a mean of paired 0/1 differences.
+
+    >>> low, high, _ = paired_rate_interval(np.zeros(64))
+    >>> round(low, 3), round(high, 3)
+    (-0.057, 0.057)
+    """
+    z = normal_quantile(tail(level))
+    low, high = paired_rate_bound(differences, np.array([-z, z]))
+    return Interval(float(low), float(high), "paired rates over prompts, Tango's score")
+
+
+def paired_rate_draws(differences: FloatArray, count: int = RESAMPLES) -> FloatArray:
+    """Return evenly spaced quantiles of the distribution behind `paired_rate_interval`."""
+    return paired_rate_bound(differences, special.ndtri(even_quantiles(count)))
+
+
+# --- means and ratios of clustered values --------------------------------------------------------
+
+
+def t_draws(value: float, standard_error: float, freedom: int, count: int) -> FloatArray:
+    """Return evenly spaced quantiles of Student's t about `value`."""
+    return value + standard_error * special.stdtrit(freedom, even_quantiles(count))
+
+
+def t_interval(value: float, standard_error: float, freedom: int, level: float = LEVEL) -> Interval:
+    """Return Student's interval; `freedom` is the number of prompts less one."""
+    half = standard_error * float(special.stdtrit(freedom, tail(level)))
+    return Interval(value - half, value + half, "t on per-prompt values")
+
+
+def stretch(n: int, level: float = LEVEL) -> float:
+    """Return the factor by which bootstrap draws are too narrow for `n` clusters (above 1).
+
+    The bootstrap divides by n where the variance wants n - 1, and uses the normal where few
+    clusters want t: the "expanded percentile" of Hesterberg (2015, section 3.4).
+
+    >>> round(stretch(20), 3), round(stretch(200), 3)
+    (1.096, 1.009)
+    """
+    upper = tail(level)
+    t = float(special.stdtrit(n - 1, upper))
+    return math.sqrt(n / (n - 1)) * t / normal_quantile(upper)
+
+
+def resampled_sums(columns: FloatArray, *, seed: int, count: int = RESAMPLES) -> FloatArray:
+    """Return `count` x k sums of n x k `columns` over rows drawn n times with replacement.
+
+    The same rows are drawn for every column, so whatever is computed from them stays paired, and
+    for every call with the same seed and n. No BLAS: its order of summation, and so the last bit,
+    depends on the number of threads.
+    """
+    n = len(columns)
+    generator = np.random.default_rng(seed)
+    rows_at_once = max(1, CHUNK_ELEMENTS // n)
+    parts = []
+    for start in range(0, count, rows_at_once):
+        rows = min(rows_at_once, count - start)
+        drawn = generator.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+        parts.append(np.einsum("bn,nk->bk", weights.astype(np.float64), columns))
+    return np.concatenate(parts)
+
+
+def bca(value: float, draws: FloatArray, jackknife: FloatArray, level: float = LEVEL) -> Interval:
+    """Return the bias-corrected accelerated interval (Efron 1987), or the percentile interval.
+
+    `jackknife` holds the estimate with each cluster left out. The fall-back is taken, and named in
+    the method, when a correction is not finite or asks for a quantile that lies beyond the fifth
+    draw from either end, where it would rest on a handful of resamples.
+    """
+    z = normal_quantile(tail(level))
+    levels = _bca_levels(value, draws, jackknife, np.array([-z, z]))
+    edge = 5 / len(draws)
+    if levels is not None and edge <= levels.min() and levels.max() <= 1 - edge:
+        low, high = np.quantile(draws, levels)
+        return Interval(float(low), float(high), "bootstrap over prompts (BCa)")
+    low, high = np.quantile(draws, [1 - tail(level), tail(level)])
+    return Interval(float(low), float(high), "bootstrap over prompts (percentile)")
+
+
+def _bca_levels(
+    value: float, draws: FloatArray, jackknife: FloatArray, z: FloatArray
+) -> FloatArray | None:
+    below = float((draws < value).mean() + (draws == value).mean() / 2)
+    deviation = jackknife.mean() - jackknife
+    scale = float((deviation**2).sum()) ** 1.5
+    if not 0 < below < 1 or scale == 0.0:
+        return None
+    bias = normal_quantile(below)
+    acceleration = float((deviation**3).sum()) / (6 * scale)
+    denominator = 1 - acceleration * (bias + z)
+    if denominator.min() <= 0:
+        return None
+    levels: FloatArray = special.ndtr(bias + (bias + z) / denominator)
+    return levels
+
+
+# --- medians -------------------------------------------------------------------------------------
+
+
+def median_interval(samples: FloatArray, level: float = LEVEL) -> Interval | None:
+    """Return the distribution-free interval of the median between two order statistics.
+
+    None when there are too few samples: 95 % two-sided needs 6 (the chance that all of n lie on
+    one side of the median is 2 ** (1 - n)).
+
+    >>> median_interval(np.array([5.0, 1.0, 2.0, 3.0, 4.0])) is None
+    True
+    >>> median_interval(np.array([6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))[:2]
+    (1.0, 6.0)
+    """
+    ordered = np.sort(samples)
+    n = len(ordered)
+    outside = special.bdtr(np.arange(n // 2), n, 0.5)
+    rank = int((outside <= 1 - tail(level)).sum())
+    if rank == 0:
+        return None
+    method = f"order statistics {rank} and {n - rank + 1} of {n}"
+    return Interval(float(ordered[rank - 1]), float(ordered[n - rank]), method)
+
+
+def resampled_medians(columns: FloatArray, *, seed: int, count: int = RESAMPLES) -> FloatArray:
+    """Return `count` x k medians of n x k `columns` over rows drawn with replacement, paired."""
+    n, k = columns.shape
+    generator = np.random.default_rng(seed)
+    rows_at_once = max(1, CHUNK_ELEMENTS // (n * k))
+    parts = []
+    for start in range(0, count, rows_at_once):
+        drawn = generator.integers(0, n, size=(min(rows_at_once, count - start), n))
+        parts.append(np.median(columns[drawn], axis=1))
+    return np.concatenate(parts)
+
+
+# --- from an interval alone ----------------------------------------------------------------------
+
+
+def interval_draws(
+    value: float, low: float, high: float, *, level: float, count: int = RESAMPLES
+) -> FloatArray:
+    """Return evenly spaced quantiles of a normal split at `value` that has this interval.
+
+    For estimates that come with an interval and no resamples. Where the value lies outside its own
+    interval (sub-sampling can do that) the interval's middle takes its place.
+    """
+    centre = value if low <= value <= high else (low + high) / 2
+    z = special.ndtri(even_quantiles(count)) / normal_quantile(tail(level))
+    draws: FloatArray = centre + np.where(z > 0, z * (high - centre), z * (centre - low))
+    return draws

@@ -1,0 +1,194 @@
+"""The plain-text table of a run: one row an arm, intervals beside values, the verdict last."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from poc.front import find
+from poc.latency_estimates import LATENCY
+from poc.records import (
+    ArmSummary,
+    Comparison,
+    CriteriaFile,
+    Criterion,
+    CriterionResult,
+    Decision,
+    Estimate,
+    Estimates,
+    Light,
+)
+
+WIDTH = 110
+"""Columns of a terminal that the table fits into."""
+
+GAP = "  "
+
+MISSING = "-"
+
+NO_INTERVAL = "[none]"
+
+SHORT_LIGHTS = {
+    Light.GO: "GO",
+    Light.CONDITIONAL: "COND",
+    Light.INSUFFICIENT_EVIDENCE: "OPEN",
+    Light.NO_GO: "NO_GO",
+}
+
+
+def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | None = None) -> str:
+    """Return the table, at most 110 columns wide, with a legend.
+
+    With `criteria`, the recommended arm's results follow. Rows are in the plan's order.
+    """
+    quality = _quality_metrics(estimates)
+    lights = {arm.arm_id: arm.technical for arm in decision.arms}
+    header = ["arm", "steps", "NFE", "ok/plan", "s", "speed-up", *quality, "KVD", "verdict"]
+    rows = [header] + [_row(s, estimates, lights, quality) for s in estimates.arms]
+    lines = [*_aligned(rows), "", *_legend(estimates, quality)]
+    if criteria is not None and decision.recommended_arm_id is not None:
+        lines += ["", *_results(estimates, decision, criteria)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _quality_metrics(estimates: Estimates) -> list[str]:
+    """Return the front's quality metric, then the CLIP score where that is another one."""
+    return list(dict.fromkeys([estimates.quality_metric, "clip_score"]))
+
+
+def _row(
+    summary: ArmSummary,
+    estimates: Estimates,
+    lights: dict[str, Light],
+    quality: Sequence[str],
+) -> list[str]:
+    arm, counts = summary.arm, summary.counts
+    is_baseline = arm.id == estimates.baseline_id
+    return [
+        arm.name,
+        str(arm.steps),
+        str(arm.nfe),
+        f"{counts.ok}/{counts.planned}",
+        _number(find(summary, LATENCY, Comparison.VALUE)),
+        "1x" if is_baseline else _speed_up(find(summary, LATENCY, Comparison.RATIO)),
+        *(_with_interval(find(summary, metric, Comparison.VALUE)) for metric in quality),
+        _number(find(summary, "kvd", Comparison.VALUE)),
+        "baseline" if is_baseline else SHORT_LIGHTS[lights[arm.id]],
+    ]
+
+
+def _figure(value: float) -> str:
+    """Return three significant digits without an exponent where that stays short.
+
+    >>> _figure(12.345), _figure(0.12345), _figure(1234.5), _figure(0.0), _figure(0.00001234)
+    ('12.3', '0.123', '1234', '0', '1.2e-05')
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+    return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
+
+
+def _number(one: Estimate | None) -> str:
+    return MISSING if one is None or one.value is None else _figure(one.value)
+
+
+def _with_interval(one: Estimate | None) -> str:
+    if one is None or one.value is None:
+        return MISSING
+    figure = _percent if one.method == "Wilson" else _figure
+    unit = "%" if one.method == "Wilson" else ""
+    if one.low is None or one.high is None:
+        return f"{figure(one.value)}{unit} {NO_INTERVAL}"
+    return f"{figure(one.value)}{unit} [{figure(one.low)},{figure(one.high)}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _speed_up(ratio: Estimate | None) -> str:
+    """Return how many times as fast: the inverse of the ratio of medians, its ends swapped."""
+    if ratio is None or ratio.value is None or ratio.value <= 0:
+        return MISSING
+    if ratio.low is None or ratio.high is None or ratio.low <= 0:
+        return f"{1 / ratio.value:.1f}x {NO_INTERVAL}"
+    return f"{1 / ratio.value:.1f}x [{1 / ratio.high:.1f},{1 / ratio.low:.1f}]"
+
+
+# --- layout --------------------------------------------------------------------------------------
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Return rows as lines: names to the left and cut where needed, the rest to the right."""
+    widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
+    others = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
+    widths[0] = min(widths[0], max(WIDTH - others, 8))
+    return [_line(row, widths)[:WIDTH] for row in rows]
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    name = _cut(row[0], widths[0])
+    cells = [name + " " * (widths[0] - _columns(name))]
+    cells += [
+        " " * (width - _columns(cell)) + cell
+        for cell, width in zip(row[1:], widths[1:], strict=True)
+    ]
+    return GAP.join(cells)
+
+
+def _columns(text: str) -> int:
+    """Return how many terminal columns a text takes: wide and full-width signs take two.
+
+    >>> _columns("LCM"), _columns("動画")
+    (3, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _cut(text: str, columns: int) -> str:
+    if _columns(text) <= columns:
+        return text
+    while _columns(text) > columns - 1:
+        text = text[:-1]
+    return text + "~"
+
+
+def _legend(estimates: Estimates, quality: Sequence[str]) -> list[str]:
+    prompts = [
+        one.n_prompts
+        for summary in estimates.arms
+        for metric in quality
+        if (one := find(summary, metric, Comparison.VALUE)) is not None and one.value is not None
+    ]
+    span = f"{min(prompts)} to {max(prompts)}" if prompts else "0"
+    level = f"{estimates.level * 100:g} %"
+    lines = [
+        f"[low, high]: {level} intervals over {span} prompts. s: median seconds of a warm clip.",
+        "ok/plan: clips that can be judged, of those planned. OPEN: INSUFFICIENT_EVIDENCE.",
+    ]
+    if estimates.closed_reason is not None:
+        lines.append(f"closed early: {estimates.closed_reason}")
+    return lines
+
+
+def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -> list[str]:
+    """Return the recommended arm's verdicts, a line each."""
+    chosen = next(a for a in decision.arms if a.arm_id == decision.recommended_arm_id)
+    name = next(s.arm.name for s in estimates.arms if s.arm.id == chosen.arm_id)
+    asked = {criterion.name: criterion for criterion in criteria.criteria}
+    lines = [f"{name}: {chosen.technical.value} (with the share of resamples at each line)"]
+    lines += [_result(asked[r.criterion], r) for r in chosen.results if r.criterion in asked]
+    return [_cut(line, WIDTH) for line in lines]
+
+
+def _result(criterion: Criterion, result: CriterionResult) -> str:
+    value = MISSING if result.value is None else _figure(result.value)
+    if result.low is not None and result.high is not None:
+        value += f" [{_figure(result.low)},{_figure(result.high)}]"
+    head = f"  {result.verdict.value:<12}  {criterion.weight.value:<6}  {criterion.name}: {value}"
+    if result.minimum_attainment is None or result.target_attainment is None:
+        return f"{head}; {result.reason}"
+    lines = f"minimum in {result.minimum_attainment:.1%}, target in {result.target_attainment:.1%}"
+    return f"{head}; {lines}"

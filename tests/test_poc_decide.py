@@ -1,0 +1,624 @@
+"""Laws of the decision: every gate that passes, and its twin that must not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from simulated_runs import (
+    BASELINE,
+    LATENCY_SPEC,
+    STUDENT,
+    Run,
+    arm,
+    criteria_file,
+    criterion,
+    lose,
+    noise,
+    plan,
+    run,
+    teacher,
+    timed,
+)
+
+from poc.decide import EXIT_CODES, CommercialUse, decide, exit_code
+from poc.front import find
+from poc.next_measurement import sample_need
+from poc.outcomes import Draws
+from poc.records import (
+    Arm,
+    ArmDecision,
+    ClipStatus,
+    Comparison,
+    CriteriaFile,
+    Criterion,
+    Decision,
+    Estimate,
+    Finding,
+    Light,
+    Verdict,
+    Weight,
+)
+from poc.table import WIDTH, table
+from poc.verdicts import judge, slack, verdict
+
+PAIR = (teacher(), arm(STUDENT))
+
+SPEED = criterion(
+    name="speed",
+    metric="latency_p50_s",
+    comparison=Comparison.RATIO,
+    direction="lower",
+    target=0.2,
+    minimum=0.4,
+)
+SMOOTH = criterion(
+    name="smooth", metric="flicker", comparison=Comparison.VALUE, target=0.9, minimum=0.8
+)
+MOTION = criterion(
+    name="moves",
+    metric="motion_extent_px",
+    comparison=Comparison.RATIO,
+    direction="window",
+    centre=1.0,
+    target=0.2231,
+    minimum=0.4055,
+)
+QUALITY = criterion()
+
+
+def centred(*key: Any, prompt: int) -> float:
+    """Noise that cancels over each two prompts, so that a run's mean is the one asked for."""
+    return noise(*key, prompt // 2) * (1 if prompt % 2 else -1)
+
+
+def simulated(
+    gain: float = 0.2,
+    *,
+    prompts: int = 64,
+    spread: float = 0.2,
+    motion: float = 1.0,
+    criteria: CriteriaFile | None = None,
+    arms: Sequence[Arm] = PAIR,
+    rounds: int = 12,
+    **spec: Any,
+) -> Run:
+    """A run whose students gain `gain` CLIP score over the teacher; seconds follow the NFE."""
+    values = {
+        "clip_score": lambda a, p, _r: (
+            30 + noise(p) + (spread * centred(a.id, prompt=p) + gain if a.id != BASELINE else 0.0)
+        ),
+        "flicker": lambda a, p, _r: 0.95 + 0.001 * noise("flicker", a.id, p),
+        "motion_extent_px": lambda a, p, _r: (
+            (10 + noise("m", p)) * (1.0 if a.id == BASELINE else motion)
+        ),
+    }
+    result = run(
+        plan(arms, prompts=prompts, criteria=criteria, latency=LATENCY_SPEC, **spec), values
+    )
+    return timed(result, lambda a, r: a.nfe * (1 + 0.01 * abs(noise(r))), rounds=rounds)
+
+
+def decided(
+    result: Run,
+    criteria: CriteriaFile | None = None,
+    licences: dict[str, CommercialUse] | None = None,
+) -> Decision:
+    estimates, draws = result.evidence()
+    return decide(
+        result.plan, estimates, criteria or result.plan.criteria, draws, licences=licences
+    )
+
+
+def by(*criteria: Criterion, **changes: Any) -> Decision:
+    """Decide a simulated run by these criteria, fixed before it."""
+    return decided(simulated(criteria=criteria_file(*criteria), **changes))
+
+
+def student(decision: Decision) -> ArmDecision:
+    return next(a for a in decision.arms if a.arm_id == STUDENT)
+
+
+def verdicts(decision: Decision) -> dict[str, Verdict]:
+    return {r.criterion: r.verdict for r in student(decision).results}
+
+
+def said(found: Sequence[Finding]) -> str:
+    return " ".join(f.text_en for f in found)
+
+
+# --- a verdict -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minimum", "target", "expected"),
+    [
+        (0.95, 0.51, Verdict.PASS),
+        (0.949, 0.51, Verdict.INCONCLUSIVE),
+        (0.95, 0.50, Verdict.INCONCLUSIVE),
+        (0.20, 0.0, Verdict.INCONCLUSIVE),
+        (0.199, 0.0, Verdict.FAIL),
+        (float("nan"), 0.9, Verdict.INCONCLUSIVE),
+        (0.99, float("nan"), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_verdict_follows_the_shares(minimum: float, target: float, expected: Verdict) -> None:
+    assert verdict(minimum, target) is expected
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"),
+    [(0.2, Verdict.PASS), (-0.3, Verdict.FAIL), (-0.1, Verdict.INCONCLUSIVE)],
+)
+def test_quality_passes_fails_or_stays_open_with_the_true_difference(
+    gain: float, expected: Verdict
+) -> None:
+    assert verdicts(by(QUALITY, gain=gain))["quality"] is expected
+
+
+def test_between_minimum_and_target_nothing_passes_and_nothing_fails() -> None:
+    decision = by(QUALITY.model_copy(update={"target": 0.5}), gain=0.2)
+
+    result = student(decision).results[0]
+
+    assert (result.minimum_attainment, result.target_attainment) == (1, 0)
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("motion", "expected"),
+    [
+        (1.0, Verdict.PASS),
+        (0.85, Verdict.PASS),
+        (1.2, Verdict.PASS),
+        (0.5, Verdict.FAIL),
+        (2.0, Verdict.FAIL),
+        (0.75, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_window_has_two_sides(motion: float, expected: Verdict) -> None:
+    assert verdicts(by(QUALITY, MOTION, motion=motion))["moves"] is expected
+
+
+def test_a_windows_edges_on_a_ratio_are_reciprocal() -> None:
+    narrow = MOTION.model_copy(update={"target": np.log(1.25), "minimum": np.log(1.25)})
+
+    inside = slack(narrow, np.array([0.8001, 1.2499, 0.7999, 1.2501, 0.0, -1.0])).minimum >= 0
+
+    assert inside.tolist() == [True, True, False, False, False, False]
+
+
+def test_attainment_is_the_tail_of_t_below_fifteen_prompts() -> None:
+    result = simulated(-0.05, prompts=8, spread=0.1)
+    estimates, draws = result.evidence()
+    own, base = (
+        np.array(
+            [m.value for m in result.measurements if (m.arm_id, m.metric) == (a, "clip_score")]
+        )
+        for a in (STUDENT, BASELINE)
+    )
+    expected = stats.ttest_1samp(own - base, -0.1, alternative="greater").pvalue
+
+    found = judge(QUALITY, estimates.arms[1], draws)
+
+    assert found.minimum_attainment == pytest.approx(1 - expected, abs=1e-3)
+
+
+def test_one_prompt_never_passes_and_never_fails() -> None:
+    for gain in (-50.0, 50.0):
+        decision = by(QUALITY, gain=gain, prompts=1)
+
+        assert verdicts(decision) == {"quality": Verdict.INCONCLUSIVE}
+        assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_a_metric_that_was_not_measured_is_inconclusive_by_name() -> None:
+    decision = by(QUALITY.model_copy(update={"metric": "oracle_all"}))
+
+    result = student(decision).results[0]
+
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.reason == "not measured: no difference of oracle_all"
+
+
+def test_an_estimate_without_draws_is_judged_by_its_interval_and_says_so() -> None:
+    estimates, draws = simulated(-0.05).evidence()
+
+    exact, approximate = (judge(QUALITY, estimates.arms[1], d) for d in (draws, {}))
+
+    assert approximate.minimum_attainment == pytest.approx(exact.minimum_attainment, abs=0.03)
+    assert "approximation" in approximate.reason
+    assert "approximation" not in exact.reason
+
+
+def test_draws_that_are_not_numbers_are_inconclusive() -> None:
+    estimates, _ = simulated().evidence()
+    broken: Draws = {(STUDENT, "clip_score", Comparison.DIFFERENCE): np.array([1.0, np.nan])}
+
+    result = judge(QUALITY, estimates.arms[1], broken)
+
+    assert (result.verdict, result.minimum_attainment) == (Verdict.INCONCLUSIVE, None)
+
+
+def fvd(value: float, *notes: str) -> Estimate:
+    return Estimate(
+        arm_id=STUDENT,
+        metric="fvd",
+        comparison=Comparison.VALUE,
+        value=value,
+        low=value - 1,
+        high=value + 1,
+        level=0.95,
+        method="sub-sampling",
+        n_clips=64,
+        n_prompts=64,
+        n_missing=0,
+        reason="",
+        notes=notes,
+    )
+
+
+FVD = criterion(
+    name="fvd",
+    metric="fvd",
+    comparison=Comparison.VALUE,
+    direction="lower",
+    target=100.0,
+    minimum=200.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [((), Verdict.PASS), (("rank-deficient: n 16, d 32",), Verdict.INCONCLUSIVE)],
+)
+def test_a_rank_deficient_set_metric_enters_no_criterion(
+    notes: tuple[str, ...], expected: Verdict
+) -> None:
+    result = simulated(criteria=criteria_file(QUALITY, FVD))
+    result.set_estimates = [fvd(50.0, *notes)]
+
+    assert verdicts(decided(result))["fvd"] is expected
+
+
+# --- an arm's light ------------------------------------------------------------------------------
+
+
+def test_go_needs_every_must() -> None:
+    good = by(QUALITY, SPEED)
+    slow = by(QUALITY, SPEED.model_copy(update={"minimum": 0.05, "target": 0.01}))
+    unsure = by(QUALITY, SPEED, gain=-0.1)
+
+    assert student(good).technical is Light.GO
+    assert student(slow).technical is Light.NO_GO
+    assert student(unsure).technical is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_a_should_that_fails_is_reported_and_blocks_nothing() -> None:
+    decision = by(
+        QUALITY, SPEED.model_copy(update={"minimum": 0.05, "target": 0.01, "weight": Weight.SHOULD})
+    )
+
+    assert verdicts(decision)["speed"] is Verdict.FAIL
+    assert student(decision).technical is Light.GO
+
+
+def test_speed_alone_carries_no_go() -> None:
+    decision = by(SPEED)
+
+    assert verdicts(decision) == {"speed": Verdict.PASS}
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+    assert "Speed never decides without quality" in said(decision.reasons)
+    assert decision.next_measurement is not None
+    assert "criterion on quality" in decision.next_measurement.text_en
+
+
+def test_fvd_alone_carries_no_go() -> None:
+    result = simulated(criteria=criteria_file(FVD))
+    result.set_estimates = [fvd(50.0)]
+
+    decision = decided(result)
+
+    assert verdicts(decision) == {"fvd": Verdict.PASS}
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_smoothness_counts_only_with_motion_that_passes() -> None:
+    with_motion = by(QUALITY, SMOOTH, MOTION)
+    without = by(QUALITY, SMOOTH)
+    frozen = by(QUALITY, SMOOTH, MOTION, motion=0.1)
+
+    assert verdicts(with_motion)["smooth"] is Verdict.PASS
+    assert student(with_motion).technical is Light.GO
+    assert verdicts(without)["smooth"] is Verdict.INCONCLUSIVE
+    assert student(without).technical is Light.INSUFFICIENT_EVIDENCE
+    assert without.next_measurement is not None
+    assert "amount of motion" in without.next_measurement.text_en
+    assert verdicts(frozen)["smooth"] is Verdict.INCONCLUSIVE
+    assert student(frozen).technical is Light.NO_GO
+
+
+def test_pending_clips_block_go() -> None:
+    whole = simulated(criteria=criteria_file(QUALITY))
+    open_ended = simulated(criteria=criteria_file(QUALITY))
+    lose(open_ended, {f"{STUDENT}/p0007/0"}, ClipStatus.PENDING)
+
+    decision = decided(open_ended)
+
+    assert student(decided(whole)).technical is Light.GO
+    assert verdicts(decision)["quality"] is Verdict.PASS
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+    assert "1 planned clip is pending" in said(decision.reasons)
+    assert decision.next_measurement is not None
+    assert decision.next_measurement.text_en == "Finish the run: clips to generate: 1."
+
+
+def test_a_latency_pass_that_is_unfinished_blocks_go() -> None:
+    decision = by(QUALITY, rounds=8)
+
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+    assert "unfinished" in said(decision.reasons)
+
+
+def test_a_run_closed_early_says_why() -> None:
+    result = simulated(criteria=criteria_file(QUALITY))
+    lose(result, {f"{a}/p0007/0" for a in (STUDENT, BASELINE)}, ClipStatus.PENDING)
+    result.closed_reason = "the machine was needed"
+
+    decision = decided(result)
+
+    assert "the machine was needed" in said(decision.reasons)
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_invalid_clips_are_named() -> None:
+    result = simulated(criteria=criteria_file(QUALITY))
+    lose(result, {f"{STUDENT}/p0007/0"}, ClipStatus.INVALID)
+
+    assert "1 clip of student-4 failed or came out invalid" in said(decided(result).reasons)
+
+
+def test_criteria_are_asked_of_the_arms_they_apply_to() -> None:
+    styled = arm("styled-4", style="ink")
+    style = criterion(name="style", applies_to="styled")
+    plain = criterion(name="plain", applies_to="unstyled")
+
+    decision = by(style, plain, arms=(*PAIR, styled))
+    names = {a.arm_id: [r.criterion for r in a.results] for a in decision.arms}
+
+    assert names == {STUDENT: ["plain"], "styled-4": ["style"]}
+
+
+def test_an_arm_that_nothing_is_asked_of_gets_no_go() -> None:
+    decision = by(criterion(applies_to="styled"))
+
+    assert student(decision).technical is Light.INSUFFICIENT_EVIDENCE
+    assert "No must-criterion applies" in said(decision.reasons)
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+def test_the_cheapest_few_step_arm_with_the_best_light_is_recommended() -> None:
+    arms = (*PAIR, arm("student-2", steps=2), arm("student-8", steps=8))
+
+    assert by(QUALITY, arms=arms).recommended_arm_id == "student-2"
+
+
+def test_an_arm_that_costs_as_much_as_the_baseline_is_not_recommended() -> None:
+    slow = arm("student-50", steps=50)
+
+    decision = by(QUALITY, arms=(teacher(), slow))
+
+    assert decision.recommended_arm_id is None
+    assert decision.technical is Light.INSUFFICIENT_EVIDENCE
+    assert decision.next_measurement is None
+
+
+def test_nothing_is_recommended_when_every_arm_fails() -> None:
+    decision = by(QUALITY, gain=-3.0)
+
+    assert decision.recommended_arm_id is None
+    assert (decision.technical, decision.decision) == (Light.NO_GO, Light.NO_GO)
+    assert "Failed: quality" in said(decision.reasons)
+    assert decision.next_measurement is None
+    assert exit_code(decision.decision) == 1
+
+
+def test_without_prices_a_technical_go_is_insufficient_evidence() -> None:
+    decision = by(QUALITY)
+
+    assert (decision.technical, decision.economic) == (Light.GO, Light.INSUFFICIENT_EVIDENCE)
+    assert decision.decision is Light.INSUFFICIENT_EVIDENCE
+    assert "no price was given" in said(decision.reasons)
+    assert decision.next_measurement is not None
+    assert "Give prices" in decision.next_measurement.text_en
+    assert "Confirm student-4" in said(decision.conditions)
+
+
+@pytest.mark.parametrize(
+    ("kind", "uses", "expected"),
+    [
+        ("demonstration", ("permitted", "permitted"), Light.GO),
+        ("demonstration", ("permitted", "unclear"), Light.CONDITIONAL),
+        ("demonstration", ("permitted", None), Light.CONDITIONAL),
+        ("demonstration", ("unclear", "forbidden"), Light.NO_GO),
+        ("procurement", ("permitted", "permitted"), Light.INSUFFICIENT_EVIDENCE),
+        ("procurement", ("permitted", "forbidden"), Light.NO_GO),
+    ],
+)
+def test_rights_follow_the_worst_licence(
+    kind: str, uses: tuple[CommercialUse | None, ...], expected: Light
+) -> None:
+    models = ("base", "student-motion")
+    licences = {m: use for m, use in zip(models, uses, strict=True) if use is not None}
+
+    decision = decided(simulated(criteria=criteria_file(QUALITY), kind=kind), licences=licences)
+
+    assert decision.rights is expected
+    assert (decision.decision is Light.NO_GO) == (expected is Light.NO_GO)
+
+
+def test_no_record_of_licences_is_no_evidence_and_a_strange_word_is_refused() -> None:
+    assert by(QUALITY).rights is Light.INSUFFICIENT_EVIDENCE
+    with pytest.raises(ValueError, match="'base' has 'yes'"):
+        decided(simulated(), licences={"base": "yes"})  # type: ignore[dict-item]
+
+
+def test_criteria_edited_after_the_run_make_a_go_conditional() -> None:
+    result = simulated(criteria=criteria_file(QUALITY))
+    laxer = criteria_file(QUALITY.model_copy(update={"minimum": -0.2}))
+
+    kept, edited = decided(result), decided(result, laxer)
+
+    assert (kept.criteria_edited, kept.technical) == (False, Light.GO)
+    assert (edited.criteria_edited, edited.technical) == (True, Light.CONDITIONAL)
+    assert "not the ones fixed before the run" in said(edited.reasons)
+    assert "approved" in said(edited.conditions)
+
+
+def test_two_criteria_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two are named 'quality'"):
+        by(QUALITY, QUALITY.model_copy(update={"minimum": -9.0}))
+
+
+def test_estimates_of_another_plan_are_refused() -> None:
+    other, mine = simulated(prompts=20), simulated(prompts=21)
+
+    with pytest.raises(ValueError, match="another plan"):
+        decide(mine.plan, other.evidence().estimates, mine.plan.criteria, {})
+
+
+def test_a_demonstration_says_that_it_is_no_verdict_on_a_purchase() -> None:
+    assert "not a verdict on a purchase" in by(QUALITY).reasons[0].text_en
+    assert "demonstration" not in said(by(QUALITY, kind="procurement").reasons)
+
+
+def test_the_same_run_gives_the_same_bytes() -> None:
+    assert by(QUALITY, SPEED).to_json() == by(QUALITY, SPEED).to_json()
+
+
+def test_exit_codes_are_those_of_the_table() -> None:
+    assert {light.value: code for light, code in EXIT_CODES.items()} == {
+        "GO": 0,
+        "NO_GO": 1,
+        "INSUFFICIENT_EVIDENCE": 3,
+        "CONDITIONAL": 4,
+    }
+
+
+def test_every_finding_is_written_in_both_languages() -> None:
+    decisions = [by(QUALITY), by(SPEED), by(QUALITY, gain=-0.1), by(QUALITY, gain=-3.0)]
+    found = [f for d in decisions for f in (*d.reasons, *d.conditions, d.next_measurement) if f]
+
+    assert all(f.text_en.isascii() and f.text_en.endswith(".") for f in found)
+    assert all(not f.text_ja.isascii() and f.text_ja.endswith("。") for f in found)
+
+
+# --- how often the rule errs ---------------------------------------------------------------------
+
+
+def share_going(gain: float, prompts: int, runs: int) -> float:
+    """Share of simulated runs in which quality alone passes."""
+    passed = 0
+    one = QUALITY.model_copy(update={"target": -0.2, "minimum": -0.2})
+    a_plan = plan(PAIR, prompts=prompts, criteria=criteria_file(one))
+    for trial in range(runs):
+        noises = np.random.default_rng([trial, prompts]).normal(size=prompts)
+        values = {"clip_score": lambda a, p, _r, n=noises: 30 + (n[p] + gain) * (a.id == STUDENT)}
+        passed += verdicts(decided(run(a_plan, values)))["quality"] is Verdict.PASS
+    return passed / runs
+
+
+@pytest.mark.parametrize("prompts", [10, 32])
+def test_an_arm_truly_at_its_minimum_seldom_passes(prompts: int) -> None:
+    # 0.05 is nominal; 0.1 is 2.5 standard errors of 120 runs above it.
+    assert share_going(-0.2, prompts, 120) <= 0.1
+
+
+def test_a_truly_good_arm_passes_when_there_are_enough_prompts() -> None:
+    assert share_going(0.2, 64, 40) >= 0.8
+
+
+# --- the next measurement ------------------------------------------------------------------------
+
+
+def test_the_sample_asked_for_is_what_the_normal_formula_asks_for() -> None:
+    estimates, draws = simulated(-0.07, criteria=criteria_file(QUALITY)).evidence()
+    one = find(estimates.arms[1], "clip_score", Comparison.DIFFERENCE)
+    if one is None or one.value is None:
+        raise AssertionError("no estimate")
+    error = float(np.std(draws[STUDENT, "clip_score", Comparison.DIFFERENCE]))
+    asked = QUALITY.model_copy(update={"target": one.value - 0.01})
+    expected = (1.6449 * error / (one.value + 0.1)) ** 2
+
+    need = sample_need(asked, one, draws)
+
+    assert need is not None
+    assert need.factor == pytest.approx(expected, rel=1e-3)
+    assert need.toward is (Verdict.PASS if one.value > -0.1 else Verdict.FAIL)
+
+
+def test_an_open_criterion_asks_for_prompts_and_both_arms_clips() -> None:
+    asked = criterion(minimum=-0.05, target=-0.05)
+    decision = by(asked, gain=0.0, prompts=16, spread=0.3)
+
+    assert verdicts(decision) == {"quality": Verdict.INCONCLUSIVE}
+    assert decision.next_measurement is not None
+    assert "more prompts" in decision.next_measurement.text_en
+    assert "student-4 and the baseline" in decision.next_measurement.text_en
+
+
+def test_no_sample_settles_what_lies_between_minimum_and_target() -> None:
+    decision = by(QUALITY.model_copy(update={"target": 0.5}), gain=0.2)
+
+    assert decision.next_measurement is not None
+    assert "not expected to settle" in decision.next_measurement.text_en
+
+
+def test_one_prompt_is_told_how_many_give_a_first_interval() -> None:
+    decision = by(QUALITY, prompts=1)
+
+    assert decision.next_measurement is not None
+    assert "About 14 more prompts (28 clips" in decision.next_measurement.text_en
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def printed(result: Run) -> str:
+    evidence = result.evidence()
+    return table(evidence.estimates, decided(result), result.plan.criteria)
+
+
+def test_the_table_is_aligned_and_fits_the_terminal() -> None:
+    long = arm("a-very-long-name-of-an-arm-that-nobody-would-want-to-read-on-one-line-2", steps=2)
+    text = printed(simulated(criteria=criteria_file(QUALITY, SPEED), arms=(*PAIR, long)))
+    rows = text.split("\n\n")[0].splitlines()
+
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+    assert len({len(row) for row in rows}) == 1
+    assert [row.split()[-1] for row in rows] == ["verdict", "baseline", "GO", "GO"]
+
+
+def test_the_table_shows_speed_up_with_its_interval_and_says_what_is_missing() -> None:
+    result = simulated(criteria=criteria_file(QUALITY), rounds=12)
+    lose(result, {f"{STUDENT}/p0007/0"}, ClipStatus.INVALID)
+    row = printed(result).splitlines()[2]
+
+    assert "12.5x [12.5,12.5]" in row
+    assert "63/64" in row
+    assert " - " in row
+
+
+def test_the_table_of_an_empty_run_invents_nothing() -> None:
+    result = Run(plan(PAIR, prompts=3))
+
+    text = printed(result)
+
+    assert "0/3" in text
+    assert "nan" not in text.lower()
+    assert text.splitlines()[2].split()[-1] == "OPEN"

@@ -1,0 +1,260 @@
+"""Laws of the intervals, against formulas, SciPy's own routines and simulated coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from poc import intervals
+from poc.intervals import FloatArray
+
+
+def mean_interval(values: FloatArray, *, seed: int) -> intervals.Interval:
+    """The bootstrap interval of a mean as the estimates make it: stretched draws, then BCa."""
+    n = len(values)
+    draws = intervals.resampled_sums(values[:, None], seed=seed)[:, 0] / n
+    mean = float(values.mean())
+    wide = mean + intervals.stretch(n) * (draws - mean)
+    return intervals.bca(mean, wide, (values.sum() - values) / (n - 1))
+
+
+def t_bounds(values: FloatArray) -> tuple[float, float]:
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+    return float(low), float(high)
+
+
+def share_covering(hits: list[bool]) -> float:
+    return sum(hits) / len(hits)
+
+
+# --- rates ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (7, 10), (10, 10), (63, 64), (300, 1000)])
+def test_wilson_equals_scipys_wilson(successes: int, n: int) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(0.95, "wilson")
+
+    low, high, _ = intervals.wilson(successes / n, n)
+
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_quantiles_of_wilson_draws_are_the_wilson_interval() -> None:
+    draws = intervals.wilson_draws(0.9, 64, count=100_000)
+
+    low, high, _ = intervals.wilson(0.9, 64)
+
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx([low, high], abs=1e-4)
+
+
+def test_a_rate_of_one_never_has_draws_that_are_all_one() -> None:
+    draws = intervals.wilson_draws(1.0, 20)
+
+    assert (draws < 0.95).mean() > 0.1
+
+
+def test_effective_n_lies_between_prompts_and_clips() -> None:
+    one_clip = intervals.effective_n(np.array([0.0, 1.0, 1.0]), 3)
+    clustered = intervals.effective_n(np.array([0.0, 1.0, 1.0, 0.0]), 16)
+    independent = intervals.effective_n(np.full(8, 0.5) + np.array([0.01, -0.01] * 4), 32)
+
+    assert (one_clip, clustered, independent) == (3, 4, 32)
+
+
+def constrained_rates(gained: int, lost: int, n: int, difference: float) -> tuple[float, float]:
+    """The likeliest shares of gained and lost pairs that differ by `difference`, by search."""
+
+    def loss(p_lost: float) -> float:
+        p_gained = p_lost + difference
+        agree = n - gained - lost
+        terms = ((gained, p_gained), (lost, p_lost), (agree, 1 - p_gained - p_lost))
+        return -sum(k * math.log(max(p, 1e-300)) for k, p in terms if k)
+
+    bounds = (max(0.0, -difference), (1 - difference) / 2)
+    found = optimize.minimize_scalar(
+        loss, bounds=bounds, method="bounded", options={"xatol": 1e-12}
+    )
+    return float(found.x) + difference, float(found.x)
+
+
+def test_paired_rate_bounds_solve_tangos_score_equation() -> None:
+    gained, lost, n = 9, 3, 50
+    differences = np.array([1.0] * gained + [-1.0] * lost + [0.0] * (n - gained - lost))
+
+    interval = intervals.paired_rate_interval(differences)
+
+    for bound in interval[:2]:
+        p_gained, p_lost = constrained_rates(gained, lost, n, bound)
+        variance = n * (p_gained + p_lost - bound**2)
+        score = (gained - lost - n * bound) / math.sqrt(variance)
+        assert abs(score) == pytest.approx(1.959964, abs=1e-4)
+
+
+def test_paired_rates_that_always_agree_keep_a_width() -> None:
+    z2 = 1.959964**2
+
+    low, high, _ = intervals.paired_rate_interval(np.zeros(64))
+
+    assert (low, high) == pytest.approx((-z2 / (64 + z2), z2 / (64 + z2)))
+
+
+def test_a_paired_rate_truly_at_its_minimum_seldom_passes() -> None:
+    rng, one_sided = np.random.default_rng(13), np.array([-1.644854])
+    passed = []
+    for _ in range(1000):
+        shared, alone = rng.random(64), rng.random(64)
+        base = np.where(rng.random(64) < 0.6, shared, alone) < 0.85
+        differences = (shared < 0.7).astype(float) - base
+        passed.append(bool(intervals.paired_rate_bound(differences, one_sided)[0] >= -0.15))
+
+    # 0.05 is nominal; 0.07 is 2.9 standard errors of 1000 runs above it.
+    assert share_covering(passed) <= 0.07
+
+
+def test_paired_rate_interval_covers_the_true_difference() -> None:
+    rng = np.random.default_rng(11)
+    hits = []
+    for _ in range(1000):
+        own, base = rng.random(40) < 0.9, rng.random(40) < 0.8
+        low, high, _ = intervals.paired_rate_interval(own.astype(float) - base.astype(float))
+        hits.append(low <= 0.1 <= high)
+
+    assert 0.93 <= share_covering(hits) <= 0.985
+
+
+def test_quantiles_of_paired_rate_draws_are_tangos_interval() -> None:
+    differences = np.array([1.0] * 9 + [-1.0] * 3 + [0.0] * 38)
+
+    draws = intervals.paired_rate_draws(differences, count=20_000)
+
+    expected = intervals.paired_rate_interval(differences)[:2]
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx(expected, abs=1e-3)
+
+
+# --- means ---------------------------------------------------------------------------------------
+
+
+def test_bootstrap_interval_of_normal_data_is_close_to_students() -> None:
+    values = np.random.default_rng(1).normal(5, 2, size=60)
+    low, high = t_bounds(values)
+
+    interval = mean_interval(values, seed=1)
+
+    assert "BCa" in interval.method
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.1 * (high - low))
+
+
+@pytest.mark.parametrize("n", [20, 64])
+def test_bootstrap_interval_covers_the_mean_of_normal_data(n: int) -> None:
+    rng = np.random.default_rng(2)
+    bounds = [mean_interval(rng.normal(size=n), seed=s) for s in range(300)]
+
+    assert 0.92 <= share_covering([b.low <= 0 <= b.high for b in bounds]) <= 0.985
+
+
+def test_bootstrap_interval_covers_the_mean_of_skewed_data_as_well_as_t_does() -> None:
+    rng = np.random.default_rng(3)
+    samples = [rng.exponential(size=64) for _ in range(300)]
+    ours = [mean_interval(values, seed=s) for s, values in enumerate(samples)]
+    students = [t_bounds(values) for values in samples]
+
+    coverage = share_covering([b.low <= 1 <= b.high for b in ours])
+
+    assert 0.91 <= coverage <= 0.99
+    assert coverage >= share_covering([low <= 1 <= high for low, high in students]) - 0.02
+
+
+def test_t_interval_equals_scipys() -> None:
+    values = np.random.default_rng(4).normal(size=6)
+
+    low, high, _ = intervals.t_interval(float(values.mean()), float(stats.sem(values)), 5)
+
+    assert (low, high) == pytest.approx(t_bounds(values))
+
+
+def test_share_of_t_draws_beyond_a_line_is_the_tail_of_t() -> None:
+    draws = intervals.t_draws(1.0, 0.5, 7, 2000)
+
+    assert (draws >= 0).mean() == pytest.approx(stats.t.sf(-2, 7), abs=1 / 2000)
+
+
+def test_bca_equals_scipys_where_no_stretching_is_wanted() -> None:
+    values = np.random.default_rng(5).exponential(size=40)
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, rng=np.random.default_rng(6)
+    ).confidence_interval
+    draws = intervals.resampled_sums(values[:, None], seed=7, count=20_000)[:, 0] / 40
+
+    low, high, _ = intervals.bca(float(values.mean()), draws, (values.sum() - values) / 39)
+
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.03)
+
+
+def test_bca_falls_back_to_percentiles_when_all_draws_lie_on_one_side() -> None:
+    draws = np.linspace(1, 2, 2000)
+
+    interval = intervals.bca(0.0, draws, np.arange(20.0))
+
+    assert interval.method == "bootstrap over prompts (percentile)"
+    assert interval[:2] == pytest.approx((1.025, 1.975))
+
+
+def test_resampled_sums_are_the_same_in_any_chunking(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = np.random.default_rng(8).normal(size=(30, 3))
+    whole = intervals.resampled_sums(columns, seed=9)
+    monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 100)
+
+    assert np.array_equal(intervals.resampled_sums(columns, seed=9), whole)
+
+
+def test_a_columns_draws_do_not_depend_on_the_columns_beside_it() -> None:
+    columns = np.random.default_rng(10).normal(size=(30, 5))
+
+    alone = intervals.resampled_sums(columns[:, 3:4], seed=1)[:, 0]
+
+    assert np.allclose(alone, intervals.resampled_sums(columns, seed=1)[:, 3], rtol=1e-13)
+
+
+# --- medians -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [6, 9, 20, 72])
+def test_order_statistics_hold_the_median_at_least_as_often_as_they_say(n: int) -> None:
+    interval = intervals.median_interval(np.arange(1.0, n + 1))
+    if interval is None:
+        raise AssertionError("an interval was due")
+    rank = int(interval.low)
+    coverage = 1 - 2 * stats.binom.cdf(rank - 1, n, 0.5)
+    narrower = 1 - 2 * stats.binom.cdf(rank, n, 0.5)
+
+    assert interval.high == n + 1 - rank
+    assert coverage >= 0.95 > narrower
+
+
+def test_five_samples_have_no_two_sided_interval() -> None:
+    assert intervals.median_interval(np.arange(5.0)) is None
+
+
+def test_medians_of_arms_are_resampled_together() -> None:
+    rounds = np.random.default_rng(12).lognormal(size=(15, 1))
+
+    medians = intervals.resampled_medians(np.hstack([rounds, 2 * rounds]), seed=0)
+
+    assert np.allclose(medians[:, 1], 2 * medians[:, 0])
+
+
+# --- from an interval alone ----------------------------------------------------------------------
+
+
+def test_draws_from_an_interval_have_that_interval() -> None:
+    draws = intervals.interval_draws(1.0, 0.5, 2.5, level=0.95, count=100_000)
+
+    assert np.quantile(draws, [0.025, 0.5, 0.975]) == pytest.approx([0.5, 1.0, 2.5], abs=1e-3)
+
+
+def test_a_level_that_is_a_percentage_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"95 % is 0\.95"):
+        intervals.tail(95)
