@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from metrics.catalog import CATALOG
 from poc.intervals import FloatArray
 from poc.records import (
     Arm,
@@ -36,6 +37,9 @@ ACCURACY_PREFIX = "oracle_"
 """Metrics that ask whether a clip is right; a clip that does not exist is not."""
 
 FAILED_COUNT = "Failed and invalid clips count as not accepted."
+
+SHARE_OF_CLIPS = "fraction of clips"
+"""The catalogue's unit of metrics that are 0 or 1 for each clip."""
 
 ENDED_BADLY = (ClipStatus.FAILED, ClipStatus.INVALID)
 
@@ -71,7 +75,7 @@ class Ledger:
     grids: Mapping[tuple[str, str], Grid]
     """(arm id, metric) -> grid, for every arm and every metric that any arm was measured with."""
     rates: frozenset[str]
-    """Metrics whose every value in this run is 0 or 1."""
+    """Metrics whose values are 0 or 1 by definition: shares of clips."""
     complete: bool
     """No clip is pending and no arm is half-measured in a metric."""
 
@@ -277,11 +281,12 @@ def _counts(clips: Mapping[str, Slot], statuses: Mapping[str, ClipStatus]) -> Co
 
 
 def _rates(grids: Mapping[tuple[str, str], Grid]) -> frozenset[str]:
-    seen: dict[str, set[float]] = {}
-    for (_, metric), grid in grids.items():
-        values = grid.values[~np.isnan(grid.values)]
-        seen.setdefault(metric, set()).update(np.unique(values).tolist())
-    return frozenset(metric for metric, values in seen.items() if values <= {0.0, 1.0})
+    """Return the metrics that are shares of clips by their row in the catalogue.
+
+    Asked of the definition and not of the values: scores that all happen to be 0 are no rate.
+    """
+    shares = {name for name, row in CATALOG.items() if row.unit == SHARE_OF_CLIPS}
+    return frozenset(metric for _, metric in grids if metric in shares | {VALID_SHARE})
 
 
 def _complete(

@@ -1,0 +1,1 @@
+"""The harness: from a spec to a decision."""

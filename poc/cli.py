@@ -1,0 +1,268 @@
+"""The `poc` command: arguments in, exit code out. Heavy imports happen inside the commands.
+
+Exit codes are an interface; the README has the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from poc.errors import InputError
+
+if TYPE_CHECKING:
+    from poc.run import RunResult
+
+COMPLETE, INCOMPLETE, ENVIRONMENT, INTERRUPTED = 0, 3, 2, 130
+
+_NETWORK_OFF = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Set before any model library is imported: no command but `poc fetch` may use the network."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    os.environ.update(_NETWORK_OFF)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except InputError as error:
+        print(f"poc: error: {error}", file=sys.stderr)
+        return ENVIRONMENT
+    except KeyboardInterrupt:
+        print("poc: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENVIRONMENT
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from poc.progress import Progress
+    from poc.run import run
+
+    result = run(
+        arguments.spec,
+        arguments.out,
+        workers=arguments.workers,
+        device=arguments.device,
+        until=arguments.until,
+        progress=Progress(quiet=arguments.json),
+    )
+    places = {"run": result.path} if arguments.no_report else _report_places(result.path)
+    _print_result(result, places, as_json=arguments.json)
+    return COMPLETE if result.complete else INCOMPLETE
+
+
+def _report_places(run: Path) -> dict[str, Path | str]:
+    from reports.export.html import write_report
+
+    return {
+        "report": write_report(run, None, language="ja"),
+        "clips": run / "clips",
+        "dashboard": f"{Path(sys.argv[0]).name} dashboard {run.parent}",
+    }
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from poc.plan import describe, summary
+    from poc.run import read_plan
+
+    plan, _ = read_plan(arguments.spec)
+    if arguments.json:
+        print(json.dumps(summary(plan).model_dump(mode="json"), ensure_ascii=False, indent=1))
+    else:
+        print(describe(plan))
+    return COMPLETE
+
+
+def _decide(arguments: argparse.Namespace) -> int:
+    from poc.decide import exit_code
+    from poc.run import decide_again
+
+    result = decide_again(arguments.run, criteria=arguments.criteria)
+    _print_result(result, {"run": result.path}, as_json=arguments.json)
+    return exit_code(result.decision.decision)
+
+
+def _close(arguments: argparse.Namespace) -> int:
+    from poc.run import close
+
+    result = close(arguments.run, arguments.reason)
+    _print_result(result, {"run": result.path}, as_json=arguments.json)
+    return COMPLETE if result.complete else INCOMPLETE
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from reports.export.html import write_report
+
+    path = write_report(arguments.run, arguments.out, language=arguments.lang)
+    print(json.dumps({"report": str(path)}) if arguments.json else f"report: {path}")
+    return COMPLETE
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    from reports.dashboard import command
+
+    argv = command(arguments.runs_dir, arguments.streamlit)
+    if not arguments.json:
+        os.execv(argv[0], argv)  # noqa: S606  # our own argument list; Streamlit takes over
+    print(json.dumps({"command": argv}))
+    return COMPLETE
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from poc.tiny.recipe import train_tiny
+
+    train_tiny(arguments.out, arguments.work, quick=arguments.quick, log=_log(arguments.json))
+    if arguments.json:
+        print(json.dumps({"weights": str(arguments.out)}))
+    return COMPLETE
+
+
+def _log(quiet: bool) -> Callable[[str], None]:
+    return (
+        (lambda _line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    )
+
+
+def _print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json: bool) -> None:
+    if as_json:
+        found = {name: str(place) for name, place in places.items()}
+        print(json.dumps(result.as_json() | found, ensure_ascii=False))
+        return
+    print(result.table)
+    for name, place in places.items():
+        print(f"{name + ':':<11}{place}")
+    print(f"decision: {result.decision.decision}")
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="poc",
+        description="Is few-step styled video generation good enough to buy? "
+        "Sweep, measure, estimate, decide.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_plan(commands)
+    _add_decide(commands)
+    _add_close(commands)
+    _add_report(commands)
+    _add_dashboard(commands)
+    _add_train(commands)
+    return parser
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # argparse has no public name for it
+
+
+def _command(
+    commands: _Commands, name: str, function: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def _add_run(commands: _Commands) -> None:
+    text = "generate, measure, estimate, decide; the same command goes on after any stop"
+    parser = _command(commands, "run", _run, text)
+    _spec_argument(parser)
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/SPEC-NAME)")
+    parser.add_argument(
+        "--workers", type=_positive, help="processes (default: one per core, at most 8)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--until", type=_clock, metavar="HH:MM", help="begin no new block after this local time"
+    )
+    parser.add_argument("--no-report", action="store_true", help="write no HTML report")
+
+
+def _add_plan(commands: _Commands) -> None:
+    text = "show arms, clips, network evaluations, time and disk; loads no model"
+    _spec_argument(_command(commands, "plan", _plan, text))
+
+
+def _add_decide(commands: _Commands) -> None:
+    text = (
+        "decide again from the raw records; exits 0 GO, 1 NO_GO, 3 INSUFFICIENT_EVIDENCE, "
+        "4 CONDITIONAL"
+    )
+    parser = _command(commands, "decide", _decide, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+
+
+def _add_close(commands: _Commands) -> None:
+    text = "end a run at its last complete block; every page says so and why"
+    parser = _command(commands, "close", _close, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--reason", required=True, help="why the run ends here")
+
+
+def _add_report(commands: _Commands) -> None:
+    text = "write the report as one HTML file"
+    parser = _command(commands, "report", _report, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--format", choices=["html"], default="html")
+    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
+    parser.add_argument("--out", type=Path, help="file to write (default: RUN/report.html)")
+
+
+def _add_dashboard(commands: _Commands) -> None:
+    text = "open the dashboard over a folder of runs; options after -- go to Streamlit"
+    parser = _command(commands, "dashboard", _dashboard, text)
+    parser.add_argument("runs_dir", type=Path, nargs="?", default=Path("runs"))
+    parser.add_argument("streamlit", nargs="*", help="Streamlit's own options, after --")
+
+
+def _add_train(commands: _Commands) -> None:
+    text = "train models; `poc train tiny` reproduces the embedded weights"
+    parser = _command(commands, "train", _train, text)
+    parser.add_argument("what", choices=["tiny"])
+    parser.add_argument("--out", type=Path, default=Path("runs/train-tiny/weights"))
+    parser.add_argument("--work", type=Path, default=Path("runs/train-tiny/work"))
+    parser.add_argument("--quick", action="store_true", help="a handful of steps: a smoke test")
+
+
+def _spec_argument(parser: argparse.ArgumentParser) -> None:
+    default = Path(__file__).parent / "specs" / "tiny.yaml"
+    parser.add_argument(
+        "spec", type=Path, nargs="?", default=default, help="spec file (default: the tiny world)"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1024, got {text!r}")
+    return int(text)
+
+
+def _clock(text: str) -> tuple[int, int]:
+    hour, _, minute = text.partition(":")
+    if not (hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60):
+        raise argparse.ArgumentTypeError(f"expected a local time as HH:MM, got {text!r}")
+    return int(hour), int(minute)

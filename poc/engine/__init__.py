@@ -1,0 +1,1 @@
+"""Where tasks run. `local` is one process per device on this machine."""

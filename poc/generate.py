@@ -1,0 +1,324 @@
+"""The two passes that touch a model: quality (every clip, deterministic) and latency (timed).
+
+Nothing here judges a clip beyond whether it is one. A latency is never taken from the quality
+pass: that pass reuses text embeddings, keeps LoRAs apart from the weights and shares the machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from poc.engine.local import run_tasks
+from poc.fingerprint import machine_name, peak_memory_bytes, reset_peak_memory
+from poc.records import (
+    Arm,
+    Batch,
+    ClipRequest,
+    ClipResult,
+    ClipStatus,
+    Generation,
+    LatencySample,
+    Plan,
+    ResolvedArm,
+    digest,
+)
+from poc.video import VIEW_SUFFIX, encode_webm
+
+if TYPE_CHECKING:
+    from poc.pipelines.animatediff import AnimateDiffFamily
+    from poc.store import RunStore
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, planned)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a run may use: processes, threads in each, and the device."""
+
+    workers: int
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedClip:
+    """One clip as a worker hands it over; `frames` is None when there are none to keep."""
+
+    result: ClipResult
+    frames: npt.NDArray[np.uint8] | None
+    view: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedBatch:
+    """One batch as a worker hands it over."""
+
+    clips: tuple[GeneratedClip, ...]
+    resolved: ResolvedArm
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySetup:
+    """Builds a worker of the quality pass: the arms' family, resident, and a batch handler."""
+
+    arms: Mapping[str, Arm]
+    prompts: Mapping[str, str]
+    folders: Mapping[str, Path]
+    device: str
+
+    def __call__(self) -> Callable[[Batch], GeneratedBatch]:
+        """Return the handler; models load at its first batch."""
+        families = Families(self.folders, self.device)
+
+        def handle(batch: Batch) -> GeneratedBatch:
+            return _generate(batch, self.arms[batch.arm_id], self.prompts, families)
+
+        return handle
+
+
+class Families:
+    """The loaded model families, one per base and precision."""
+
+    def __init__(self, folders: Mapping[str, Path], device: str) -> None:
+        self._folders, self._device = folders, device
+        self._loaded: dict[tuple[str, str], AnimateDiffFamily] = {}
+
+    def of(self, arm: Arm) -> AnimateDiffFamily:
+        """Return the family that can run `arm`, loading it on first use."""
+        from poc.pipelines.animatediff import AnimateDiffFamily
+
+        key = (arm.base, arm.dtype)
+        if key not in self._loaded:
+            self._loaded[key] = AnimateDiffFamily(
+                base=arm.base, dtype=arm.dtype, folders=self._folders, device=self._device
+            )
+        return self._loaded[key]
+
+
+# --- quality pass --------------------------------------------------------------------------------
+
+
+def quality_pass(
+    store: RunStore,
+    folders: Mapping[str, Path],
+    machine: Machine,
+    *,
+    deadline: Callable[[], bool],
+    progress: Progress,
+) -> None:
+    """Make every clip of the plan that has no record yet, block after block.
+
+    `deadline` is asked before each block; once it says True no further block is begun, so a run
+    that is stopped is balanced over its arms.
+    """
+    plan = store.plan
+    done = {generation.batch_id for generation in store.generations()}
+    open_batches = [batch for batch in plan.batches if batch.id not in done]
+    setup = QualitySetup(
+        arms={arm.id: arm for arm in plan.arms},
+        prompts={prompt.id: prompt.text for prompt in plan.prompts},
+        folders=folders,
+        device=machine.device,
+    )
+    count = len(done)
+    progress("generate", count, len(plan.batches))
+    tasks = _until(open_batches, deadline)
+    workers = max(1, min(machine.workers, len(open_batches)))
+    for outcome in run_tasks(setup, tasks, workers=workers, threads=machine.threads):
+        _publish(store, outcome.task, outcome.result, outcome.error, outcome.worker)
+        count += 1
+        progress("generate", count, len(plan.batches))
+
+
+def _until(batches: Sequence[Batch], deadline: Callable[[], bool]) -> Iterator[Batch]:
+    for _, block in itertools.groupby(batches, key=lambda batch: batch.block):
+        if deadline():
+            return
+        yield from block
+
+
+def _publish(
+    store: RunStore, batch: Batch, made: GeneratedBatch | None, error: str, worker: int
+) -> None:
+    if made is None:
+        results = tuple(_failed(request, error) for request in batch.clips)
+        store.append_generation(_record(batch, results, "", 0.0, worker))
+        return
+    store.append_resolved(made.resolved)
+    for request, clip in zip(batch.clips, made.clips, strict=True):
+        if clip.frames is not None:
+            store.write_clip(request.id, clip.frames)
+        if clip.view:
+            store.write_view(request.id, clip.view, VIEW_SUFFIX)
+    resolved = digest(made.resolved.model_dump(mode="json"))
+    results = tuple(clip.result for clip in made.clips)
+    store.append_generation(_record(batch, results, resolved, made.duration_s, worker))
+
+
+def _record(
+    batch: Batch, clips: tuple[ClipResult, ...], resolved: str, duration_s: float, worker: int
+) -> Generation:
+    return Generation(
+        batch_id=batch.id,
+        arm_id=batch.arm_id,
+        clips=clips,
+        resolved_digest=resolved,
+        duration_s=duration_s,
+        worker=worker,
+    )
+
+
+def _failed(request: ClipRequest, reason: str) -> ClipResult:
+    return ClipResult(
+        clip_id=request.id, status=ClipStatus.FAILED, reason=reason, frames_digest=None
+    )
+
+
+def _generate(
+    batch: Batch, arm: Arm, prompts: Mapping[str, str], families: Families
+) -> GeneratedBatch:
+    family = families.of(arm)
+    resolved = family.prepare(arm, fused=False)
+    start = time.perf_counter()
+    try:
+        embeddings = family.encode_reused([prompts[clip.prompt_id] for clip in batch.clips])
+        latents = family.denoise(embeddings, [clip.seed for clip in batch.clips])
+        frames, finite = family.decode(latents)
+    except (RuntimeError, MemoryError, ValueError) as error:
+        reason = f"{type(error).__name__}: {str(error)[:300]}"
+        clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
+    else:
+        clips = tuple(
+            _clip(request, arm, clip, is_finite)
+            for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
+        )
+    return GeneratedBatch(clips, resolved, time.perf_counter() - start)
+
+
+def _clip(
+    request: ClipRequest, arm: Arm, frames: npt.NDArray[np.uint8], finite: bool
+) -> GeneratedClip:
+    """Judge whether the frames are a clip at all; invalid ones are kept to be looked at."""
+    from metrics import frames as frame_protocol
+    from metrics.validity import judge
+
+    shape = (arm.shape.num_frames, arm.shape.height, arm.shape.width)
+    reason = "" if finite else "the decoder produced NaN or infinity"
+    reason = reason or judge(frames, expected=shape).reason
+    result = ClipResult(
+        clip_id=request.id,
+        status=ClipStatus.INVALID if reason else ClipStatus.OK,
+        reason=reason,
+        frames_digest=frame_protocol.digest(frames),
+    )
+    return GeneratedClip(result, frames, encode_webm(frames, arm.shape.fps))
+
+
+# --- latency pass --------------------------------------------------------------------------------
+
+
+def latency_pass(
+    store: RunStore, folders: Mapping[str, Path], machine: Machine, *, progress: Progress
+) -> None:
+    """Time single clips, prompt to encoded video, arms interleaved round by round.
+
+    LoRAs are fused as production would. Each arm's first call of all is kept as cold (round -1);
+    warm-up calls of the same shape are not kept. A round counts once it is complete for all arms,
+    so a pass that is stopped goes on with the next round.
+    """
+    plan, spec = store.plan, store.plan.spec.latency
+    if spec is None or not plan.prompts:
+        return
+    from poc.pipelines.device import set_threads
+
+    done = _complete_rounds(store.latency(), plan)
+    if done >= spec.repeats:
+        return
+    families = Families(folders, machine.device)
+    set_threads(machine.threads)
+    for arm in plan.arms:
+        _warm_up(store, families, arm, spec.warmup, cold=done == 0)
+    for number in range(done, spec.repeats):
+        progress("latency", number, spec.repeats)
+        for sample in _round(plan, families, number):
+            store.append_latency(sample)
+    progress("latency", spec.repeats, spec.repeats)
+
+
+def _complete_rounds(samples: Iterable[LatencySample], plan: Plan) -> int:
+    """Return the number of rounds, from 0 on, that hold a sample of every arm."""
+    seen: dict[int, set[str]] = {}
+    for sample in samples:
+        seen.setdefault(sample.round, set()).add(sample.arm_id)
+    arms = {arm.id for arm in plan.arms}
+    return next(n for n in itertools.count() if not arms <= seen.get(n, set()))
+
+
+def _warm_up(store: RunStore, families: Families, arm: Arm, calls: int, *, cold: bool) -> None:
+    prompt = store.plan.prompts[0]
+    family = families.of(arm)
+    family.prepare(arm, fused=True)
+    for call in range(calls):
+        sample = _timed(family, arm, prompt.id, prompt.text, -1)
+        if cold and call == 0:
+            store.append_latency(sample)
+
+
+def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySample]:
+    """Time every arm once; the order is rotated, so that no arm always follows the same one."""
+    prompt = plan.prompts[number % len(plan.prompts)]
+    shift = number % len(plan.arms)
+    for arm in plan.arms[shift:] + plan.arms[:shift]:
+        family = families.of(arm)
+        family.prepare(arm, fused=True)
+        yield _timed(family, arm, prompt.id, prompt.text, number)
+
+
+def _timed(
+    family: AnimateDiffFamily, arm: Arm, prompt_id: str, text: str, number: int
+) -> LatencySample:
+    reset_peak_memory()
+    marks = [time.perf_counter()]
+
+    def mark(value: Any) -> Any:
+        family.synchronize()
+        marks.append(time.perf_counter())
+        return value
+
+    embeddings = mark(family.encode([text]))
+    latents = mark(family.denoise(embeddings, [number + 1]))
+    frames, _ = mark(family.decode(latents))
+    mark(encode_webm(frames[0], arm.shape.fps))
+    text_s, denoise_s, decode_s, encode_s = np.diff(marks).tolist()
+    return LatencySample(
+        arm_id=arm.id,
+        prompt_id=prompt_id,
+        round=number,
+        text_s=text_s,
+        denoise_s=denoise_s,
+        decode_s=decode_s,
+        encode_s=encode_s,
+        total_s=marks[-1] - marks[0],
+        peak_memory_bytes=peak_memory_bytes(),
+        device=machine_name(family.device),
+    )
+
+
+def clip_bytes(plan: Plan) -> int:
+    """Return the size of all frames of a plan, uncompressed: an upper bound of what is written."""
+    arms = {arm.id: arm.shape for arm in plan.arms}
+    return sum(
+        len(batch.clips) * shape.num_frames * shape.height * shape.width * 3
+        for batch in plan.batches
+        for shape in [arms[batch.arm_id]]
+    )

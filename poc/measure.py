@@ -1,0 +1,389 @@
+"""The measure stage: every valid clip once, by every metric of the spec; then every arm's set.
+
+Each clip is read once, its features are computed once and shared by all metrics that take them.
+The oracle of the tiny world is asked here too, where the prompt's truth is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics import catalog
+from poc.engine.local import run_tasks
+from poc.errors import InputError
+from poc.records import (
+    Arm,
+    Batch,
+    ClipStatus,
+    Measurement,
+    MeasurementStatus,
+    Plan,
+    Prompt,
+    ReferenceSet,
+    short_id,
+)
+
+if TYPE_CHECKING:
+    from poc.generate import Machine, Progress
+    from poc.store import RunStore
+    from poc.tiny.oracle import Reading
+
+Frames = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+VIDEO_EXTRACTOR = "tiny-video"
+IMAGE_TEXT_EXTRACTOR = "tiny-clip"
+_STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>\w+)\]")
+_ORACLE_PARTS = ("shape", "colour", "background", "motion")
+_REFERENCE_CHUNK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Where the networks that judge lie: an image-text model, a video network, held-out stills."""
+
+    image_text: Path
+    video: Path
+    video_digest: str
+    stills: Path
+    """Folder with `STYLE/heldout/*.png`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredClip:
+    """One clip's numbers and the features that set metrics need."""
+
+    clip_id: str
+    measurements: tuple[Measurement, ...]
+    video_features: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSetup:
+    """Builds a measuring worker: its networks load at its first task."""
+
+    run: Path
+    judges: Judges
+    metrics: tuple[str, ...]
+    arms: Mapping[str, Arm]
+    prompts: Mapping[str, Prompt]
+
+    def __call__(self) -> Callable[[Batch | ReferenceTask], Any]:
+        """Return the handler of batches and reference sets."""
+        bench = Bench(self)
+
+        def handle(task: Batch | ReferenceTask) -> Any:
+            return bench.reference(task) if isinstance(task, ReferenceTask) else bench.batch(task)
+
+        return handle
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTask:
+    """A reference set whose features are to be taken: rendered from the prompts of the plan."""
+
+    reference: ReferenceSet
+    texts: tuple[str, ...]
+    id: str
+
+
+class Bench:
+    """The loaded judges of one worker."""
+
+    def __init__(self, setup: MeasureSetup) -> None:
+        self._setup = setup
+        self._texts: dict[str, Floats] = {}
+        self._styles: dict[str, Floats] = {}
+
+    @cached_property
+    def _image_text(self) -> Any:
+        from metrics.extractors.clip import load_clip
+
+        return load_clip(
+            self._setup.judges.image_text,
+            extractor_id=IMAGE_TEXT_EXTRACTOR,
+            batch_size=64,
+            expected_sha256=None,
+        )
+
+    @cached_property
+    def _video(self) -> Any:
+        from poc.tiny.video_network import load_video_extractor
+
+        return load_video_extractor(self._setup.judges.video, extractor_id=VIDEO_EXTRACTOR)
+
+    @cached_property
+    def _reader(self) -> RunStore:
+        from poc.store import RunStore
+
+        return RunStore.open_reader(self._setup.run)
+
+    def batch(self, batch: Batch) -> tuple[MeasuredClip, ...]:
+        """Measure the clips of a batch that are ok; `batch.clips` holds only those."""
+        clips = [self._reader.read_clip(request.id) for request in batch.clips]
+        video = np.asarray(self._video.features(np.stack(clips)), np.float64)
+        arm = self._setup.arms[batch.arm_id]
+        measured = []
+        for request, frames, features in zip(batch.clips, clips, video, strict=True):
+            prompt = self._setup.prompts[request.prompt_id]
+            numbers = tuple(self._measurements(arm, request.id, frames, prompt))
+            measured.append(MeasuredClip(request.id, numbers, features))
+        return tuple(measured)
+
+    def _measurements(
+        self, arm: Arm, clip_id: str, frames: Frames, prompt: Prompt
+    ) -> Iterator[Measurement]:
+        inputs = Inputs(self, frames, prompt)
+        names = [name for name in self._setup.metrics if _is_clip_metric(name)]
+        oracle = [name for name in names if catalog.describe(_base_name(name)).target is None]
+        for name in names:
+            if name not in oracle:
+                yield self._learned(name, arm, clip_id, inputs)
+        if oracle:
+            for name, value in oracle_values(inputs.reading, arm, prompt).items():
+                if name in oracle:
+                    yield _measurement(name, arm, clip_id, value)
+
+    def _learned(self, name: str, arm: Arm, clip_id: str, inputs: Inputs) -> Measurement:
+        info = catalog.describe(_base_name(name))
+        arguments = [inputs.get(argument, name) for argument in info.takes]
+        result = catalog.load(info.name)(*arguments)
+        uses_clip = any("features" in argument for argument in info.takes)
+        extractor = self._image_text_id if uses_clip else None
+        return _measurement(
+            name, arm, clip_id, result.value, reason=result.reason, extractor=extractor
+        )
+
+    @cached_property
+    def _image_text_id(self) -> str:
+        return f"{self._image_text.id}@{self._image_text.digest[:16]}"
+
+    def image_features(self, frames: Frames) -> Floats:
+        """Return unit features (t, d) of frames."""
+        return np.asarray(self._image_text.image_features(frames), np.float64)
+
+    def text_features(self, text: str) -> Floats:
+        """Return the unit feature (d,) of a text, computed once."""
+        if text not in self._texts:
+            self._texts[text] = np.asarray(self._image_text.text_features([text])[0], np.float64)
+        return self._texts[text]
+
+    def style_features(self, style: str) -> Floats:
+        """Return unit features (s, d) of a style's held-out stills, computed once."""
+        if style not in self._styles:
+            self._styles[style] = self.image_features(
+                read_stills(self._setup.judges.stills / style / "heldout")
+            )
+        return self._styles[style]
+
+    def reference(self, task: ReferenceTask) -> Floats:
+        """Render a reference set chunk by chunk and return its video features (n, d)."""
+        parts = [self._video.features(chunk) for chunk in rendered_chunks(task)]
+        return np.concatenate(parts).astype(np.float64)
+
+
+class Inputs:
+    """What metrics take of one clip, each computed at its first use."""
+
+    def __init__(self, bench: Bench, frames: Frames, prompt: Prompt) -> None:
+        self._bench, self._frames, self._prompt = bench, frames, prompt
+
+    def get(self, argument: str, metric: str) -> Any:
+        """Return an argument of the catalogue by its name there."""
+        match argument:
+            case "frames":
+                return self._frames
+            case "image_features":
+                return self._image_features
+            case "text_features":
+                return self._bench.text_features(self._prompt.text)
+            case "style_features":
+                return self._bench.style_features(_style_name(metric))
+            case "speeds":
+                return self._speeds
+            case _:
+                raise LookupError(f"metric {metric!r} takes {argument!r}, which no stage supplies")
+
+    @cached_property
+    def _image_features(self) -> Floats:
+        return self._bench.image_features(self._frames)
+
+    @cached_property
+    def _speeds(self) -> Any:
+        from metrics.motion import flow_speeds
+
+        return flow_speeds(self._frames)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What the oracle of the tiny world sees."""
+        from poc.tiny.oracle import read
+
+        return read(self._frames)
+
+
+# --- the stage -----------------------------------------------------------------------------------
+
+
+def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Progress) -> None:
+    """Measure every ok clip that has no numbers yet, and the reference sets."""
+    plan = store.plan
+    tasks: list[Batch | ReferenceTask] = [*_open_references(store, judges), *_open_batches(store)]
+    setup = MeasureSetup(
+        run=store.path,
+        judges=judges,
+        metrics=plan.spec.metrics,
+        arms={arm.id: arm for arm in plan.arms},
+        prompts={prompt.id: prompt for prompt in plan.prompts},
+    )
+    progress("measure", 0, len(tasks))
+    workers = max(1, min(machine.workers, len(tasks)))
+    outcomes = run_tasks(setup, tasks, workers=workers, threads=machine.threads)
+    for count, outcome in enumerate(outcomes, start=1):
+        if outcome.error:
+            raise RuntimeError(f"measuring failed: {outcome.error}")
+        _keep(store, outcome.task, outcome.result)
+        progress("measure", count, len(tasks))
+
+
+def _keep(store: RunStore, task: Batch | ReferenceTask, result: Any) -> None:
+    if isinstance(task, ReferenceTask):
+        store.write_features(task.id, {"video": result})
+        return
+    for clip in result:
+        store.write_features(clip.clip_id, {"video": clip.video_features})
+    store.append_measurements([number for clip in result for number in clip.measurements])
+
+
+def _open_batches(store: RunStore) -> Iterator[Batch]:
+    """Yield batches reduced to clips that are ok and not yet measured."""
+    wanted = ok_clips(store) - {number.clip_id for number in store.measurements()}
+    for batch in store.plan.batches:
+        clips = tuple(request for request in batch.clips if request.id in wanted)
+        if clips:
+            yield batch.model_copy(update={"clips": clips})
+
+
+def _open_references(store: RunStore, judges: Judges) -> Iterator[ReferenceTask]:
+    for task in reference_tasks(store.plan, judges).values():
+        if not store.has_features(task.id):
+            yield task
+
+
+def reference_tasks(plan: Plan, judges: Judges) -> dict[str | None, ReferenceTask]:
+    """Return the reference set of each style (None: unstyled), named by its content."""
+    texts = tuple(prompt.text for prompt in plan.prompts)
+    return {
+        reference.style: ReferenceTask(
+            reference,
+            texts,
+            short_id([reference.model_dump(mode="json"), texts, judges.video_digest]),
+        )
+        for reference in plan.spec.references
+    }
+
+
+def rendered_chunks(task: ReferenceTask) -> Iterator[Frames]:
+    """Render clean clips of the plan's own prompts in turn, (n, t, h, w, 3) at a time."""
+    from poc.tiny.world import Style, parse, render_clip
+
+    rng = np.random.default_rng(task.reference.seed)
+    style = Style(task.reference.style) if task.reference.style else None
+    scenes = [parse(text) for text in task.texts]
+    clips = (render_clip(scenes[i % len(scenes)], rng, style) for i in range(task.reference.count))
+    while chunk := [clip for clip, _ in zip(clips, range(_REFERENCE_CHUNK), strict=False)]:
+        yield np.stack(chunk)
+
+
+# --- the oracle ----------------------------------------------------------------------------------
+
+
+def oracle_values(reading: Reading, arm: Arm, prompt: Prompt) -> dict[str, float | None]:
+    """Compare what the oracle reads with what prompt and arm asked for; 1.0 right, 0.0 wrong.
+
+    Style is right when it is the one asked for, or none where none was asked for.
+    """
+    right = {
+        part: float(str(getattr(reading, part)) == prompt.attributes[part])
+        for part in _ORACLE_PARTS
+        if part in prompt.attributes
+    }
+    values: dict[str, float | None] = {f"oracle_{part}": value for part, value in right.items()}
+    values["oracle_all"] = float(all(right.values()))
+    values["oracle_style"] = float(_style_read(reading) == arm.style)
+    values["motion_extent_px"] = reading.extent_px
+    return values
+
+
+def _style_read(reading: Reading) -> str | None:
+    style = str(reading.style) if reading.style is not None else "plain"
+    return None if style in {"plain", "none"} else style
+
+
+def ok_clips(store: RunStore) -> set[str]:
+    """Return the ids of all clips that are ok."""
+    return {
+        clip.clip_id
+        for generation in store.generations()
+        for clip in generation.clips
+        if clip.status is ClipStatus.OK
+    }
+
+
+# --- names and loading ---------------------------------------------------------------------------
+
+
+def _base_name(metric: str) -> str:
+    """Return the catalogue's name of a metric such as `style_similarity[pastel]`."""
+    styled = _STYLED.fullmatch(metric)
+    return styled["name"] if styled else metric
+
+
+def _style_name(metric: str) -> str:
+    styled = _STYLED.fullmatch(metric)
+    if styled is None:
+        raise LookupError(f"metric {metric!r} needs a style, as in {metric}[pastel]")
+    return styled["style"]
+
+
+def _is_clip_metric(metric: str) -> bool:
+    return catalog.describe(_base_name(metric)).scope is catalog.Scope.CLIP
+
+
+def _measurement(
+    metric: str,
+    arm: Arm,
+    clip_id: str,
+    value: float | None,
+    *,
+    reason: str = "",
+    extractor: str | None = None,
+) -> Measurement:
+    return Measurement(
+        metric=metric,
+        version=catalog.describe(_base_name(metric)).version,
+        arm_id=arm.id,
+        clip_id=clip_id,
+        value=value,
+        status=MeasurementStatus.OK if value is not None else MeasurementStatus.NOT_MEASURED,
+        reason="" if value is not None else reason or "the oracle found no object",
+        extractor=extractor if value is not None else None,
+    )
+
+
+def read_stills(folder: Path) -> Frames:
+    """Return the stills of a folder in name order, (s, h, w, 3)."""
+    from PIL import Image
+
+    paths = sorted(folder.glob("*.png"))
+    if not paths:
+        raise InputError(f"{folder}: expected held-out stills as PNG files, found none")
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])

@@ -1,0 +1,316 @@
+"""The AnimateDiff family: AnimateDiff, AnimateLCM and naive LCM-LoRA, through diffusers' pipeline.
+
+One base model stays resident. Motion adapters are copied into it, LoRAs are switched by peft,
+and every switch is checked: a LoRA that changes nothing is an error, and after a LoRA has been
+fused the untouched weights are put back and compared.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AnimateDiffPipeline, MotionAdapter
+from safetensors import safe_open
+
+from poc.errors import InputError
+from poc.pipelines.base import Frames, plain_json, tensors_digest, to_uint8
+from poc.pipelines.schedulers import make_scheduler
+from poc.records import Arm, ResolvedArm, digest
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+class AnimateDiffFamily:
+    """Base model, motion adapters and LoRAs of all arms of a plan, loaded once each.
+
+    `folders` maps ids of models.yaml to local folders that were verified before.
+    """
+
+    def __init__(
+        self, *, base: str, dtype: str, folders: Mapping[str, Path], device: str = "cpu"
+    ) -> None:
+        self._base, self._dtype = base, _DTYPES[dtype]
+        self._folders, self._device = folders, torch.device(device)
+        self._adapters: dict[str, MotionAdapter] = {}
+        self._embeddings: dict[str, torch.Tensor] = {}
+        self._loras: dict[str, str] = {}
+        self._lora_checked: set[str] = set()
+        self._digests: dict[str, str] = {}
+        self._pipe: Any = None
+        self._motion = ""
+        self._pristine: dict[str, torch.Tensor] = {}
+        self._fused = False
+        self._arm: Arm | None = None
+
+    # --- switching -------------------------------------------------------------------------------
+
+    def prepare(self, arm: Arm, *, fused: bool) -> ResolvedArm:
+        """Make the resident pipeline sample as `arm` says; returns what it turned out to be."""
+        if arm.base != self._base:
+            raise InputError(f"arm {arm.name!r}: base {arm.base!r}, but {self._base!r} is loaded")
+        self._load_base(arm)
+        self._unfuse()
+        self._set_motion(arm.motion_adapter)
+        self._set_loras(arm, fused=fused)
+        self._pipe.scheduler = make_scheduler(arm.scheduler, self._base_scheduler_config)
+        self._arm = arm
+        return self._resolved(arm)
+
+    def _load_base(self, arm: Arm) -> None:
+        if self._pipe is not None:
+            return
+        adapter = self._adapter(arm.motion_adapter)
+        self._pipe = AnimateDiffPipeline.from_pretrained(
+            self._folders[self._base],
+            motion_adapter=adapter,
+            dtype=self._dtype,
+            use_safetensors=True,
+            local_files_only=True,
+        ).to(self._device)
+        self._pipe.set_progress_bar_config(disable=True)
+        for component in (self._pipe.unet, self._pipe.vae, self._pipe.text_encoder):
+            component.eval().requires_grad_(False)
+        self._base_scheduler_config = dict(self._pipe.scheduler.config)
+        self._motion = arm.motion_adapter
+        unet = _without_motion(self._pipe.unet)
+        self._digests |= {
+            "vae": tensors_digest(self._pipe.vae.state_dict().items()),
+            "text_encoder": tensors_digest(self._pipe.text_encoder.state_dict().items()),
+            "unet": tensors_digest(unet),
+        }
+
+    def _adapter(self, model: str) -> MotionAdapter:
+        if model not in self._adapters:
+            adapter = MotionAdapter.from_pretrained(
+                self._folders[model], dtype=self._dtype, use_safetensors=True, local_files_only=True
+            )
+            self._adapters[model] = adapter.to(self._device).eval().requires_grad_(False)
+            self._digests[f"motion:{model}"] = tensors_digest(adapter.state_dict().items())
+        return self._adapters[model]
+
+    def _set_motion(self, model: str) -> None:
+        if model != self._motion:
+            self._pipe.unet.load_motion_modules(self._adapter(model))
+            self._motion = model
+
+    def _set_loras(self, arm: Arm, *, fused: bool) -> None:
+        if not arm.loras:
+            if self._loras:
+                self._pipe.disable_lora()
+            return
+        names = [self._load_lora(use.model) for use in arm.loras]
+        scales = [use.scale for use in arm.loras]
+        self._pipe.enable_lora()
+        for name, use in zip(names, arm.loras, strict=True):
+            self._check_effect(name, use.scale, use.model)
+        self._pipe.set_adapters(names, scales)
+        if fused:
+            self._fuse(names)
+
+    def _load_lora(self, model: str) -> str:
+        if model in self._loras:
+            return self._loras[model]
+        name = f"lora_{len(self._loras)}"
+        before = _lora_layers(self._pipe.unet)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # meant: we switch
+            self._pipe.load_lora_weights(
+                self._folders[model],
+                weight_name=_LORA_FILE,
+                adapter_name=name,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+        loaded = [(k, v) for k, v in self._pipe.unet.state_dict().items() if f".{name}." in k]
+        in_file = _tensors_in(self._folders[model] / _LORA_FILE)
+        if len(loaded) != in_file:
+            raise InputError(
+                f"{model}: {len(loaded)} of the {in_file} tensors in {_LORA_FILE} fit layers of "
+                f"{self._base!r}; the LoRA belongs to another base model or is named in another "
+                "way. Choose one made for this base."
+            )
+        self._loras[model] = name
+        self._digests[f"lora:{model}"] = tensors_digest(
+            (k.replace(f".{name}.", "."), v) for k, v in loaded
+        )
+        self._keep_pristine(_lora_layers(self._pipe.unet) - before)
+        return name
+
+    def _keep_pristine(self, layers: set[str]) -> None:
+        modules = dict(self._pipe.unet.named_modules())
+        for layer in layers:
+            for key, tensor in modules[layer].base_layer.state_dict().items():
+                self._pristine[f"{layer}.base_layer.{key}"] = tensor.detach().clone()
+
+    @torch.inference_mode()
+    def _check_effect(self, name: str, scale: float, model: str) -> None:
+        """Refuse a LoRA that leaves the network's output as it was: switching can be a no-op."""
+        if name in self._lora_checked:
+            return
+        config = self._pipe.unet.config
+        size = config.sample_size if isinstance(config.sample_size, int) else 8
+        size = min(size, 16)
+        generator = torch.Generator().manual_seed(0)
+        latent = torch.randn(1, config.in_channels, 2, size, size, generator=generator)
+        text = torch.randn(2, 4, config.cross_attention_dim, generator=generator)
+        inputs = {
+            "sample": latent.to(self._device, self._dtype),
+            "timestep": torch.tensor(499, device=self._device),
+            "encoder_hidden_states": text.to(self._device, self._dtype),
+        }
+        self._pipe.set_adapters([name], [scale])
+        with_lora = self._pipe.unet(**inputs).sample
+        self._pipe.disable_lora()
+        without = self._pipe.unet(**inputs).sample
+        self._pipe.enable_lora()
+        if torch.equal(with_lora, without):
+            raise InputError(
+                f"{model}: the LoRA was loaded but the network's output did not change; "
+                "its layers do not reach this base model, or its weights are zero."
+            )
+        self._lora_checked.add(name)
+
+    def _fuse(self, names: Sequence[str]) -> None:
+        self._pipe.fuse_lora(components=["unet"], adapter_names=list(names))
+        self._fused = True
+
+    def _unfuse(self) -> None:
+        """Undo a fusion exactly: unmerge, then put kept weights back over the rounding error."""
+        if not self._fused:
+            return
+        self._pipe.unfuse_lora(components=["unet"])
+        state = self._pipe.unet.state_dict()
+        for key, tensor in self._pristine.items():
+            state[key].copy_(tensor)
+        if tensors_digest(_without_motion(self._pipe.unet)) != self._digests["unet"]:
+            raise RuntimeError(
+                f"{self._base}: base weights differ after a LoRA was taken out; "
+                "results of later arms would be wrong. Report this with the versions of diffusers "
+                "and peft."
+            )
+        self._fused = False
+
+    def _resolved(self, arm: Arm) -> ResolvedArm:
+        self._pipe.scheduler.set_timesteps(arm.steps, device="cpu")
+        wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
+        wanted += [f"lora:{use.model}" for use in arm.loras]
+        arguments = self._arguments(arm)
+        return ResolvedArm(
+            arm_id=arm.id,
+            component_digests={key: self._digests[key] for key in wanted},
+            scheduler_class=type(self._pipe.scheduler).__name__,
+            scheduler_config=plain_json(dict(self._pipe.scheduler.config)),
+            timesteps=tuple(float(t) for t in self._pipe.scheduler.timesteps),
+            pipeline_arguments=plain_json(arguments),
+        )
+
+    # --- sampling --------------------------------------------------------------------------------
+
+    def _arguments(self, arm: Arm) -> dict[str, Any]:
+        arguments = {
+            "num_frames": arm.shape.num_frames,
+            "height": arm.shape.height,
+            "width": arm.shape.width,
+            "num_inference_steps": arm.steps,
+            "guidance_scale": arm.guidance,
+        }
+        known = inspect.signature(self._pipe.__call__).parameters
+        unknown = sorted(set(arguments) - set(known))
+        if unknown:
+            raise InputError(
+                f"{type(self._pipe).__name__} takes no argument {', '.join(unknown)}; "
+                "this version of diffusers does not fit. Install the locked one."
+            )
+        return arguments
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Embed prompts, and the negative prompt where the arm is guided: (n, tokens, width)."""
+        arm = self._ready()
+        embedded = {"prompt_embeds": self._embed(texts)}
+        if arm.guidance > 1:
+            embedded["negative_prompt_embeds"] = self._embed([arm.negative_prompt] * len(texts))
+        return embedded
+
+    def _embed(self, texts: Sequence[str]) -> torch.Tensor:
+        embeds, _ = self._pipe.encode_prompt(list(texts), self._device, 1, False)
+        return torch.as_tensor(embeds)
+
+    def encode_reused(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """As `encode`, each text embedded once and kept; for the quality pass only."""
+        arm = self._ready()
+        for text in {*texts, arm.negative_prompt} - self._embeddings.keys():
+            self._embeddings[text] = self.encode_one(text)
+        embedded = {"prompt_embeds": torch.cat([self._embeddings[text] for text in texts])}
+        if arm.guidance > 1:
+            negative = self._embeddings[arm.negative_prompt]
+            embedded["negative_prompt_embeds"] = negative.repeat(len(texts), 1, 1)
+        return embedded
+
+    @torch.inference_mode()
+    def encode_one(self, text: str) -> torch.Tensor:
+        """Embed one text alone, so that its embedding does not depend on its neighbours."""
+        return self._embed([text])
+
+    @torch.inference_mode()
+    def denoise(self, embeddings: Mapping[str, torch.Tensor], seeds: Sequence[int]) -> torch.Tensor:
+        """Sample latents (n, c, t, h/8, w/8), one fresh CPU generator per clip."""
+        arm = self._ready()
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        result = self._pipe(
+            **embeddings, **self._arguments(arm), generator=generators, output_type="latent"
+        )
+        return torch.as_tensor(result.frames)
+
+    @torch.inference_mode()
+    def decode(self, latents: torch.Tensor) -> tuple[Frames, tuple[bool, ...]]:
+        """Decode to frames (n, t, h, w, 3); a clip that is not finite is flagged, not blackened."""
+        video = self._pipe.decode_latents(latents)
+        finite = tuple(bool(torch.isfinite(clip).all()) for clip in video)
+        video = torch.nan_to_num(video, nan=-1.0, posinf=1.0, neginf=-1.0)
+        unit = self._pipe.video_processor.denormalize(video)
+        return to_uint8(unit.permute(0, 2, 3, 4, 1).cpu().numpy()), finite
+
+    @property
+    def device(self) -> str:
+        """The device of the models, such as cpu or cuda:0."""
+        return str(self._device)
+
+    def synchronize(self) -> None:
+        """Wait for the device; nothing to wait for on a CPU."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def _ready(self) -> Arm:
+        if self._arm is None:
+            raise RuntimeError("no arm is prepared; call prepare(arm) first")
+        return self._arm
+
+
+def _without_motion(unet: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the spatial weights under the names they have without LoRA layers."""
+    for key, tensor in unet.state_dict().items():
+        if "motion_modules" in key or ".lora_" in key:
+            continue
+        yield key.replace(".base_layer.", "."), tensor
+
+
+def _tensors_in(path: Path) -> int:
+    """Count the LoRA's matrices in a file; scalars such as `.alpha` are settings, not layers."""
+    with safe_open(path, framework="pt") as file:
+        return sum(len(file.get_slice(key).get_shape()) > 0 for key in file.keys())  # noqa: SIM118
+
+
+def _lora_layers(unet: torch.nn.Module) -> set[str]:
+    return {name for name, module in unet.named_modules() if hasattr(module, "base_layer")}
+
+
+def resolved_digest(resolved: ResolvedArm) -> str:
+    """Return the digest by which a resumed run knows that an arm is still the same."""
+    return digest(resolved.model_dump(mode="json"))

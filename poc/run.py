@@ -1,0 +1,182 @@
+"""The main job as one story: read, plan, generate, time, measure, estimate, decide.
+
+Every step reads what the one before it stored, so each can be repeated alone. Nothing is decided
+here and nothing is computed twice: `conclude` is the only way from raw records to a decision.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from poc.datasets import read_prompts
+from poc.decide import decide, table
+from poc.estimate import evaluate
+from poc.fingerprint import take_fingerprint
+from poc.models import ModelKind, ModelTable, read_models
+from poc.plan import make_plan
+from poc.records import CriteriaFile, Decision, Estimates, Plan
+from poc.spec import check_criteria, read_criteria, read_spec
+from poc.store import Manifest, RunStore, require_space
+
+Progress = Callable[[str, int, int], None]
+Clock = tuple[int, int]
+"""Hour and minute of local time."""
+
+MAX_WORKERS = 8
+_UNTIL = "--until"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a command prints at its end."""
+
+    complete: bool
+    estimates: Estimates
+    decision: Decision
+    table: str
+    path: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        return {
+            "complete": self.complete,
+            "decision": str(self.decision.decision),
+            "kind": self.decision.kind,
+            "run": str(self.path),
+        }
+
+
+def read_plan(spec_path: Path) -> tuple[Plan, ModelTable]:
+    """Read everything a spec names and resolve it; loads no model and touches no device."""
+    models = read_models()
+    spec = read_spec(spec_path, models)
+    criteria = read_criteria(spec_path.parent / spec.criteria)
+    prompts = read_prompts(spec.dataset, spec.prompts, beside=spec_path)
+    return make_plan(spec, criteria, prompts, models), models
+
+
+def run(
+    spec_path: Path,
+    out: Path | None,
+    *,
+    workers: int | None,
+    device: str,
+    until: Clock | None,
+    progress: Progress,
+) -> RunResult:
+    """Run a spec into `out`, going on where an earlier try stopped."""
+    from poc.generate import Machine, clip_bytes
+    from poc.pipelines.device import check_device
+
+    plan, models = read_plan(spec_path)
+    check_device(device)
+    folders = {model: models.verify(model) for arm in plan.arms for model in arm.model_digests}
+    out = out or Path("runs") / plan.spec.name
+    machine = Machine(workers or min(os.cpu_count() or 1, MAX_WORKERS), threads=1, device=device)
+    manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint())
+    with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
+        require_space(out, clip_bytes(plan))
+        _make(store, folders, machine, until, progress)
+        _measure(store, models, machine, progress)
+        return conclude(store, models)
+
+
+def _make(
+    store: RunStore, folders: dict[str, Path], machine: Any, until: Clock | None, progress: Progress
+) -> None:
+    """Run both passes; a run that stopped at its `--until` is taken up again."""
+    from poc.generate import latency_pass, quality_pass
+
+    if (store.closed_reason or "").startswith(_UNTIL):
+        store.reopen("started again")
+    if store.closed_reason is not None:
+        return
+    deadline = _deadline(until)
+    quality_pass(store, folders, machine, deadline=deadline, progress=progress)
+    if until is not None and store.pending_batches():
+        store.close(f"{_UNTIL} {until[0]:02d}:{until[1]:02d}: stopped at a complete block")
+        return
+    latency_pass(store, folders, machine, progress=progress)
+
+
+def _measure(store: RunStore, models: ModelTable, machine: Any, progress: Progress) -> None:
+    from poc.measure import measure
+
+    measure(store, judges_of(models), machine, progress=progress)
+
+
+def judges_of(models: ModelTable) -> Any:
+    """Return the judges that models.yaml names, verified."""
+    from poc.measure import Judges
+
+    def only(kind: ModelKind) -> str:
+        return next(key for key, model in models.models.items() if model.entry.kind is kind)
+
+    image_text, video = only(ModelKind.IMAGE_TEXT), only(ModelKind.VIDEO_FEATURES)
+    folder = models.verify(video)
+    return Judges(
+        image_text=models.verify(image_text),
+        video=folder,
+        video_digest=models.pinned_digest(video),
+        stills=folder.parent / "stills",
+    )
+
+
+def conclude(
+    store: RunStore, models: ModelTable, criteria: CriteriaFile | None = None
+) -> RunResult:
+    """Derive estimates and decision from the raw records and write both."""
+    from poc.set_metrics import set_estimates
+
+    plan = store.plan
+    evidence = evaluate(
+        plan,
+        store.generations(),
+        store.measurements(),
+        store.latency(),
+        set_estimates(store, judges_of(models)),
+        closed_reason=store.closed_reason,
+    )
+    licences = {key: model.entry.commercial_use for key, model in models.models.items()}
+    asked = criteria or plan.criteria
+    decision = decide(plan, evidence.estimates, asked, evidence.draws, licences=licences)
+    store.write_derived("estimates.json", evidence.estimates.to_json())
+    store.write_derived("decision.json", decision.to_json())
+    return RunResult(
+        complete=evidence.estimates.complete,
+        estimates=evidence.estimates,
+        decision=decision,
+        table=table(evidence.estimates, decision, asked),
+        path=store.path,
+    )
+
+
+def decide_again(path: Path, *, criteria: Path | None) -> RunResult:
+    """Decide from a run folder as it is; nothing is generated or measured."""
+    with RunStore.open_writer(path) as store:
+        asked = read_criteria(criteria) if criteria else None
+        if asked is not None:
+            check_criteria(store.plan.spec, asked)
+        return conclude(store, read_models(), asked)
+
+
+def close(path: Path, reason: str) -> RunResult:
+    """End a run for good at its last complete block."""
+    with RunStore.open_writer(path) as store:
+        store.close(reason)
+        return conclude(store, read_models())
+
+
+def _deadline(until: Clock | None) -> Callable[[], bool]:
+    """Return a question that turns True at the next `until` of local time."""
+    if until is None:
+        return lambda: False
+    now = datetime.now().astimezone()
+    end = now.replace(hour=until[0], minute=until[1], second=0, microsecond=0)
+    end += timedelta(days=1) if end <= now else timedelta()
+    return lambda: datetime.now().astimezone() >= end

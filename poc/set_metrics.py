@@ -1,0 +1,232 @@
+"""FVD and KVD of whole arms, from the features that the measure stage kept.
+
+Every arm stands against the reference set of its own style. What does not share reference,
+protocol and extractor with the baseline is not compared with it, and the estimate says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics import frames as frame_protocol
+from metrics.base import SetBasis
+from poc.measure import VIDEO_EXTRACTOR, Judges, ok_clips, reference_tasks
+from poc.records import Arm, Comparison, Estimate, Plan
+
+if TYPE_CHECKING:
+    from metrics.kvd import Jackknife
+    from poc.store import RunStore
+
+Floats = npt.NDArray[np.float64]
+
+LEVEL = 0.95
+FLOOR_DRAWS = 200
+FLOOR_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _ArmSet:
+    """An arm's features (n, d) in plan order, with the prompt and replicate of each row."""
+
+    arm: Arm
+    features: Floats
+    clips: tuple[tuple[str, int], ...]
+    reference: Floats
+    planned: int
+    basis: SetBasis
+
+    def jackknife_of(self, clips: Sequence[tuple[str, int]]) -> Jackknife:
+        """Return the jackknife of the KVD over these clips only, in their order."""
+        from metrics.kvd import kvd_jackknife
+
+        rows = [self.clips.index(clip) for clip in clips]
+        prompts = np.array([prompt for prompt, _ in clips])
+        return kvd_jackknife(self.features[rows], self.reference, clusters=prompts)
+
+    def jackknifed(
+        self, metric: str, comparison: Comparison, jackknife: Jackknife, n: int | None = None
+    ) -> Estimate:
+        """Return an estimate with the jackknife's interval."""
+        interval = jackknife.interval(LEVEL)
+        return self.estimate(
+            metric,
+            comparison,
+            value=jackknife.value,
+            low=interval.low,
+            high=interval.high,
+            method="two-sample jackknife over prompts and reference clips, skew-corrected",
+            n=n,
+        )
+
+    def estimate(
+        self,
+        metric: str,
+        comparison: Comparison,
+        *,
+        value: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        method: str = "",
+        reason: str = "",
+        n: int | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Estimate:
+        """Return an estimate of this set with its counts filled in."""
+        count = self.basis.n if n is None else n
+        reference = f"{self.basis.reference_n} clips of {self.basis.reference.partition('@')[0]}"
+        return Estimate(
+            arm_id=self.arm.id,
+            metric=metric,
+            comparison=comparison,
+            value=value,
+            low=low,
+            high=high,
+            level=LEVEL,
+            method=method,
+            n_clips=count,
+            n_prompts=len({prompt for prompt, _ in self.clips}),
+            n_missing=self.planned - count,
+            reason=reason,
+            notes=(*notes, f"against {reference}"),
+        )
+
+
+def set_estimates(store: RunStore, judges: Judges) -> tuple[Estimate, ...]:
+    """Return FVD and KVD of every arm, and KVD's paired difference and ratio to the baseline."""
+    wanted = sorted({"fvd", "kvd"} & set(store.plan.spec.metrics))
+    if not wanted:
+        return ()
+    sets = {arm.id: _arm_set(store, judges, arm) for arm in store.plan.arms}
+    baseline = sets[store.plan.baseline_id]
+    estimates: list[Estimate] = []
+    for arm in store.plan.arms:
+        found = sets[arm.id]
+        if found is None:
+            estimates += [_no_set(arm, name, "fewer than 2 clips measured") for name in wanted]
+            continue
+        if "fvd" in wanted:
+            estimates.append(_fvd(found))
+        if "kvd" in wanted:
+            estimates += _kvd(found, baseline if arm.id != store.plan.baseline_id else None)
+    return tuple(estimates)
+
+
+def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> _ArmSet | None:
+    """Collect an arm's features in plan order; None below 2 clips."""
+    task = reference_tasks(store.plan, judges).get(arm.style)
+    if task is None or not store.has_features(task.id):
+        return None
+    ok = ok_clips(store)
+    requests = [
+        request
+        for batch in store.plan.batches
+        if batch.arm_id == arm.id
+        for request in batch.clips
+        if request.id in ok and store.has_features(request.id)
+    ]
+    if len(requests) < 2:
+        return None
+    features = np.stack([store.read_features(request.id)["video"] for request in requests])
+    reference = store.read_features(task.id)["video"]
+    return _ArmSet(
+        arm=arm,
+        features=features,
+        clips=tuple((request.prompt_id, request.replicate) for request in requests),
+        reference=reference,
+        planned=_planned(store.plan, arm),
+        basis=SetBasis(
+            n=len(features),
+            reference_n=len(reference),
+            dimension=features.shape[1],
+            reference=f"{task.reference.name}@{task.id}",
+            protocol=frame_protocol.PROTOCOL,
+            extractor=VIDEO_EXTRACTOR,
+            extractor_digest=judges.video_digest,
+        ),
+    )
+
+
+def _planned(plan: Plan, arm: Arm) -> int:
+    return sum(len(batch.clips) for batch in plan.batches if batch.arm_id == arm.id)
+
+
+def _fvd(found: _ArmSet) -> Estimate:
+    from metrics.fvd import fvd
+
+    result = fvd(
+        found.features, found.reference, basis=found.basis, draws=FLOOR_DRAWS, seed=FLOOR_SEED
+    )
+    notes = [f"noise floor {result.floor.mean:.3g} at n = {found.basis.n}"]
+    notes += ["rank-deficient"] if found.basis.rank_deficient else []
+    return found.estimate(
+        "fvd",
+        Comparison.VALUE,
+        value=result.value,
+        method="Frechet distance of video features, no interval",
+        reason="an interval is given for KVD only; FVD is biased at small n",
+        notes=tuple(notes),
+    )
+
+
+def _kvd(found: _ArmSet, baseline: _ArmSet | None) -> list[Estimate]:
+    from metrics.kvd import TooFewError, kvd_jackknife
+
+    value = polynomial_value(found)
+    try:
+        jackknife = kvd_jackknife(
+            found.features, found.reference, clusters=np.array([p for p, _ in found.clips])
+        )
+    except TooFewError as error:
+        return [found.estimate("kvd", Comparison.VALUE, value=value, reason=str(error))]
+    estimates = [found.jackknifed("kvd", Comparison.VALUE, jackknife)]
+    if baseline is not None:
+        estimates += _kvd_against(found, baseline)
+    return estimates
+
+
+def polynomial_value(found: _ArmSet) -> float:
+    """Return the KVD itself, which needs no prompts."""
+    from metrics.frechet import polynomial_mmd
+
+    return polynomial_mmd(found.features, found.reference)
+
+
+def _kvd_against(found: _ArmSet, baseline: _ArmSet) -> list[Estimate]:
+    """Return difference and ratio to the baseline over clips that both arms have."""
+    both = sorted(set(found.clips) & set(baseline.clips))
+    comparisons = (Comparison.DIFFERENCE, Comparison.RATIO)
+    differs = tuple(
+        text for text in found.basis.differences(baseline.basis) if not text.startswith("n:")
+    )
+    if differs:
+        reason = f"not comparable with the baseline: {'; '.join(differs)}"
+        return [found.estimate("kvd", comparison, reason=reason) for comparison in comparisons]
+    mine, theirs = found.jackknife_of(both), baseline.jackknife_of(both)
+    estimates = [found.jackknifed("kvd", Comparison.DIFFERENCE, mine.minus(theirs), len(both))]
+    try:
+        ratio = mine.over(theirs)
+    except ValueError as error:
+        return [*estimates, found.estimate("kvd", Comparison.RATIO, reason=str(error))]
+    return [*estimates, found.jackknifed("kvd", Comparison.RATIO, ratio, len(both))]
+
+
+def _no_set(arm: Arm, metric: str, reason: str) -> Estimate:
+    return Estimate(
+        arm_id=arm.id,
+        metric=metric,
+        comparison=Comparison.VALUE,
+        value=None,
+        low=None,
+        high=None,
+        level=LEVEL,
+        method="",
+        n_clips=0,
+        n_prompts=0,
+        n_missing=0,
+        reason=reason,
+    )

@@ -1,0 +1,36 @@
+"""Viewing copies: VP9 in WebM, by PyAV's libvpx (BSD licence). For eyes only, never measured."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+
+VIEW_SUFFIX = ".webm"
+ENCODER = "libvpx-vp9"
+
+
+def encode_webm(frames: npt.NDArray[np.uint8], fps: int) -> bytes:
+    """Encode frames (t, h, w, 3) at `fps` for browsers and slides; sizes must be even.
+
+    Raises ValueError for odd sizes, which yuv420p cannot hold.
+    """
+    import av
+    from av.video.stream import VideoStream
+
+    _, height, width, _ = frames.shape
+    if height % 2 or width % 2:
+        raise ValueError(f"viewing copies need even sizes, got {width}x{height} pixels")
+    buffer = io.BytesIO()
+    with av.open(buffer, mode="w", format="webm") as container:
+        stream = container.add_stream(ENCODER, rate=fps)
+        if not isinstance(stream, VideoStream):
+            raise TypeError(f"{ENCODER}: expected a video encoder, got {type(stream).__name__}")
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}
+        for frame in frames:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return buffer.getvalue()

@@ -1,0 +1,160 @@
+"""Switching arms on one resident model: every switch acts, and none leaves a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AnimateDiffPipeline, LCMScheduler, MotionAdapter
+from numpy.typing import NDArray
+from tiny_components import SHAPE, lora, make_arm, write_lora, write_models
+
+from poc.errors import InputError
+from poc.pipelines.animatediff import AnimateDiffFamily
+from poc.records import Arm, SchedulerName
+
+PROMPTS = ["a red circle on a grey background", "a blue ring growing on a black background"]
+SEEDS = [11, 12]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def family(folders: dict[str, Path]) -> AnimateDiffFamily:
+    return AnimateDiffFamily(base="base", dtype="float32", folders=folders)
+
+
+def _frames(family: AnimateDiffFamily, arm: Arm, *, fused: bool = False) -> NDArray[np.uint8]:
+    family.prepare(arm, fused=fused)
+    latents = family.denoise(family.encode_reused(PROMPTS), SEEDS)
+    frames, finite = family.decode(latents)
+    assert all(finite)
+    return frames
+
+
+def test_an_arm_gives_the_frames_of_a_plain_diffusers_call(
+    folders: dict[str, Path], family: AnimateDiffFamily
+) -> None:
+    plain = AnimateDiffPipeline.from_pretrained(
+        folders["base"], motion_adapter=MotionAdapter.from_pretrained(folders["motion_a"])
+    )
+    plain.vae.requires_grad_(False)  # the CPU's kernels differ by rounding where it is asked for
+    plain.scheduler = LCMScheduler.from_config(plain.scheduler.config, original_inference_steps=50)
+    plain.load_lora_weights(
+        folders["lora_a"], weight_name="pytorch_lora_weights.safetensors", adapter_name="a"
+    )
+    plain.set_adapters(["a"], [0.8])
+    plain.set_progress_bar_config(disable=True)
+    expected = plain(
+        PROMPTS[0],
+        num_frames=SHAPE.num_frames,
+        height=64,
+        width=64,
+        num_inference_steps=2,
+        guidance_scale=1.0,
+        generator=torch.Generator().manual_seed(SEEDS[0]),
+        output_type="np",
+    ).frames[0]
+
+    arm = make_arm(loras=(lora("lora_a", 0.8),))
+    family.prepare(arm, fused=False)
+    latents = family.denoise(family.encode([PROMPTS[0]]), SEEDS[:1])
+    frames, _ = family.decode(latents)
+
+    np.testing.assert_array_equal(frames[0], np.rint(expected * 255).astype(np.uint8))
+
+
+def test_the_order_of_arms_changes_no_frame(folders: dict[str, Path]) -> None:
+    plain = make_arm()
+    styled = make_arm(loras=(lora("lora_a"), lora("lora_b", 0.5)), motion_adapter="motion_b")
+    guided = make_arm(scheduler=SchedulerName.DDIM, guidance=4.0)
+    arms = [plain, styled, guided]
+
+    def sweep(order: list[Arm]) -> dict[str, bytes]:
+        family = AnimateDiffFamily(base="base", dtype="float32", folders=folders)
+        return {arm.id: _frames(family, arm).tobytes() for arm in order}
+
+    assert sweep(arms) == sweep(arms[::-1])
+
+
+def test_weights_are_equal_after_a_fused_lora_was_taken_out(family: AnimateDiffFamily) -> None:
+    plain, styled = make_arm(), make_arm(loras=(lora("lora_a"), lora("lora_b")))
+    before = _frames(family, plain)
+    _frames(family, styled, fused=True)
+
+    np.testing.assert_array_equal(_frames(family, plain), before)
+
+
+def test_a_fused_lora_gives_nearly_the_frames_of_an_unfused_one(family: AnimateDiffFamily) -> None:
+    arm = make_arm(loras=(lora("lora_a", 0.8),))
+    apart = _frames(family, arm).astype(int)
+    together = _frames(family, arm, fused=True).astype(int)
+
+    assert np.abs(apart - together).max() <= 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 3},
+        {"guidance": 3.0},
+        {"motion_adapter": "motion_b"},
+        {"loras": (lora("lora_a"),)},
+        {"scheduler": SchedulerName.DDIM},
+    ],
+)
+def test_everything_an_arm_declares_reaches_the_frames(
+    family: AnimateDiffFamily, change: dict[str, object]
+) -> None:
+    assert _frames(family, make_arm()).tobytes() != _frames(family, make_arm(**change)).tobytes()
+
+
+def test_a_lora_that_changes_nothing_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    write_lora(tmp_path / "dead", scale=0.0)
+    family = AnimateDiffFamily(
+        base="base", dtype="float32", folders=folders | {"dead": tmp_path / "dead"}
+    )
+
+    with pytest.raises(InputError, match="did not change"):
+        family.prepare(make_arm(loras=(lora("dead"),)), fused=False)
+
+
+def test_clips_of_a_batch_start_from_their_own_seeds(family: AnimateDiffFamily) -> None:
+    family.prepare(make_arm(), fused=False)
+    embeddings = family.encode([PROMPTS[0], PROMPTS[0]])
+    one, other = family.denoise(embeddings, [1, 2])
+    same, again = family.denoise(embeddings, [1, 1])
+
+    assert not torch.equal(one, other)
+    assert torch.equal(same, again)
+
+
+def test_what_is_not_finite_is_flagged_and_not_blackened(family: AnimateDiffFamily) -> None:
+    family.prepare(make_arm(), fused=False)
+    latents = family.denoise(family.encode(PROMPTS), SEEDS).clone()
+    latents[1, 0, 0, 0, 0] = float("nan")
+
+    assert family.decode(latents)[1] == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps", "expected"),
+    [
+        (SchedulerName.LCM, 4, (999, 759, 499, 259)),
+        (SchedulerName.LCM, 8, (999, 879, 759, 639, 499, 379, 259, 139)),
+        (SchedulerName.DDIM, 4, (999, 749, 499, 249)),
+        (SchedulerName.DPMPP_2M, 4, (999, 749, 499, 249)),
+    ],
+)
+def test_timesteps_are_those_of_the_paper_and_of_trailing_spacing(
+    family: AnimateDiffFamily, scheduler: SchedulerName, steps: int, expected: tuple[int, ...]
+) -> None:
+    resolved = family.prepare(make_arm(scheduler=scheduler, steps=steps), fused=False)
+
+    assert resolved.timesteps == expected
+    assert resolved.scheduler_config["beta_schedule"] == "linear"
