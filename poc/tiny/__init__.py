@@ -1,0 +1,1 @@
+"""The embedded default: a small procedural video world, its recipe and its trained weights."""

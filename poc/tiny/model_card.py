@@ -1,0 +1,86 @@
+"""The model card of the tiny weights, written from what the training measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from poc.tiny import recipe as recipes
+from poc.tiny import world
+from poc.training.loop import LoopConfig
+
+_STAGE_TEXT = {
+    "vae": "AutoencoderKL, 64 px to 8 x 8 x 4, on plain, styled and degraded stills",
+    "decoder": "the decoder alone, on the latents that every other stage uses",
+    "image": "CLIPTextModel and UNet2DConditionModel, on clean plain stills",
+    "motion": "the teacher's MotionAdapter, on degraded, watermarked clips",
+    "lcm_lora": "stage 1: image consistency distillation, as a LoRA on the spatial layers",
+    "animatelcm": "stage 2: the motion module's consistency distillation, on the same clips",
+    "style_pastel": "style LoRA from stills alone",
+    "style_neon": "style LoRA from stills alone",
+}
+
+
+def model_card(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> str:
+    """Return the card as Markdown; `judges` are held-out scores."""
+    return "\n".join(_lines(kitchen, judges)) + "\n"
+
+
+def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[str]:
+    seen, unseen = len(world.seen_scenes()), len(world.unseen_scenes())
+    yield "# Tiny AnimateLCM: model card"
+    yield ""
+    yield (
+        "Models of a small procedural world (64 px, 16 frames, 8 fps): for showing and checking "
+        "the harness, of no other use. Trained from nothing by `poc train tiny`; no outside data, "
+        "no personal data. Licence: Apache-2.0, as the code that made them."
+    )
+    yield ""
+    yield (
+        f"Of {seen + unseen} scenes, {unseen} ({100 * unseen / (seen + unseen):.1f} %) are unseen: "
+        "their combination of shape, colour and background takes part in no training, judges "
+        "included. Motion was learnt from degraded, watermarked clips, looks from clean stills. "
+        "The two styles exist only as stills."
+    )
+    yield ""
+    yield "| stage | what | steps | batch | rate | seed | last loss | minutes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for stage, text in _STAGE_TEXT.items():
+        yield _row(kitchen, stage, text)
+    yield ""
+    yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
+    yield (
+        "Losses are smoothed and belong to their stage; that of a distillation says little, since "
+        "its target moves. How good the models are is what a sweep measures."
+    )
+    yield ""
+    yield "## Judges, on clips of unseen scenes"
+    yield ""
+    yield "| score | value |"
+    yield "|---|---|"
+    for name, value in judges.items():
+        yield f"| {name} | {value:.3f} |"
+    yield ""
+    yield (
+        "`clip_auc`: how often a clip's own caption scores above one that differs in exactly one "
+        "of shape, colour and background (chance: 0.5). It looks at single frames and cannot see "
+        "motion. `video_*`: the share that a linear probe on the video features names rightly."
+    )
+
+
+def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
+    config = config_of(kitchen.recipe, stage)
+    facts = json.loads((kitchen.work / f"{stage}.json").read_text())
+    loss = f"{facts['losses'][-1][1]:.4f}" if facts["losses"] else "not kept"
+    return (
+        f"| {stage} | {text} | {config.steps} | {config.batch} | {config.learning_rate:g} | "
+        f"{config.seed} | {loss} | {facts['duration_s'] / 60:.0f} |"
+    )
+
+
+def config_of(recipe: recipes.Recipe, stage: str) -> LoopConfig:
+    """Return the loop of a stage; both styles share one."""
+    config = getattr(recipe, "style" if stage.startswith("style_") else stage)
+    if not isinstance(config, LoopConfig):
+        raise TypeError(f"{stage}: expected a LoopConfig, got {type(config).__name__}")
+    return config

@@ -1,0 +1,61 @@
+"""Writes the stills in which the two styles exist: for training, and others to compare with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from poc.tiny.world import Scene, Style, caption, render_still, seen_scenes
+
+CAPTIONS = "captions.json"
+
+
+def write_stills(folder: Path, style: Style, count: int, seed: int, heldout: int) -> None:
+    """Write `folder/train/NNN.png` with their captions, and `folder/heldout/NNN.png`.
+
+    `count` training stills and `heldout` others, all of different seen scenes, 64 x 64 RGB. The
+    captions leave the motion out: a still does not move. The same `seed` gives the same pixels.
+
+    Raises:
+        ValueError: there are not that many scenes.
+    """
+    rng = np.random.default_rng(seed)
+    scenes = _different_scenes(count + heldout, rng)
+    for name, part in (("train", scenes[:count]), ("heldout", scenes[count:])):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index, scene in enumerate(part):
+            still = Image.fromarray(render_still(scene, rng, style))
+            still.save(folder / name / f"{index:03}.png", optimize=True)
+    captions = {f"{i:03}.png": _still_caption(scene) for i, scene in enumerate(scenes[:count])}
+    _write_text(folder / "train" / CAPTIONS, json.dumps(captions, indent=1) + "\n")
+
+
+def read_stills(folder: Path) -> list[tuple[Path, str]]:
+    """The training stills that `write_stills` wrote to `folder`, each with its caption.
+
+    Raises:
+        OSError, ValueError: the captions are missing or no JSON.
+    """
+    captions = json.loads((folder / "train" / CAPTIONS).read_bytes())
+    return [(folder / "train" / name, text) for name, text in sorted(captions.items())]
+
+
+def _different_scenes(count: int, rng: np.random.Generator) -> list[Scene]:
+    scenes = seen_scenes()
+    if not 0 < count <= len(scenes):
+        raise ValueError(f"stills: expected 1 to {len(scenes)} stills of one style, got {count}")
+    return [scenes[i] for i in rng.permutation(len(scenes))[:count]]
+
+
+def _still_caption(scene: Scene) -> str:
+    return caption(replace(scene, motion=None))
+
+
+def _write_text(path: Path, text: str) -> None:
+    beside = path.with_suffix(".tmp")
+    beside.write_text(text)
+    beside.replace(path)

@@ -1,0 +1,1 @@
+"""Training of any size: image model, motion module, consistency distillation, style LoRAs."""

@@ -1,0 +1,250 @@
+"""Decoupled consistency distillation: first images as a LoRA, then the motion module.
+
+Both stages pull f(x_t, t) towards f(x_s, s) of a slowly following target, where x_s is one guided
+DDIM step of the frozen teacher away (AnimateLCM, arXiv 2402.00769v3, sections 3 and 4). The grid
+has 50 times {19, 39, ..., 999} and its last step ends at 0, where f is the identity: that anchors
+the whole chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel, UNetMotionModel
+from peft import LoraConfig
+
+from poc.training.diffusion import (
+    NoiseSchedule,
+    distillation_grid,
+    guided,
+    pseudo_huber,
+)
+from poc.training.image import LatentSet, adopt, named
+from poc.training.loop import Draw, Log, LoopConfig, StageResult, autocast, train
+
+GRID_STEPS = 50
+LORA = "lcm"
+
+Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Predicts noise from (x, t, words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The frozen model to be distilled, its words, and the guidance g = 1 + w to fold in."""
+
+    network: Network
+    words: Callable[[torch.Tensor], torch.Tensor]
+    empty: torch.Tensor
+    """Token ids (1, length) of the empty caption."""
+    guidance: float
+    schedule: NoiseSchedule
+
+    @torch.no_grad()
+    def step(
+        self, x: torch.Tensor, t: torch.Tensor, s: torch.Tensor, words: torch.Tensor
+    ) -> torch.Tensor:
+        """Take one guided DDIM step from t to s."""
+        nothing = self.words(self.empty).expand(len(words), -1, -1)
+        both = self.network(torch.cat([x, x]), torch.cat([t, t]), torch.cat([words, nothing]))
+        conditional, unconditional = both.chunk(2)
+        noise = guided(conditional, unconditional, self.guidance)
+        return self.schedule.ddim_step(x, noise, t, s)
+
+
+def distillation_loss(
+    draw: Draw,
+    data: LatentSet,
+    teacher: Teacher,
+    *,
+    online: Network,
+    target: Network,
+    batch: int,
+) -> torch.Tensor:
+    """One draw of the consistency distillation loss."""
+    schedule = teacher.schedule
+    grid = distillation_grid(GRID_STEPS, len(schedule.alphas_cumprod))
+    index = draw.indices(len(data.latents), batch)
+    x0 = data.latents[index].float()
+    t = grid[draw.indices(len(grid), batch)]
+    s = (t - (grid[1] - grid[0])).clamp(min=0)
+    with torch.no_grad():
+        words = teacher.words(data.tokens(draw, index))
+    x_t = schedule.add_noise(x0, draw.noise_like(x0), t)
+    x_s = teacher.step(x_t, t, s, words)
+    with torch.no_grad():
+        wanted = schedule.consistency(x_s, target(x_s, s, words), s)
+    found = schedule.consistency(x_t, online(x_t, t, words), t)
+    return pseudo_huber(found, wanted)
+
+
+def image_network(unet: UNet2DConditionModel, config: LoopConfig) -> Network:
+    """Wrap an image UNet as a network on latents (n, c, h, w)."""
+
+    def call(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        with autocast(config):
+            predicted: torch.Tensor = unet(x, t, encoder_hidden_states=words).sample
+        return predicted.float()
+
+    return call
+
+
+def video_network(unet: UNetMotionModel, config: LoopConfig) -> Network:
+    """Wrap a motion UNet as a network on latents (n, c, t, h, w)."""
+
+    def call(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        repeated = words.repeat_interleave(x.shape[2], dim=0)
+        with autocast(config):
+            predicted: torch.Tensor = unet(x, t, encoder_hidden_states=repeated).sample
+        return predicted.float()
+
+    return call
+
+
+def add_lora(unet: Any, name: str, rank: int, targets: tuple[str, ...]) -> None:
+    """Give a diffusers UNet a LoRA on its spatial layers only, initially without effect."""
+    wanted = [
+        key
+        for key, module in unet.named_modules()
+        if "motion_modules" not in key
+        and any(key == end or key.endswith(f".{end}") for end in targets)
+        and isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
+    ]
+    unet.requires_grad_(False)
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=wanted), name)
+
+
+def distill_images(
+    unet: UNet2DConditionModel,
+    teacher: Teacher,
+    data: LatentSet,
+    config: LoopConfig,
+    *,
+    average: float,
+    work: Path,
+    log: Log,
+) -> StageResult:
+    """Stage 1: teach the LoRA of `unet`; the target is the same network with averaged LoRA."""
+    online = image_network(unet, config)
+    parameters = named(unet=unet)
+    follower = Follower(parameters, average)
+
+    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        with follower.in_place():
+            return online(x, t, words)
+
+    def loss(draw: Draw) -> torch.Tensor:
+        return distillation_loss(
+            draw, data, teacher, online=online, target=target, batch=config.batch
+        )
+
+    result = train(
+        "lcm_lora",
+        config,
+        parameters,
+        loss,
+        work=work,
+        log=log,
+        extra=follower,
+        after=follower.follow,
+    )
+    adopt(parameters, result)
+    return result
+
+
+def distill_motion(
+    unet: UNetMotionModel,
+    teacher: Teacher,
+    data: LatentSet,
+    config: LoopConfig,
+    *,
+    average: float,
+    work: Path,
+    log: Log,
+) -> StageResult:
+    """Stage 2: teach the motion module of `unet`, which carries the frozen LoRA of stage 1.
+
+    The target starts as the teacher: its motion module, and no LoRA. It takes both up at the
+    pace of its average. The weight that a LoRA adds is a product of two factors; averaging each
+    factor would add the square of the wanted share, so the target's LoRA is scaled by
+    1 - mu^k after k updates instead, which is what averaging the added weight gives.
+    """
+    online = video_network(unet, config)
+    parameters = named(motion=unet)
+    follower = Follower(parameters, average)
+    state = {"step": 0}
+
+    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        unet.set_adapters([LORA], [uptake(average, state["step"])])
+        try:
+            with follower.in_place():
+                return online(x, t, words)
+        finally:
+            unet.set_adapters([LORA], [1.0])
+
+    def loss(draw: Draw) -> torch.Tensor:
+        state["step"] = draw.step
+        return distillation_loss(
+            draw, data, teacher, online=online, target=target, batch=config.batch
+        )
+
+    result = train(
+        "animatelcm",
+        config,
+        parameters,
+        loss,
+        work=work,
+        log=log,
+        extra=follower,
+        after=follower.follow,
+    )
+    adopt(parameters, result)
+    return result
+
+
+def uptake(average: float, updates: int) -> float:
+    """Share of a constant weight that an average started at 0 has taken up: 1 - mu^k.
+
+    >>> uptake(0.95, 0), round(uptake(0.95, 58), 2)
+    (0.0, 0.95)
+    """
+    return float(1.0 - average**updates)
+
+
+class Follower(torch.nn.Module):
+    """Averaged copies of parameters that can take the parameters' place for a while."""
+
+    def __init__(self, parameters: dict[str, torch.nn.Parameter], average: float) -> None:
+        super().__init__()
+        self._parameters_followed = list(parameters.values())
+        self._average = average
+        for number, parameter in enumerate(self._parameters_followed):
+            self.register_buffer(f"copy_{number}", parameter.detach().clone())
+
+    @torch.no_grad()
+    def follow(self, _step: int) -> None:
+        """target <- mu target + (1 - mu) online."""
+        for copy, parameter in zip(self.buffers(), self._parameters_followed, strict=True):
+            copy.lerp_(parameter.detach(), 1 - self._average)
+
+    def in_place(self) -> _Swapped:
+        """Return a context in which the network runs on the averaged weights."""
+        return _Swapped(list(self.buffers()), self._parameters_followed)
+
+
+class _Swapped:
+    def __init__(self, copies: list[torch.Tensor], parameters: list[torch.nn.Parameter]) -> None:
+        self._copies, self._parameters = copies, parameters
+
+    def __enter__(self) -> None:
+        self._kept = [parameter.data for parameter in self._parameters]
+        for parameter, copy in zip(self._parameters, self._copies, strict=True):
+            parameter.data = copy
+
+    def __exit__(self, *_: object) -> None:
+        for parameter, kept in zip(self._parameters, self._kept, strict=True):
+            parameter.data = kept
