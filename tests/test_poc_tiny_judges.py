@@ -13,7 +13,7 @@ from metrics.extractors.base import WeightsError
 from metrics.extractors.clip import load_clip
 from poc.tiny import judges, world
 from poc.tiny.judges import auc, train_clip, train_video_network
-from poc.tiny.judging_data import ATTRIBUTES, render_examples, soften, training_examples
+from poc.tiny.judging_data import ATTRIBUTES, UNKNOWN, render_examples, soften, training_examples
 from poc.tiny.stills import read_stills, write_stills
 from poc.tiny.video_network import load_video_extractor
 from poc.tiny.world import Style
@@ -85,7 +85,7 @@ def test_a_caption_fits_every_picture_that_it_does_not_contradict() -> None:
     says = np.repeat(data.labels, 4, axis=0)
     motion, light, shape = (list(ATTRIBUTES).index(k) for k in ("motion", "light", "shape"))
     says[1, motion] = (says[1, motion] + 1) % 6  # no picture shows it
-    says[2, light] = judges.UNKNOWN
+    says[2, light] = UNKNOWN
     says[3, shape] = (says[3, shape] + 1) % 4
     assert judges._fits(data.labels, says).tolist() == [[True, True, True, False]]
 

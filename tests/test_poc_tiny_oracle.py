@@ -39,7 +39,8 @@ def _accuracies(style: Style | None, how: str, count: int) -> npt.NDArray[np.flo
             clip = world.degrade(clip, rng) if how == "degraded" else soften(clip, 2.5)
         truth = (scene.shape, scene.colour, scene.background, scene.motion, style)
         hits.append([a == b for a, b in zip(_said(read(clip)), truth, strict=True)])
-    return np.array(hits, np.float64).mean(axis=0)
+    parts: npt.NDArray[np.float64] = np.array(hits, np.float64).mean(axis=0)
+    return parts
 
 
 @pytest.mark.parametrize("style", LOOKS)

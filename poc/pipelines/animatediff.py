@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from diffusers import AnimateDiffPipeline, MotionAdapter
+from diffusers.utils import logging as diffusers_logging
 from safetensors import safe_open
 
 from poc.errors import InputError
@@ -66,6 +67,7 @@ class AnimateDiffFamily:
         if self._pipe is not None:
             return
         adapter = self._adapter(arm.motion_adapter)
+        diffusers_logging.disable_progress_bar()  # the run shows its own
         self._pipe = AnimateDiffPipeline.from_pretrained(
             self._folders[self._base],
             motion_adapter=adapter,

@@ -48,6 +48,7 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     for stage, text in _STAGE_TEXT.items():
         yield _row(kitchen, stage, text)
     yield ""
+    yield from _notes(kitchen)
     yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
     yield (
         "Losses are smoothed and belong to their stage; that of a distillation says little, since "
@@ -68,12 +69,21 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     )
 
 
+def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
+    """Say of each stage what was not as the recipe has it."""
+    for stage in _STAGE_TEXT:
+        facts = json.loads((kitchen.work / f"{stage}.json").read_text())
+        if "note" in facts:
+            yield f"- {stage}: {facts['note']}"
+            yield ""
+
+
 def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
     config = config_of(kitchen.recipe, stage)
     facts = json.loads((kitchen.work / f"{stage}.json").read_text())
     loss = f"{facts['losses'][-1][1]:.4f}" if facts["losses"] else "not kept"
     return (
-        f"| {stage} | {text} | {config.steps} | {config.batch} | {config.learning_rate:g} | "
+        f"| {stage} | {text} | {facts['steps']} | {config.batch} | {config.learning_rate:g} | "
         f"{config.seed} | {loss} | {facts['duration_s'] / 60:.0f} |"
     )
 

@@ -120,9 +120,8 @@ def read(frames: Pixels) -> Reading:
 
 def _ground(frames: Pixels) -> _Ground:
     """Fit colour times (1 + a u) to the border, u from 1 at the left to -1 at the right."""
-    still = np.median(frames[:, _RIM], axis=0).astype(
-        np.float64
-    )  # (pixels, 3): what moves through is left out
+    # (pixels, 3): the median over time leaves out what moves through the border.
+    still = np.median(frames[:, _RIM], axis=0)
     u = _ACROSS[None].repeat(SIZE, 0)[_RIM]
     colour, slope = _robust_line(u, still)
     strength = float(slope @ colour / max(float(colour @ colour), 1.0))
@@ -133,7 +132,7 @@ def _ground(frames: Pixels) -> _Ground:
 
 
 def _robust_line(
-    u: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+    u: npt.NDArray[np.floating], values: npt.NDArray[np.floating]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Offset and slope (3,) of `values` (n, 3) over `u` (n,), far values weighing little."""
     design = np.stack([np.ones_like(u), u], 1)

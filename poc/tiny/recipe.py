@@ -184,7 +184,12 @@ class Kitchen:
     ) -> None:
         """Write a finished stage: its weights and what the model card tells of it."""
         weights = {key: tensor.detach().contiguous() for key, tensor in state.items()}
-        card = {"duration_s": result.duration_s, "losses": result.losses, **facts}
+        card = {
+            "steps": result.steps,
+            "duration_s": result.duration_s,
+            "losses": result.losses,
+            **facts,
+        }
         (self.work / f"{stage}.json").write_text(json.dumps(card, allow_nan=False))
         beside = self.path(stage).with_suffix(".part")
         save_file(weights, beside)

@@ -24,6 +24,7 @@ OUTLINE: Final = 2.0  # pixels, the white line round a pastel object
 PASTEL_TINT: Final = 0.25  # how far pastel colours are mixed towards cream
 PASTEL_GROUND: Final = 0.5
 NEON_GROUND: Final = 0.42  # how dark neon makes a background
+EARLY: Final = 0.4  # stills show this first part of a motion
 MARK: Final = 0.3  # opacity of the watermark on cheap clips
 GLOW: Final = (0.6, 5.0)  # strength at the edge, and the e-folding length in pixels
 LIGHT: Final = 0.22  # the light falls off by this part either side of the middle
@@ -279,11 +280,12 @@ def render_clip(scene: Scene, rng: np.random.Generator, style: Style | None = No
 def render_still(scene: Scene, rng: np.random.Generator, style: Style | None = None) -> Pixels:
     """A clean photograph of a scene, uint8 (64, 64, 3).
 
-    Taken early in the motion rather than late: photographers leave room in front of what moves.
-    So a still hints at its caption's motion, and an image model learns to listen to the words.
+    Taken in the first part of the motion: photographers leave room in front of what moves. So a
+    still shows its caption's motion, and an image model learns to listen to the words; the motion
+    module hears them only through it.
     """
     take = _shoot(scene, rng)
-    return _render(take, float(1.0 - np.sqrt(rng.random())), style)
+    return _render(take, float(EARLY * rng.random()), style)
 
 
 def _shoot(scene: Scene, rng: np.random.Generator) -> _Take:

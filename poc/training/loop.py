@@ -73,6 +73,7 @@ class StageResult:
     """What a stage leaves behind: averaged trainable weights, and its history."""
 
     weights: dict[str, torch.Tensor]
+    steps: int
     losses: tuple[tuple[int, float], ...]
     duration_s: float
 
@@ -114,7 +115,7 @@ def train(
                 f"{name}: step {state.step} of {config.steps}, loss {state.smooth:.5f}, "
                 f"{pace:.2f} s a step, {left_s / 60:.0f} min left"
             )
-    return StageResult(dict(state.average), tuple(state.losses), state.duration_s)
+    return StageResult(dict(state.average), state.step, tuple(state.losses), state.duration_s)
 
 
 class _State:

@@ -1,0 +1,181 @@
+"""The whole path from spec to decision on the shipped tiny models: whole, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import fault_injection as fi
+import pytest
+
+from poc import cli
+from poc.store import RunStore
+
+QUICK = Path("poc/specs/quick.yaml")
+SAME_IN_EVERY_RUN = ("plan.json", "estimates.json", "decision.json")
+
+
+def run(out: Path, *options: str, spec: Path = QUICK) -> int:
+    return cli.main(
+        ["run", str(spec), "--out", str(out), "--workers", "1", "--no-report", *options]
+    )
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """Return every clip, feature and derived file: what must not depend on stops."""
+    kept = [out / name for name in SAME_IN_EVERY_RUN]
+    kept += sorted((out / "clips").iterdir()) + sorted((out / "features").iterdir())
+    return {str(path.relative_to(out)): path.read_bytes() for path in kept}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert run(out) == 0
+    return out
+
+
+def test_a_run_ends_in_a_decision_line(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(whole) == 0
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last in {
+        "decision: GO",
+        "decision: CONDITIONAL",
+        "decision: INSUFFICIENT_EVIDENCE",
+        "decision: NO_GO",
+    }
+
+
+def test_a_finished_run_makes_nothing_again(whole: Path) -> None:
+    journals = ("generations.jsonl", "measurements.jsonl", "resolved.jsonl")
+    before = [(whole / name).read_bytes() for name in journals]
+    assert run(whole) == 0
+
+    assert [(whole / name).read_bytes() for name in journals] == before
+
+
+def test_two_workers_give_the_bytes_of_one(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    code = cli.main(["run", str(QUICK), "--out", str(out), "--workers", "2", "--no-report"])
+
+    assert code == 0
+    assert results(out) == results(whole)
+
+
+@pytest.mark.parametrize("nth", [6, 17, 33])
+def test_a_killed_run_goes_on_and_equals_one_that_was_not(
+    whole: Path, tmp_path: Path, nth: int
+) -> None:
+    out = tmp_path / "run"
+    ended = fi.forked(lambda _: _exit(run(out)), fi.Fault(nth, fi.Action.KILL))
+    acknowledged = _batches(out)
+
+    assert ended.killed
+    assert run(out) == 0
+    assert results(out) == results(whole)
+    assert _batches(out)[: len(acknowledged)] == acknowledged
+
+
+def test_a_full_disk_stops_with_exit_2_and_the_run_goes_on_later(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    with fi.injected(fi.Fault(14, fi.Action.FULL)):
+        code = run(out)
+
+    assert code == 2
+    assert "disk full" in capsys.readouterr().err.lower()
+    assert run(out) == 0
+    assert results(out) == results(whole)
+
+
+def test_a_second_owner_is_refused_at_once(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunStore.open_writer(whole):
+        code = run(whole)
+
+    assert code == 2
+    assert "pid" in capsys.readouterr().err
+
+
+def test_a_folder_of_another_plan_is_refused(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = _spec_with(tmp_path, "seed: 20261123", "seed: 7")
+
+    assert run(whole, spec=other) == 2
+    assert "seed" in capsys.readouterr().err
+
+
+def test_a_run_past_its_end_time_is_closed_and_incomplete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr("poc.run._deadline", lambda until: lambda: until is not None)
+    soon = datetime.now().astimezone() + timedelta(minutes=1)
+    code = run(out, "--until", soon.strftime("%H:%M"))
+
+    assert code == 3
+    assert "decision: INSUFFICIENT_EVIDENCE" in capsys.readouterr().out
+    assert (RunStore.open_reader(out).closed_reason or "").startswith("--until")
+
+
+def test_decide_answers_by_its_exit_code(whole: Path) -> None:
+    decision = json.loads((whole / "decision.json").read_text())["decision"]
+    codes = {"GO": 0, "NO_GO": 1, "INSUFFICIENT_EVIDENCE": 3, "CONDITIONAL": 4}
+
+    assert cli.main(["decide", str(whole)]) == codes[decision]
+
+
+def test_other_criteria_are_marked_as_edited(whole: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    text = Path("poc/specs/criteria/quick.yaml").read_text().replace("version: 1", "version: 2")
+    criteria = tmp_path / "other.yaml"
+    criteria.write_text(text)
+    cli.main(["decide", str(copy), "--criteria", str(criteria)])
+
+    assert json.loads((copy / "decision.json").read_text())["criteria_edited"] is True
+
+
+def test_a_damaged_record_costs_only_itself(whole: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    journal = copy / "generations.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0].replace(b"ok", b"xx", 1) + b"".join(lines[1:]))
+
+    assert run(copy) == 0
+    assert results(copy) == results(whole)
+    assert any("generations.jsonl:1" in text for text in RunStore.open_reader(copy).findings)
+
+
+def test_help_starts_without_the_heavy_libraries() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, poc.cli; print(sorted({'torch', 'diffusers', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise SystemExit(code)
+
+
+def _batches(out: Path) -> list[str]:
+    return [generation.batch_id for generation in RunStore.open_reader(out).generations()]
+
+
+def _spec_with(folder: Path, old: str, new: str) -> Path:
+    """Copy the quick spec and its criteria with one change."""
+    shutil.copytree(QUICK.parent / "criteria", folder / "criteria")
+    text = QUICK.read_text()
+    assert old in text
+    path = folder / "quick.yaml"
+    path.write_text(text.replace(old, new))
+    return path

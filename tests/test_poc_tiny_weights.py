@@ -1,0 +1,51 @@
+"""The weights that are shipped: whole, small, loadable, and as good as their card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from diffusers import AnimateDiffPipeline, MotionAdapter
+
+from poc.models import read_models
+from poc.tiny import architecture as tiny
+from poc.tiny.export import digests
+from poc.tiny.judges import evaluate_judges
+
+WEIGHTS = Path("poc/tiny/weights")
+
+
+def test_every_file_is_the_one_in_the_index() -> None:
+    index = json.loads((WEIGHTS / "index.json").read_text())
+
+    assert index["files"] == digests(WEIGHTS)
+
+
+def test_all_weights_together_stay_below_32_megabytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 32e6
+
+
+def test_every_model_of_the_table_is_verified() -> None:
+    models = read_models()
+
+    assert all(models.verify(model).is_dir() for model in models.models)
+
+
+@pytest.mark.parametrize("adapter", ["motion_teacher", "motion_animatelcm"])
+def test_the_models_load_by_ordinary_calls(adapter: str) -> None:
+    pipe = AnimateDiffPipeline.from_pretrained(
+        WEIGHTS / "base", motion_adapter=MotionAdapter.from_pretrained(WEIGHTS / adapter)
+    )
+    for lora in ("lcm_lora", "style_pastel", "style_neon"):
+        pipe.load_lora_weights(WEIGHTS / lora, adapter_name=lora, use_safetensors=True)
+        pipe.delete_adapters(lora)
+
+    assert pipe.unet.config.cross_attention_dim == tiny.TINY.text_width
+
+
+def test_the_judges_score_on_unseen_scenes_what_the_card_promises() -> None:
+    scores = evaluate_judges(WEIGHTS, count=48)
+
+    assert scores["clip_auc"] >= 0.9
+    assert min(value for name, value in scores.items() if name.startswith("video_")) >= 0.8

@@ -1,0 +1,179 @@
+"""The training: laws of its equations, and a chain that resumes as if it had not stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, LCMScheduler
+from safetensors.torch import load_file
+
+from poc.tiny import architecture as tiny
+from poc.tiny import recipe as recipes
+from poc.tiny import world
+from poc.training.consistency import Follower, add_lora, uptake
+from poc.training.diffusion import NoiseSchedule, distillation_grid, guided, pseudo_huber
+from poc.training.loop import Draw, LoopConfig, StageResult, train
+
+SCHEDULE = NoiseSchedule(tiny.build_scheduler().alphas_cumprod)
+
+
+def quiet(_: str) -> None:
+    """Hear a log line and forget it."""
+
+
+def latents(seed: int) -> torch.Tensor:
+    return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_ddim_step_is_that_of_diffusers() -> None:
+    reference = DDIMScheduler.from_config(tiny.build_scheduler().config, steps_offset=0)
+    reference.set_timesteps(50)
+    x, noise = latents(0), latents(1)
+    t, s = int(reference.timesteps[10]), int(reference.timesteps[11])
+    expected = reference.step(noise, t, x).prev_sample
+    found = SCHEDULE.ddim_step(x, noise, torch.tensor([t] * 3), torch.tensor([s] * 3))
+
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_consistency_function_is_the_identity_at_zero() -> None:
+    x, noise = latents(0), latents(1)
+
+    assert torch.equal(SCHEDULE.consistency(x, noise, torch.zeros(3, dtype=torch.long)), x)
+
+
+def test_the_consistency_function_is_what_the_sampler_takes_at_its_last_step() -> None:
+    sampler = LCMScheduler.from_config(tiny.build_scheduler().config, original_inference_steps=50)
+    sampler.set_timesteps(1)
+    x, noise = latents(0), latents(1)
+    expected = sampler.step(noise, sampler.timesteps[0], x).denoised
+    found = SCHEDULE.consistency(x, noise, sampler.timesteps.repeat(3))
+
+    torch.testing.assert_close(found, expected)
+
+
+def test_noise_added_and_taken_away_gives_the_picture_back() -> None:
+    x0, noise, t = latents(0), latents(1), torch.tensor([19, 499, 999])
+    noisy = SCHEDULE.add_noise(x0, noise, t)
+
+    torch.testing.assert_close(SCHEDULE.predict_x0(noisy, noise, t), x0, atol=1e-3, rtol=1e-3)
+
+
+def test_the_grid_is_the_samplers_own_at_fifty_steps() -> None:
+    sampler = LCMScheduler.from_config(tiny.build_scheduler().config, original_inference_steps=50)
+    sampler.set_timesteps(50)
+
+    assert distillation_grid(50, 1000).flip(0).tolist() == sampler.timesteps.tolist()
+
+
+def test_guidance_of_one_is_the_conditional_prediction() -> None:
+    conditional, unconditional = latents(0), latents(1)
+
+    torch.testing.assert_close(guided(conditional, unconditional, 1.0), conditional)
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(0.0, 0.0), (3.0, (9 + 1e-6) ** 0.5 - 0.001)])
+def test_pseudo_huber_has_its_closed_form(difference: float, expected: float) -> None:
+    a = torch.zeros(5)
+
+    assert float(pseudo_huber(a, a + difference)) == pytest.approx(expected)
+
+
+def test_the_targets_lora_follows_the_average_of_the_weight_it_adds() -> None:
+    mu, added = 0.9, torch.randn(4, 4)
+    average = torch.zeros(4, 4)
+    for _ in range(7):
+        average = mu * average + (1 - mu) * added
+
+    torch.testing.assert_close(uptake(mu, 7) * added, average)
+
+
+def test_a_follower_holds_the_running_average_and_gives_the_network_back() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    follower = Follower({"p": parameter}, average=0.75)
+    with torch.no_grad():
+        parameter += 4.0
+    follower.follow(1)
+    with follower.in_place():
+        inside = parameter.detach().clone()
+
+    torch.testing.assert_close(inside, torch.full((2,), 1.0))
+    torch.testing.assert_close(parameter.detach(), torch.full((2,), 4.0))
+
+
+def test_a_lora_of_the_image_stage_leaves_motion_modules_alone() -> None:
+    from poc.training.motion import with_motion
+
+    joined = with_motion(tiny.build_unet(), tiny.build_motion_adapter())
+    add_lora(joined, "lcm", 4, tiny.LORA_TARGETS)
+    layers = [name for name, _ in joined.named_parameters() if ".lora_" in name]
+
+    assert layers
+    assert not any("motion_modules" in name for name in layers)
+
+
+def _fit(work: Path, steps: int) -> StageResult:
+    """Fit a line to noise; stopped after `steps` when the config says more."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 1)
+
+    def loss(draw: Draw) -> torch.Tensor:
+        if draw.step == steps:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 3, generator=draw.torch_rng)
+        return ((layer(x) - x.sum(1, keepdim=True)) ** 2).mean()
+
+    config = LoopConfig(
+        steps=12, batch=8, learning_rate=0.1, seed=5, average=0.9, checkpoint_every=3
+    )
+    return train("fit", config, dict(layer.named_parameters()), loss, work=work, log=quiet)
+
+
+def test_a_training_that_was_stopped_equals_one_that_was_not(tmp_path: Path) -> None:
+    whole = _fit(tmp_path / "whole", steps=99)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(tmp_path / "parts", steps=7)
+    parts = _fit(tmp_path / "parts", steps=99)
+
+    assert all(torch.equal(whole.weights[key], parts.weights[key]) for key in whole.weights)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
+    parameter = torch.nn.Parameter(torch.ones(1))
+    config = LoopConfig(steps=3, batch=1, learning_rate=0.1, seed=0)
+
+    with pytest.raises(FloatingPointError, match="step 0"):
+        train(
+            "bad", config, {"p": parameter}, lambda _: parameter * float("nan"),
+            work=tmp_path, log=quiet,
+        )  # fmt: skip
+
+
+def test_no_training_scene_is_unseen() -> None:
+    import numpy as np
+
+    scenes = recipes.draw_scenes(500, np.random.default_rng(0))
+
+    assert not any(world.is_unseen(scene) for scene in scenes)
+
+
+@pytest.mark.slow
+def test_the_whole_chain_makes_weights_that_load(tmp_path: Path) -> None:
+    lines: list[str] = []
+    out, work = tmp_path / "weights", tmp_path / "work"
+    recipes.train_tiny(out, work, quick=True, log=lines.append)
+    index = json.loads((out / "index.json").read_text())
+    lora = load_file(out / "lcm_lora" / "pytorch_lora_weights.safetensors")
+
+    assert {"base", "motion_teacher", "motion_animatelcm", "clip"} <= {
+        name.partition("/")[0] for name in index["files"]
+    }
+    assert any(bool(tensor.any()) for key, tensor in lora.items() if "lora_B" in key)
+    assert "| animatelcm |" in (out / "MODEL_CARD.md").read_text()
+
+    lines.clear()
+    recipes.train_tiny(out, work, quick=True, log=lines.append)
+    assert sum("already finished" in line for line in lines) == len(recipes.STAGES) + 2

@@ -1,0 +1,167 @@
+"""The pages show what the run says, in both languages, and survive runs that cannot be shown."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import reports_fixture as fixture
+from streamlit.testing.v1 import AppTest
+
+from reports import dashboard
+from reports.content import make_content
+from reports.load import load_run
+from reports.text import LANGUAGES, Language, load_text
+
+ENTRY = Path(dashboard.__file__)
+PAGES = [f"app_pages/{name}.py" for name in dashboard.PAGES]
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    fixture.write_run(folder / "demo", fixture.plan(count=4, hostile=True))
+    fixture.write_run(folder / "half", fixture.plan(count=1), decided=False)
+    (folder / "broken").mkdir()
+    (folder / "broken" / "manifest.json").write_text("{", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def open_app(monkeypatch: pytest.MonkeyPatch) -> Open:
+    def opened(folder: Path, language: Language = "en", page: str = "") -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(ENTRY), str(folder)])
+        app = AppTest.from_file(ENTRY, default_timeout=60)
+        app.query_params["lang"] = language
+        app.run()
+        return app.switch_page(page).run() if page else app
+
+    return opened
+
+
+def words(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.subheader, *app.warning, *app.error, *app.info]
+    values = [str(part.value) for part in parts]
+    values += [f"{metric.label} {metric.value}" for metric in app.metric]
+    return re.sub(r"\\(.)", r"\1", "\n".join(values))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_drawn_in_both_languages(
+    open_app: Open, runs: Path, page: str, language: Language
+) -> None:
+    app = open_app(runs, language, page)
+
+    assert not app.exception
+    assert load_text(language)("banner.demonstration") in words(app)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_decision_page_says_what_the_run_says(
+    open_app: Open, runs: Path, language: Language
+) -> None:
+    app = open_app(runs, language)
+    content = make_content(load_run(runs / "demo"), load_text(language))
+
+    assert content.headline in words(app)
+    assert [metric.value for metric in app.metric] == [n.cell.value for n in content.numbers]
+    assert all(number.cell.interval in words(app) for number in content.numbers)
+
+
+def test_no_japanese_is_left_on_an_english_page(open_app: Open, runs: Path) -> None:
+    for page in PAGES:
+        said = words(open_app(runs, "en", page))
+
+        assert not re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]+", said), page
+
+
+def test_charts_carry_the_watermark(open_app: Open, runs: Path) -> None:
+    app = open_app(runs, "en", "app_pages/trade_off.py")
+    drawn = app.get("vega_lite_chart")
+
+    assert len(drawn) == 3
+    assert all("DEMONSTRATION" in chart.proto.spec for chart in drawn)
+
+
+def test_the_language_can_be_switched(open_app: Open, runs: Path) -> None:
+    app = open_app(runs, "en")
+    app.segmented_control(key="language").set_value("ja").run()
+
+    assert not app.exception
+    assert load_text("ja")("section.numbers") in words(app)
+    assert load_text("en")("section.numbers") not in words(app)
+
+
+def test_an_empty_folder_says_what_to_type(open_app: Open, tmp_path: Path) -> None:
+    app = open_app(tmp_path)
+
+    assert not app.exception
+    assert app.code[0].value == f"poc run --out {tmp_path / 'demo'}"
+
+
+def test_the_first_run_that_can_be_shown_is_shown(open_app: Open, runs: Path) -> None:
+    assert open_app(runs).selectbox(key="run").value == runs / "demo"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "hint"),
+    [
+        ("broken", "problem.damaged", "manifest.json"),
+        ("half", "problem.not_decided", "poc decide"),
+    ],
+)
+def test_a_run_that_cannot_be_shown_says_why_and_the_others_stay(
+    open_app: Open, runs: Path, name: str, sentence: str, hint: str
+) -> None:
+    app = open_app(runs)
+    app.selectbox(key="run").set_value(runs / name).run()
+
+    assert not app.exception
+    assert load_text("en")(sentence, name=name) in words(app)
+    assert hint in app.code[0].value
+    app.selectbox(key="run").set_value(runs / "demo").run()
+    assert len(app.metric) == 3
+
+
+def test_a_hostile_prompt_stays_text_on_the_clips_page(open_app: Open, runs: Path) -> None:
+    app = open_app(runs, "en", "app_pages/clips.py")
+    fragment = "".join(str(block.proto.body) for block in app.get("html"))
+
+    assert "&lt;script&gt;" in fragment
+    assert "<script" not in fragment
+    assert "\u202e" not in fragment
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def test_the_command_stays_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = dashboard.command(Path("runs"), [])
+
+    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert "--server.address=127.0.0.1" in command
+    assert "--browser.gatherUsageStats=false" in command
+    assert command[-2:] == ["--", "runs"]
+
+
+def test_settings_that_were_given_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "true")
+    command = dashboard.command(Path("runs"), ["--server.address=0.0.0.0"])
+
+    assert "--server.address=127.0.0.1" not in command
+    assert not [part for part in command if part.startswith("--browser.gatherUsageStats")]
+
+
+def test_a_config_file_is_left_to_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text("", "utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert len(dashboard.command(Path("runs"), [])) == 7
