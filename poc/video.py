@@ -23,11 +23,14 @@ def encode_webm(frames: npt.NDArray[np.uint8], fps: int) -> bytes:
     if height % 2 or width % 2:
         raise ValueError(f"viewing copies need even sizes, got {width}x{height} pixels")
     buffer = io.BytesIO()
-    with av.open(buffer, mode="w", format="webm") as container:
+    # bitexact: no random ids and no dates, so that the same frames give the same bytes
+    options = {"fflags": "+bitexact"}
+    with av.open(buffer, mode="w", format="webm", container_options=options) as container:
         stream = container.add_stream(ENCODER, rate=fps)
         if not isinstance(stream, VideoStream):
             raise TypeError(f"{ENCODER}: expected a video encoder, got {type(stream).__name__}")
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.thread_count = 1
         stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

@@ -54,7 +54,13 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.run": (CORE,),
     "poc.pipelines.*": ("poc.errors", "poc.pipelines.*", "poc.records"),
     "poc.training.*": (CORE, "poc.pipelines.*", "poc.training.*"),
-    "poc.tiny.*": (CORE, "poc.pipelines.*", "poc.tiny.*", "poc.training.*"),
+    "poc.tiny.*": (
+        CORE,
+        "metrics.extractors.*",
+        "poc.pipelines.*",
+        "poc.tiny.*",
+        "poc.training.*",
+    ),
     "poc.video": ("poc.errors",),
     "poc.engine.*": ("poc.engine.*", "poc.errors", "poc.pipelines.device", "poc.records"),
     "poc.generate": (

@@ -158,3 +158,4 @@ def test_timesteps_are_those_of_the_paper_and_of_trailing_spacing(
 
     assert resolved.timesteps == expected
     assert resolved.scheduler_config["beta_schedule"] == "linear"
+    assert not any(key.startswith("_") for key in resolved.scheduler_config)

@@ -95,7 +95,7 @@ def test_a_follower_holds_the_running_average_and_gives_the_network_back() -> No
     parameter = torch.nn.Parameter(torch.zeros(2))
     follower = Follower({"p": parameter}, average=0.75)
     with torch.no_grad():
-        parameter += 4.0
+        parameter.add_(4.0)
     follower.follow(1)
     with follower.in_place():
         inside = parameter.detach().clone()
@@ -124,7 +124,8 @@ def _fit(work: Path, steps: int) -> StageResult:
         if draw.step == steps:
             raise KeyboardInterrupt
         x = torch.randn(8, 3, generator=draw.torch_rng)
-        return ((layer(x) - x.sum(1, keepdim=True)) ** 2).mean()
+        error: torch.Tensor = layer(x) - x.sum(1, keepdim=True)
+        return (error**2).mean()
 
     config = LoopConfig(
         steps=12, batch=8, learning_rate=0.1, seed=5, average=0.9, checkpoint_every=3

@@ -207,7 +207,7 @@ class AnimateDiffFamily:
             arm_id=arm.id,
             component_digests={key: self._digests[key] for key in wanted},
             scheduler_class=type(self._pipe.scheduler).__name__,
-            scheduler_config=plain_json(dict(self._pipe.scheduler.config)),
+            scheduler_config=plain_json(_settings(self._pipe.scheduler)),
             timesteps=tuple(float(t) for t in self._pipe.scheduler.timesteps),
             pipeline_arguments=plain_json(arguments),
         )
@@ -307,6 +307,11 @@ def _tensors_in(path: Path) -> int:
     """Count the LoRA's matrices in a file; scalars such as `.alpha` are settings, not layers."""
     with safe_open(path, framework="pt") as file:
         return sum(len(file.get_slice(key).get_shape()) > 0 for key in file.keys())  # noqa: SIM118
+
+
+def _settings(scheduler: Any) -> dict[str, Any]:
+    """Return a scheduler's settings, less diffusers' own notes: their order differs by process."""
+    return {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
 
 
 def _lora_layers(unet: torch.nn.Module) -> set[str]:

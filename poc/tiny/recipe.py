@@ -91,7 +91,7 @@ FULL = Recipe(
     clip_judge=CLIP,
 )
 
-_FEW = {"steps": 2, "batch": 2, "warmup": 1, "checkpoint_every": 1}
+_FEW: dict[str, Any] = {"steps": 2, "batch": 2, "warmup": 1, "checkpoint_every": 1}
 _STAGES = ("vae", "decoder", "image", "motion", "lcm_lora", "animatelcm", "style")
 QUICK = replace(
     FULL,

@@ -266,7 +266,7 @@ def distance(shape: Shape, x: Floats, y: Floats, radius: float) -> Floats:
     if shape is Shape.RING:
         return np.abs(np.hypot(x, y) - 0.8 * radius) - 0.28 * radius
     inner = 0.68 * radius  # the inscribed circle of the triangle, which points up
-    sides = np.maximum(np.abs(x) * np.sqrt(0.75) - 0.5 * y, y)
+    sides: Floats = np.maximum(np.abs(x) * np.sqrt(0.75) - 0.5 * y, y)
     return sides - inner
 
 

@@ -58,7 +58,7 @@ def train_image_model(
         with autocast(config):
             words = text(data.tokens(draw, index)).last_hidden_state
             predicted = unet(noisy, t, encoder_hidden_states=words).sample
-        return torch.nn.functional.mse_loss(predicted.float(), noise)
+        return schedule.noise_loss(predicted.float(), noise, t)
 
     parameters = named(text=text, unet=unet)
     result = train("image", config, parameters, loss, work=work, log=log)

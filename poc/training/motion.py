@@ -26,6 +26,16 @@ def repeat_words(words: torch.Tensor, frames: int) -> torch.Tensor:
     return words.repeat_interleave(frames, dim=0)
 
 
+def noisy_times(draw: Draw, steps: int, count: int) -> torch.Tensor:
+    """Draw timesteps (count,) below `steps`, a time's density in proportion to it.
+
+    Where a clip goes is decided at high noise; at low noise the frames already show it, and
+    nothing is left to learn from the words.
+    """
+    share = torch.rand(count, generator=draw.torch_rng).sqrt()
+    return (share * steps).long().clamp(max=steps - 1)
+
+
 def train_motion(
     joined: UNetMotionModel,
     embed: torch.nn.Module,
@@ -42,14 +52,14 @@ def train_motion(
     def loss(draw: Draw) -> torch.Tensor:
         index = draw.indices(len(data.latents), config.batch)
         x0 = data.latents[index].float()
-        t = draw.indices(steps, config.batch)
+        t = noisy_times(draw, steps, config.batch)
         noise = draw.noise_like(x0)
         noisy = schedule.add_noise(x0, noise, t)
         with torch.no_grad():
             words = embed(data.tokens(draw, index)).last_hidden_state
         with autocast(config):
             predicted = joined(noisy, t, encoder_hidden_states=repeat_words(words, frames)).sample
-        return torch.nn.functional.mse_loss(predicted.float(), noise)
+        return schedule.noise_loss(predicted.float(), noise, t)
 
     parameters = named(motion=joined)
     result = train("motion", config, parameters, loss, work=work, log=log)

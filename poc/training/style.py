@@ -37,7 +37,7 @@ def train_style(
             words = text(data.tokens(draw, index)).last_hidden_state
         with autocast(config):
             predicted = unet(noisy, t, encoder_hidden_states=words).sample
-        return torch.nn.functional.mse_loss(predicted.float(), noise)
+        return schedule.noise_loss(predicted.float(), noise, t)
 
     parameters = named(unet=unet)
     result = train(name, config, parameters, loss, work=work, log=log)
