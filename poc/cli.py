@@ -111,11 +111,19 @@ def _close(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from reports.export.html import write_report
-
-    path = write_report(arguments.run, arguments.out, language=arguments.lang)
+    path = _written_report(arguments)
     print(json.dumps({"report": str(path)}) if arguments.json else f"report: {path}")
     return COMPLETE
+
+
+def _written_report(arguments: argparse.Namespace) -> Path:
+    if arguments.format == "summary":
+        from reports.export.summary import write_summary
+
+        return write_summary(arguments.run, arguments.out or arguments.run / "summary")
+    from reports.export.html import write_report
+
+    return write_report(arguments.run, arguments.out, language=arguments.lang)
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:
@@ -224,12 +232,12 @@ def _add_close(commands: _Commands) -> None:
 
 
 def _add_report(commands: _Commands) -> None:
-    text = "write the report as one HTML file"
+    text = "write the report as one HTML file, or a summary folder: numbers, table, two pictures"
     parser = _command(commands, "report", _report, text)
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--format", choices=["html"], default="html")
+    parser.add_argument("--format", choices=["html", "summary"], default="html")
     parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
-    parser.add_argument("--out", type=Path, help="file to write (default: RUN/report.html)")
+    parser.add_argument("--out", type=Path, help="file or folder to write (default: in RUN)")
 
 
 def _add_dashboard(commands: _Commands) -> None:

@@ -1,0 +1,173 @@
+"""What every page of the dashboard shares: the language, the chosen run, and small drawing helps.
+
+The run is read once per change of its files and shared by all visitors; pages only draw it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from reports import text as words
+from reports.charts import Subject
+from reports.content import make_content
+from reports.load import RunNotShownError, RunView, list_runs, load_run
+from reports.model import Content, Line, Mark
+from reports.text import LANGUAGES, Language, Text, language_of, load_text
+
+COLOURS: Final = {
+    "GO": "green", "PASS": "green", "CONDITIONAL": "orange", "NO_GO": "red", "FAIL": "red",
+}  # fmt: skip
+ICONS: Final = {"green": ":material/check:", "orange": ":material/change_history:",
+                "red": ":material/close:", "gray": ":material/question_mark:"}  # fmt: skip
+
+_STATE: Final = "poc_shown"
+_WATCHED: Final = (
+    "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page draws: one run in one language."""
+
+    view: RunView
+    text: Text
+    content: Content
+
+    def subject(self, metric: str) -> Subject:
+        """Return what a chart of `metric` needs to know of this run."""
+        return Subject(self.text, metric, self.view.demonstration, self.content.level)
+
+
+def shown() -> Shown:
+    """Return what the frame chose for this page."""
+    chosen: Shown = st.session_state[_STATE]
+    return chosen
+
+
+def runs_folder() -> Path:
+    """Return the folder of runs: the argument after `--`, else `runs`."""
+    return Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs")
+
+
+def choose_language() -> Text:
+    """Ask for the language; first the address's `lang`, then the browser's own."""
+    asked = st.query_params.get("lang")
+    first = asked if asked in LANGUAGES else language_of(st.context.locale)
+    language: Language = st.sidebar.segmented_control(
+        load_text(first)("app.language"),
+        LANGUAGES,
+        default=first,
+        format_func={"ja": "日本語", "en": "English"}.__getitem__,
+        key="language",
+        required=True,
+    )
+    st.query_params["lang"] = language
+    return load_text(language)
+
+
+def choose_run(text: Text) -> Shown | None:
+    """Ask which run to show; say what to type when there is none, and what is wrong with one."""
+    folder = runs_folder()
+    runs = list_runs(folder)
+    if not runs:
+        st.info(text("app.empty", folder=words.shown(str(folder))))
+        st.code(f"poc run --out {folder / 'demo'}", language="bash")
+        return None
+    first = next((i for i, run in enumerate(runs) if _is_readable(run)), 0)
+    chosen = st.sidebar.selectbox(
+        text("app.run"), runs, index=first, format_func=_run_name, key="run",
+        placeholder=text("app.choose"),
+    )  # fmt: skip
+    try:
+        view = _load(str(chosen), _stamp(chosen))
+    except RunNotShownError as problem:
+        _explain(text, problem)
+        return None
+    return Shown(view, text, make_content(view, text))
+
+
+def keep(chosen: Shown) -> None:
+    """Hand the chosen run to the page that is drawn next."""
+    st.session_state[_STATE] = chosen
+
+
+# --- drawing -------------------------------------------------------------------------------------
+
+
+def heading(chosen: Shown) -> None:
+    """Draw what stands above every page: demonstration banner and warnings."""
+    if chosen.content.banner:
+        st.warning(chosen.content.banner)
+    for warning in chosen.content.warnings:
+        st.error(warning)
+
+
+def badge(mark: Mark) -> None:
+    """Draw a verdict or light: word, sign and colour."""
+    colour = COLOURS.get(mark.level, "gray")
+    st.badge(mark.word, color=colour, icon=ICONS[colour])  # type: ignore[arg-type]
+
+
+def plain(text: str) -> str:
+    """Return text that Markdown leaves as it is."""
+    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+-.!|$~:" else char for char in text)
+
+
+def inline(mark: Mark) -> str:
+    """Return a mark as Markdown, to stand in a table."""
+    colour = COLOURS.get(mark.level, "gray")
+    return f":{colour}-badge[{ICONS[colour]} {plain(mark.word)}]"
+
+
+def table(rows: Sequence[Mapping[str, str | Mark]]) -> None:
+    """Draw a table whose text wraps; the first column names the row."""
+    shown = [{plain(key): _in_table(value) for key, value in row.items()} for row in rows]
+    frame = pd.DataFrame(shown)
+    st.table(frame.set_index(frame.columns[0]) if shown else frame, border="horizontal")
+
+
+def lines(items: Sequence[Line], term: str, said: str) -> None:
+    """Draw terms with what is said of them."""
+    table([{term: item.term, said: item.said} for item in items])
+
+
+def _in_table(value: str | Mark) -> str:
+    return inline(value) if isinstance(value, Mark) else plain(value)
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _load(path: str, stamp: tuple[int, ...]) -> RunView:  # noqa: ARG001 - the stamp is the version
+    return load_run(Path(path))
+
+
+def _stamp(run: Path) -> tuple[int, ...]:
+    files = [run / name for name in _WATCHED]
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
+
+
+def _is_readable(run: Path) -> bool:
+    try:
+        _load(str(run), _stamp(run))
+    except RunNotShownError:
+        return False
+    return True
+
+
+def _run_name(run: Path) -> str:
+    return words.shown(run.name)
+
+
+def _explain(text: Text, problem: RunNotShownError) -> None:
+    st.error(plain(text(f"problem.{problem.problem}", name=words.shown(problem.path.name))))
+    st.code(words.shown(problem.detail, 2000), language=None, wrap_lines=True)

@@ -1,0 +1,1 @@
+"""The dashboard's pages, one thin file each; drawn when Streamlit runs them."""

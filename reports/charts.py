@@ -1,0 +1,268 @@
+"""Tables -> Altair chart specifications, for pages and documents alike. Pure: draws nothing.
+
+Every chart shows the interval and n of each mark, tells series apart by colour *and* shape in
+colours that the colour-blind can separate, and carries the watermark when the run demonstrates.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from metrics.catalog import Direction
+from reports import text as words
+from reports.text import Text
+
+FONTS: Final = (
+    "system-ui, 'Hiragino Sans', 'Yu Gothic UI', 'Noto Sans JP', 'Noto Sans CJK JP', sans-serif"
+)
+
+# Okabe and Ito's colours, darkened or lightened until readable on white and on near-black.
+COLOURS: Final = ("#767676", "#0080c6", "#d55e00", "#009e73", "#b8619a", "#b58900", "#5f6fd0")
+SHAPES: Final = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+_MID: Final = "#808080"
+_FITTED: Final = 150
+"""Pixels that a page takes from a chart's height for axis, title and legend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Where a chart will stand: ink for words, and its width in pixels or 'container'."""
+
+    ink: str | None = None
+    """Colour of words and axes; None leaves them to the page, `currentColor` to the document."""
+    width: int | str = "container"
+    height: int = 340
+    legend_columns: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a chart is about: its metric, its language, and whether to mark it a demonstration."""
+
+    text: Text
+    metric: str
+    demonstration: bool
+    level: str
+
+
+def trade_off(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return quality against seconds, or against NFE when the arms were not all timed."""
+    text = subject.text
+    timed = bool(points["seconds"].notna().all()) and len(points) > 0
+    axis = alt.Axis(title=text("chart.seconds" if timed else "chart.nfe"), grid=False, tickCount=5)
+    field = "seconds" if timed else "nfe"
+    x = alt.X(f"{field}:Q", scale=alt.Scale(type="log", nice=False, padding=24), axis=axis)
+    front = (
+        alt.Chart(points)
+        .transform_filter("datum.front")
+        .mark_line(strokeDash=[5, 4], color=_MID, strokeWidth=1.5)
+        .encode(x=x, y=_quality(subject), order=f"{field}:Q", detail="style:N")
+    )
+    layers = [front, *_marks(points, subject, x)]
+    return _finish(layers, subject, theme, _alt(subject, "chart.alt.trade_off", points))
+
+
+def step_curve(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return quality by number of steps, a line per series, the baseline as a band."""
+    ticks = sorted({int(step) for step in points["steps"]})
+    axis = alt.Axis(title=subject.text("chart.steps"), values=ticks, format="d", grid=False)
+    x = alt.X("steps:Q", scale=alt.Scale(type="log", base=2, nice=False, padding=24), axis=axis)
+    base = alt.Chart(points).transform_filter("datum.baseline")
+    band = base.mark_rect(color=_MID, opacity=0.16).encode(
+        y=_quality(subject, "low"), y2="high:Q", x=alt.value(0), x2=alt.value(alt.expr("width"))
+    )
+    rule = base.mark_rule(color=_MID, strokeDash=[2, 3]).encode(y=_quality(subject))
+    lines = (
+        alt.Chart(points)
+        .mark_line(strokeWidth=1.5)
+        .encode(x=x, y=_quality(subject), color=_colour(points, subject), detail="group:N")
+    )
+    layers = [band, rule, lines, *_marks(points, subject, x, numbered=False)]
+    return _finish(layers, subject, theme, _alt(subject, "chart.alt.step_curve", points))
+
+
+def metric_bars(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return one line per arm with its value and interval: a forest plot, in the plan's order."""
+    order = list(points["arm"])
+    y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, grid=False))
+    x = alt.X("value:Q", scale=alt.Scale(zero=False, padding=12), axis=_axis(subject))
+    base = alt.Chart(points)
+    whisker = (
+        _whole(base)
+        .mark_rule(strokeWidth=2)
+        .encode(
+            y=y, x=alt.X("low:Q", axis=_axis(subject)), x2="high:Q", color=_colour(points, subject)
+        )
+    )
+    dots = base.mark_point(filled=True, size=90, opacity=1).encode(
+        y=y, x=x, color=_colour(points, subject), shape=_shape(points, subject),
+        tooltip=_tooltip(subject),
+    )  # fmt: skip
+    count = (
+        base.mark_text(align="left", dx=6, color=theme.ink or _MID, fontSize=10)
+        .encode(y=y, x=alt.value(alt.expr("width")), text=alt.Text("label:N"))
+        .transform_calculate(label="'n = ' + datum.n")
+    )
+    height = 26 * max(1, len(points)) + (0 if theme.ink else _FITTED)
+    size = Theme(theme.ink, theme.width, height, theme.legend_columns)
+    layers = [whisker, dots, count]
+    return _finish(layers, subject, size, _alt(subject, "chart.alt.bars", points))
+
+
+def to_svg(chart: alt.LayerChart, prefix: str) -> str:
+    """Return a chart as SVG text to stand inside a page; its ids start with `prefix`.
+
+    Vega numbers its clip paths from zero in every picture, so two pictures would share ids.
+    """
+    version = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
+    svg: str = vl_convert.vegalite_to_svg(chart.to_dict(validate=False), vl_version=version)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    return re.sub(r"url\(#", f"url(#{prefix}-", svg)
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _marks(
+    points: pd.DataFrame, subject: Subject, x: alt.X, *, numbered: bool = True
+) -> list[alt.Chart]:
+    """Interval, mark and step count of every arm; a ring round the baseline."""
+    base = alt.Chart(points)
+    colour, shape = _colour(points, subject), _shape(points, subject)
+    whisker = (
+        _whole(base)
+        .mark_rule(strokeWidth=1.5, opacity=0.55)
+        .encode(x=x, y=_quality(subject, "low"), y2="high:Q", color=colour)
+    )
+    ring = base.transform_filter("datum.baseline").mark_point(
+        shape="circle", size=330, color=_MID, strokeWidth=1.5
+    )
+    dots = base.mark_point(filled=True, size=95, opacity=1).encode(
+        x=x, y=_quality(subject), color=colour, shape=shape, tooltip=_tooltip(subject)
+    )
+    layers = [whisker, ring.encode(x=x, y=_quality(subject)), dots]
+    if numbered:
+        number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
+        layers.append(number.encode(x=x, y=_quality(subject), text="steps:Q", color=colour))
+    return layers
+
+
+def _quality(subject: Subject, field: str = "value") -> alt.Y:
+    """Return the quality axis, drawn so that up is better."""
+    lower = words.direction(subject.metric) is Direction.LOWER
+    beyond = alt.Undefined if words.is_share(subject.metric) else 8  # no axis below 0 %
+    scale = alt.Scale(zero=False, reverse=lower, padding=beyond)
+    return alt.Y(f"{field}:Q", scale=scale, axis=_axis(subject))
+
+
+def _axis(subject: Subject) -> alt.Axis:
+    way = words.direction(subject.metric)
+    known = way if way in (Direction.HIGHER, Direction.LOWER) else Direction.NONE
+    label = words.metric_label(subject.text, subject.metric)
+    title = subject.text(f"chart.quality.{known}", metric=label)
+    form = ".0%" if words.is_share(subject.metric) else alt.Undefined
+    return alt.Axis(title=title, format=form, tickCount=6)
+
+
+def _groups(points: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(points["group"]))
+
+
+def _colour(points: pd.DataFrame, subject: Subject) -> alt.Color:
+    return alt.Color("group:N", scale=_scale(points, COLOURS), legend=_legend(subject))
+
+
+def _shape(points: pd.DataFrame, subject: Subject) -> alt.Shape:
+    return alt.Shape("group:N", scale=_scale(points, SHAPES), legend=_legend(subject))
+
+
+def _scale(points: pd.DataFrame, values: tuple[str, ...]) -> alt.Scale:
+    groups = _groups(points)
+    return alt.Scale(domain=groups, range=[values[i % len(values)] for i in range(len(groups))])
+
+
+def _legend(subject: Subject) -> alt.Legend:
+    return alt.Legend(
+        title=subject.text("chart.group"), orient="bottom", labelLimit=240, symbolOpacity=1
+    )
+
+
+def _tooltip(subject: Subject) -> list[alt.Tooltip]:
+    text = subject.text
+    return [
+        alt.Tooltip("arm:N", title=text("chart.arm")),
+        alt.Tooltip("shown:N", title=words.metric_label(text, subject.metric)),
+        alt.Tooltip("interval:N", title=text("chart.interval", level=subject.level)),
+        alt.Tooltip("n:Q", title=text("column.n")),
+        alt.Tooltip("steps:Q", title=text("column.steps")),
+        alt.Tooltip("nfe:Q", title=text("column.nfe")),
+    ]
+
+
+def _whole(chart: alt.Chart) -> alt.Chart:
+    """Keep rows with both ends: a missing interval is left out, never drawn from zero."""
+    return chart.transform_filter("isValid(datum.low) && isValid(datum.high)")
+
+
+def _watermark(subject: Subject) -> list[alt.Chart]:
+    if not subject.demonstration:
+        return []
+    mark = alt.Chart(pd.DataFrame([{"once": True}])).mark_text(
+        text=subject.text("watermark"),
+        fontSize=alt.expr("min(30, width / 15)"),
+        fontWeight="bold",
+        color=_MID,
+        opacity=0.24,
+    )
+    middle = {"x": alt.value(alt.expr("width / 2")), "y": alt.value(alt.expr("height / 2"))}
+    return [mark.encode(**middle)]
+
+
+def _counts(points: pd.DataFrame, text: Text) -> str:
+    if points.empty:
+        return text("number.none")
+    low, high = min(points["n"]), max(points["n"])
+    return text("chart.n.same" if low == high else "chart.n", low=low, high=high)
+
+
+def _alt(subject: Subject, key: str, points: pd.DataFrame) -> tuple[str, str]:
+    label = words.metric_label(subject.text, subject.metric)
+    said = subject.text(key, metric=label, n=len(points))
+    return said, _counts(points, subject.text)
+
+
+def _finish(
+    layers: list[alt.Chart], subject: Subject, theme: Theme, said: tuple[str, str]
+) -> alt.LayerChart:
+    about, counts = said
+    title = alt.TitleParams(counts, anchor="start", fontSize=11, fontWeight="normal", offset=8)
+    chart = alt.layer(*_watermark(subject), *layers).properties(
+        width=theme.width, height=theme.height, title=title, description=about,
+        background="transparent",
+    )  # fmt: skip
+    configured: alt.LayerChart = chart.configure(**_config(theme))
+    return configured
+
+
+def _config(theme: Theme) -> dict[str, Any]:
+    grid = {"gridColor": _MID, "gridOpacity": 0.2, "domainColor": _MID, "tickColor": _MID}
+    size = {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"}
+    legend = {"columns": theme.legend_columns, "labelFontSize": 12, "titleFontSize": 12}
+    if theme.ink is None:
+        return {"axis": grid | size, "legend": legend, "view": {"stroke": None}}
+    ink = {"labelColor": theme.ink, "titleColor": theme.ink}
+    fonts = {"labelFont": FONTS, "titleFont": FONTS}
+    return {
+        "font": FONTS,
+        "axis": grid | size | ink | fonts,
+        "legend": ink | fonts | legend,
+        "title": {"color": theme.ink, "font": FONTS},
+        "text": {"font": FONTS},
+        "view": {"stroke": None},
+    }

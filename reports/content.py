@@ -1,0 +1,94 @@
+"""A run in words: everything that a report says, in reading order.
+
+A `Content` holds strings ready to show and nothing to calculate with. Writers decide how it looks;
+they add no sentence and no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poc.records import Arm
+from reports import evidence, judged
+from reports import text as words
+from reports.judged import focus_arm, light_mark
+from reports.load import RunView
+from reports.model import Content
+from reports.text import Text
+
+
+def make_content(view: RunView, text: Text) -> Content:
+    """Put a run into words."""
+    focus = focus_arm(view)
+    decision = view.decision
+    step = decision.next_measurement
+    return Content(
+        title=text("page.title", name=words.shown(view.name)),
+        question=spec_question(view, text),
+        level=f"{100 * view.estimates.level:.0f}",
+        banner=text("banner.demonstration") if view.demonstration else "",
+        warnings=tuple(_warnings(view, text)),
+        mark=light_mark(text, decision.decision),
+        headline=_headline(view, text),
+        sureness=_sureness(view, text, focus),
+        reasons=tuple(text.pick(reason) for reason in decision.reasons),
+        focus=words.arm_name(text, focus),
+        numbers=tuple(judged.key_numbers(view, text, focus)),
+        lights=tuple(judged.lights(view, text)),
+        criteria=tuple(judged.criteria(view, text, focus)),
+        arm_columns=tuple(judged.metric_line(text, m) for m in judged.table_metrics(view)),
+        criterion_columns=tuple(judged.criterion_lines(view, text)),
+        arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
+        method=tuple(evidence.method(view, text)),
+        missing=tuple(evidence.missing(view, text)),
+        lost=tuple(evidence.lost(view, text)),
+        next_step=text.pick(step) if step else text("next.none"),
+        conditions=tuple(text.pick(condition) for condition in decision.conditions),
+        provenance=tuple(evidence.provenance(view, text)),
+        glossary=tuple(evidence.glossary(text)),
+    )
+
+
+def spec_question(view: RunView, text: Text) -> str:
+    """Return the question that the spec's author asked."""
+    spec = view.plan.spec
+    return words.shown(spec.question_ja if text.language == "ja" else spec.question)
+
+
+def _headline(view: RunView, text: Text) -> str:
+    chosen = view.decision.recommended_arm_id
+    baseline = words.arm_name(text, view.baseline)
+    if chosen is None:
+        return text(f"headline.{view.decision.decision}.none", baseline=baseline)
+    arm = words.arm_name(text, view.arm(chosen))
+    return text(f"headline.{view.decision.decision}", arm=arm, baseline=baseline)
+
+
+def _sureness(view: RunView, text: Text, focus: Arm) -> str:
+    found = judged.decision_of(view, focus.id)
+    if found is None:
+        return text("sure.none")
+    musts = {c.name for c in view.plan.criteria.criteria if c.weight == "must"}
+    verdicts = [str(r.verdict) for r in found.results if r.criterion in musts]
+    return text(
+        "sure.counts",
+        arm=words.arm_name(text, focus),
+        musts=len(verdicts),
+        passed=verdicts.count("PASS"),
+        open=verdicts.count("INCONCLUSIVE"),
+        failed=verdicts.count("FAIL"),
+        prompts=len(view.plan.prompts),
+    )
+
+
+def _warnings(view: RunView, text: Text) -> Iterator[str]:
+    if view.closed_reason:
+        yield text("warning.closed", reason=words.shown(view.closed_reason))
+    if not view.estimates.complete:
+        yield text("warning.incomplete")
+    if view.decision.criteria_edited:
+        yield text("warning.criteria_edited")
+    if view.stale:
+        yield text("warning.stale")
+    for finding in view.findings:
+        yield text("warning.store", finding=words.shown(finding))

@@ -1,0 +1,141 @@
+"""What the numbers stand on, in words: method, gaps, lost clips, provenance and vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from poc.records import ClipStatus
+from reports import text as words
+from reports.judged import SPEED
+from reports.load import RunView
+from reports.model import Line
+from reports.text import Text
+
+
+def method(view: RunView, text: Text) -> Iterator[Line]:
+    """Yield how the numbers were made, one line a subject."""
+    plan, spec, shape = view.plan, view.plan.spec, view.plan.spec.shape
+    yield Line(
+        text("method.design"),
+        text(
+            "method.design.said",
+            prompts=len(plan.prompts),
+            replicates=spec.replicates,
+            arms=len(plan.arms),
+        ),
+    )
+    size = {"frames": shape.num_frames, "w": shape.width, "h": shape.height, "fps": shape.fps}
+    yield Line(text("method.clip"), text("method.clip.said", **size))
+    yield Line(text("method.interval"), _interval_method(view, text))
+    yield Line(text("method.latency"), _latency_method(view, text))
+    for reference in spec.references:
+        said = text("method.reference.said", n=reference.count, name=words.shown(reference.name))
+        yield Line(text("method.reference"), said)
+    yield Line(text("method.criteria"), _criteria_method(view, text))
+    yield Line(text("method.people"), text("method.people.none"))
+
+
+def _interval_method(view: RunView, text: Text) -> str:
+    return text(
+        "method.interval.said",
+        level=f"{100 * view.estimates.level:.0f}",
+        resamples=f"{view.estimates.resamples:,}",
+    )
+
+
+def _latency_method(view: RunView, text: Text) -> str:
+    spec = view.plan.spec.latency
+    if spec is None or not view.latency:
+        return text("method.latency.none")
+    device = words.shown(view.latency[0].device)
+    return text("method.latency.said", warmup=spec.warmup, repeats=spec.repeats, device=device)
+
+
+def _criteria_method(view: RunView, text: Text) -> str:
+    criteria = view.plan.criteria
+    return text(
+        "method.criteria.said",
+        name=words.shown(criteria.name),
+        version=criteria.version,
+        written=words.shown(criteria.written),
+        author=words.shown(criteria.author),
+        digest=view.plan.criteria_digest[:12],
+    )
+
+
+def missing(view: RunView, text: Text) -> Iterator[Line]:
+    """Yield every number without a value, with the reason."""
+    for summary in view.estimates.arms:
+        gaps = [e for e in summary.estimates if e.value is None and e.comparison == "value"]
+        for found in gaps:
+            arm, metric = words.arm_name(text, summary.arm), words.metric_label(text, found.metric)
+            yield Line(text("missing.cell", arm=arm, metric=metric), words.shown(found.reason))
+
+
+def lost(view: RunView, text: Text) -> Iterator[Line]:
+    """Yield every clip that failed or is invalid, with the reason."""
+    for clip in view.clips:
+        if clip.status in (ClipStatus.FAILED, ClipStatus.INVALID):
+            arm = words.arm_name(text, view.arm(clip.arm_id))
+            prompt = prompt_text(view, text, clip.prompt_id)
+            said = text(f"clip.{clip.status}", reason=words.shown(clip.reason))
+            yield Line(text("lost.clip", arm=arm, prompt=prompt), said)
+
+
+def prompt_text(view: RunView, text: Text, prompt_id: str) -> str:
+    """Return a prompt's wording for people."""
+    prompt = view.prompts[prompt_id]
+    return words.shown(prompt.text_ja or prompt.text if text.language == "ja" else prompt.text, 160)
+
+
+def provenance(view: RunView, text: Text) -> Iterator[Line]:
+    """Return where the numbers come from: machine, versions, commit and digests."""
+    yield Line(text("provenance.plan"), view.estimates.plan_digest[:16])
+    yield Line(text("provenance.spec"), view.plan.spec_digest[:16])
+    yield Line(text("provenance.criteria"), view.decision.criteria_digest[:16])
+    yield Line(text("provenance.estimates"), view.decision.estimates_digest[:16])
+    yield Line(text("provenance.created"), words.shown(str(view.manifest.get("created", ""))))
+    for path, value in _leaves(view.manifest.get("fingerprint", {})):
+        yield Line(_place(text, path), _said(text, value))
+
+
+def _place(text: Text, path: str) -> str:
+    """Return what a part of the fingerprint is called."""
+    part, _, name = path.partition(".")
+    kinds = {"packages": "provenance.package", "settings": "provenance.setting"}
+    if name and part in kinds:
+        return text(kinds[part], name=words.shown(name))
+    return text.get(f"provenance.{path}", words.shown(path))
+
+
+def _said(text: Text, value: object) -> str:
+    if value is None:
+        return text("provenance.unknown")
+    if isinstance(value, bool):
+        return text("provenance.yes" if value else "provenance.no")
+    return words.shown(str(value)) or text("provenance.none")
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        yield path, ", ".join(str(item) for item in value)
+    else:
+        yield path, value
+
+
+_TERMS: Final = (
+    "arm", "baseline", "steps", "nfe", "prompt", "interval", "n", "resamples", "must", "should",
+    "target", "minimum", "non_inferior", "front", "inconclusive", "demonstration",
+)  # fmt: skip
+
+
+def glossary(text: Text) -> Iterator[Line]:
+    """Return one line for each word that a page uses in its own sense, then for each metric."""
+    for term in _TERMS:
+        yield Line(text(f"term.{term}"), text(f"term.{term}.help"))
+    for metric in ("kvd", "fvd", "clip_score", "oracle_all", SPEED):
+        yield Line(words.metric_label(text, metric), words.metric_help(text, metric))

@@ -1,0 +1,210 @@
+"""What was measured and judged, in words: the numbers, the criteria and the arms of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from poc.records import (
+    Arm,
+    ArmDecision,
+    ArmSummary,
+    Comparison,
+    Criterion,
+    CriterionResult,
+    Estimate,
+    Light,
+)
+from reports import text as words
+from reports.load import RunView
+from reports.model import ArmRow, Cell, CriterionRow, KeyNumber, LightRow, Line, Mark
+from reports.text import Text
+
+SPEED: Final = "latency_p50_s"
+THIRD_NUMBERS: Final = ("valid_share", "oracle_all", "clip_score", "kvd")
+"""The third key number is the first of these that is not the quality metric already."""
+
+TABLE_METRICS: Final = ("kvd", "clip_score", "oracle_all", "oracle_motion", SPEED)
+"""Columns of the table of arms, after the quality metric."""
+
+_LIGHT_ORDER: Final = list(Light)
+
+
+def focus_arm(view: RunView) -> Arm:
+    """Return the arm that the page is about: the recommended one, else the best light's first."""
+    if view.decision.recommended_arm_id is not None:
+        return view.arm(view.decision.recommended_arm_id)
+    ranked = sorted(view.decision.arms, key=lambda arm: _LIGHT_ORDER.index(arm.technical))
+    return view.arm(ranked[0].arm_id) if ranked else view.baseline
+
+
+def table_metrics(view: RunView) -> tuple[str, ...]:
+    """Return the metrics that get a column: the quality metric, then those that the run has."""
+    there = {e.metric for arm in view.estimates.arms for e in arm.estimates}
+    wanted = (view.estimates.quality_metric, *TABLE_METRICS)
+    return tuple(dict.fromkeys(metric for metric in wanted if metric in there))
+
+
+def light_mark(text: Text, light: Light) -> Mark:
+    """Return a light's word in one language."""
+    return Mark(text(f"light.{light}"), str(light))
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def key_numbers(view: RunView, text: Text, focus: Arm) -> Iterator[KeyNumber]:
+    """Yield the three numbers at the top: quality, speed, and what else people ask first."""
+    quality = view.estimates.quality_metric
+    yield _key_number(view, text, focus, quality)
+    if view.estimate(focus.id, SPEED, Comparison.VALUE) is None:
+        yield _nfe_number(view, text, focus)
+    else:
+        yield _key_number(view, text, focus, SPEED)
+    for metric in THIRD_NUMBERS:
+        if metric != quality and view.estimate(focus.id, metric, Comparison.VALUE):
+            yield _key_number(view, text, focus, metric)
+            return
+
+
+def _key_number(view: RunView, text: Text, focus: Arm, metric: str) -> KeyNumber:
+    base = view.estimate(view.baseline.id, metric, Comparison.VALUE)
+    how = Comparison.RATIO if metric == SPEED else Comparison.DIFFERENCE
+    against = view.estimate(focus.id, metric, how)
+    shown = against is not None and against.value is not None
+    return KeyNumber(
+        label=words.metric_label(text, metric),
+        help=words.metric_help(text, metric),
+        cell=cell(text, view.estimate(focus.id, metric, Comparison.VALUE)),
+        baseline=text("numbers.baseline", value=words.estimate(text, base)[0]) if base else "",
+        against=_against(text, against) if shown and against else "",
+    )
+
+
+def _against(text: Text, found: Estimate) -> str:
+    value, interval = words.estimate(text, found)
+    return text(f"numbers.{found.comparison}", value=value, interval=interval)
+
+
+def _nfe_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
+    base = text("numbers.baseline", value=view.baseline.nfe)
+    none = Cell(value=str(focus.nfe), interval=text("numbers.no_latency"), n="")
+    return KeyNumber(text("term.nfe"), text("term.nfe.help"), none, base, "")
+
+
+def cell(text: Text, found: Estimate | None) -> Cell:
+    """Return an estimate as a cell; a missing one says why."""
+    if found is None:
+        return Cell(text("number.none"), "", "", text("cell.absent"))
+    value, interval = words.estimate(text, found)
+    n = text("n.clips", n=found.n_clips) if found.value is not None else ""
+    notes = tuple(words.shown(note) for note in found.notes)
+    interval = interval if found.value is not None else ""
+    return Cell(value, interval, n, words.shown(found.reason), notes)
+
+
+def lights(view: RunView, text: Text) -> Iterator[LightRow]:
+    """Yield the three lights with their questions."""
+    for name in ("technical", "economic", "rights"):
+        mark = light_mark(text, getattr(view.decision, name))
+        yield LightRow(text(f"lights.{name}"), text(f"lights.{name}.question"), mark)
+
+
+# --- criteria ------------------------------------------------------------------------------------
+
+
+def criteria(view: RunView, text: Text, focus: Arm) -> Iterator[CriterionRow]:
+    """Yield every criterion that applies to the arm in focus, with its result."""
+    found = decision_of(view, focus.id)
+    results = {r.criterion: r for r in found.results} if found else {}
+    for criterion in view.plan.criteria.criteria:
+        if criterion.name in results:
+            yield _criterion_row(view, text, criterion, results[criterion.name])
+
+
+def _criterion_row(
+    view: RunView, text: Text, criterion: Criterion, result: CriterionResult
+) -> CriterionRow:
+    metric, how = criterion.metric, criterion.comparison
+    found = view.estimate(result.arm_id, metric, how)
+    interval = words.interval(text, metric, how, (result.low, result.high))
+    n = text("n.clips", n=found.n_clips) if found else ""
+    return CriterionRow(
+        label=words.criterion_label(text, criterion),
+        name=words.shown(criterion.name),
+        help=words.metric_help(text, metric),
+        weight=text(f"weight.{criterion.weight}"),
+        target=words.bound(text, criterion, criterion.target),
+        minimum=words.bound(text, criterion, criterion.minimum),
+        cell=Cell(words.number(text, metric, how, result.value), interval, n),
+        target_share=words.percent(text, result.target_attainment),
+        minimum_share=words.percent(text, result.minimum_attainment),
+        mark=Mark(text(f"verdict.{result.verdict}"), str(result.verdict)),
+        reason=words.shown(_reason(result)),
+        why=words.shown(criterion.reason_ja if text.language == "ja" else criterion.reason),
+    )
+
+
+def _reason(result: CriterionResult) -> str:
+    """Return why a verdict is what it is, unless the two shares beside it say so already."""
+    told = result.target_attainment is not None and result.reason.startswith("minimum reached in")
+    return "" if told else result.reason
+
+
+def decision_of(view: RunView, arm_id: str) -> ArmDecision | None:
+    """Return what was decided of an arm; None for the baseline."""
+    return next((arm for arm in view.decision.arms if arm.arm_id == arm_id), None)
+
+
+def criterion_lines(view: RunView, text: Text) -> Iterator[Line]:
+    """Yield every criterion as a column head with its weight."""
+    for criterion in view.plan.criteria.criteria:
+        weight = text(f"weight.{criterion.weight}")
+        yield Line(words.criterion_label(text, criterion), weight)
+
+
+# --- arms ----------------------------------------------------------------------------------------
+
+
+def metric_line(text: Text, metric: str) -> Line:
+    """Return a metric as a column head with its explanation."""
+    return Line(words.metric_label(text, metric), words.metric_help(text, metric))
+
+
+def arm_row(view: RunView, text: Text, summary: ArmSummary) -> ArmRow:
+    """Return an arm as a row of the tables of arms."""
+    arm, counts = summary.arm, summary.counts
+    found = decision_of(view, arm.id)
+    results = {r.criterion: r for r in found.results} if found else {}
+    names = [c.name for c in view.plan.criteria.criteria]
+    return ArmRow(
+        arm_id=arm.id,
+        name=words.arm_name(text, arm),
+        spec_name=words.shown(arm.name),
+        steps=str(arm.steps),
+        nfe=str(arm.nfe),
+        counts=text("counts.of", ok=counts.ok, planned=counts.planned),
+        lost=_losses(text, summary),
+        cells=tuple(
+            cell(text, view.estimate(arm.id, m, Comparison.VALUE)) for m in table_metrics(view)
+        ),
+        mark=light_mark(text, found.technical) if found else None,
+        role=_role(view, text, arm),
+        verdicts=tuple(_verdict(text, results.get(name)) for name in names),
+    )
+
+
+def _losses(text: Text, summary: ArmSummary) -> str:
+    counts = summary.counts
+    kinds = (("failed", counts.failed), ("invalid", counts.invalid), ("pending", counts.pending))
+    return text("list.comma").join(text(f"counts.{kind}", n=n) for kind, n in kinds if n)
+
+
+def _role(view: RunView, text: Text, arm: Arm) -> str:
+    if arm.id == view.plan.baseline_id:
+        return text("role.baseline")
+    return text("role.recommended") if arm.id == view.decision.recommended_arm_id else ""
+
+
+def _verdict(text: Text, result: CriterionResult | None) -> Mark | None:
+    return Mark(text(f"verdict.{result.verdict}"), str(result.verdict)) if result else None

@@ -1,0 +1,233 @@
+"""Run folder -> one frozen `RunView`, and folder of runs -> the list of them. Reads only.
+
+Damage is told apart from absence: `RunNotShownError` says which run, what is wrong and what to
+type, so that a page can name it and still show the other runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from poc.errors import InputError
+from poc.records import (
+    Arm,
+    ArmSummary,
+    ClipResult,
+    ClipStatus,
+    Comparison,
+    Decision,
+    Estimate,
+    Estimates,
+    LatencySample,
+    Measurement,
+    Plan,
+    Prompt,
+    Record,
+)
+from poc.store import RunStore
+
+R = TypeVar("R", bound=Record)
+
+MANIFEST: Final = "manifest.json"
+
+
+class Problem(StrEnum):
+    """Why a run cannot be shown; each has a sentence `problem.<value>` in the locale."""
+
+    DAMAGED = "damaged"
+    NOT_DECIDED = "not_decided"
+
+
+class RunNotShownError(InputError):
+    """A run that cannot be shown: which one, why, and the reader's own words for it."""
+
+    def __init__(self, path: Path, problem: Problem, detail: str) -> None:
+        super().__init__(detail if str(path) in detail else f"{path}: {detail}")
+        self.path, self.problem, self.detail = path, problem, detail
+
+
+@dataclass(frozen=True, slots=True)
+class ClipView:
+    """One planned clip: how it ended and where its film strip lies, if there is one."""
+
+    clip_id: str
+    arm_id: str
+    prompt_id: str
+    replicate: int
+    status: ClipStatus
+    reason: str
+    strip: Path | None
+    """PNG with the frames stacked from top to bottom, in order."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """All of a run that people see. Arms and prompts are in the plan's order."""
+
+    path: Path
+    plan: Plan
+    estimates: Estimates
+    decision: Decision
+    clips: tuple[ClipView, ...]
+    measurements: tuple[Measurement, ...]
+    latency: tuple[LatencySample, ...]
+    manifest: Mapping[str, Any]
+    findings: tuple[str, ...]
+    """What the reader of the folder had to say: repaired tails, damaged records."""
+    closed_reason: str | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name, by which people know a run."""
+        return self.path.name
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether nothing here may be read as a verdict on a purchase."""
+        return "demonstration" in (self.plan.spec.kind, self.decision.kind)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the decision was taken on other estimates than these."""
+        return self.decision.estimates_digest != self.estimates.content_digest()
+
+    @property
+    def baseline(self) -> Arm:
+        """The arm that the others are compared with."""
+        return self.arm(self.plan.baseline_id)
+
+    @cached_property
+    def arms(self) -> Mapping[str, Arm]:
+        """Arm id -> arm."""
+        return {arm.id: arm for arm in self.plan.arms}
+
+    @cached_property
+    def prompts(self) -> Mapping[str, Prompt]:
+        """Prompt id -> prompt."""
+        return {prompt.id: prompt for prompt in self.plan.prompts}
+
+    @cached_property
+    def summaries(self) -> Mapping[str, ArmSummary]:
+        """Arm id -> its summary; an arm without one is absent."""
+        return {summary.arm.id: summary for summary in self.estimates.arms}
+
+    @cached_property
+    def _cells(self) -> Mapping[tuple[str, str, Comparison], Estimate]:
+        found = (e for summary in self.estimates.arms for e in summary.estimates)
+        return {(e.arm_id, e.metric, e.comparison): e for e in found}
+
+    def arm(self, arm_id: str) -> Arm:
+        """Return an arm of the plan by its id."""
+        return self.arms[arm_id]
+
+    def estimate(self, arm_id: str, metric: str, how: Comparison) -> Estimate | None:
+        """Return one estimate, or None where the run has none."""
+        return self._cells.get((arm_id, metric, how))
+
+
+def load_run(path: Path) -> RunView:
+    """Read a run folder that has been estimated and decided.
+
+    Raises:
+        RunNotShownError: the folder is damaged or of a newer format, or has no decision yet.
+    """
+    try:
+        with RunStore.open_reader(path) as store:
+            return _view(store)
+    except RunNotShownError:
+        raise
+    except InputError as error:
+        raise RunNotShownError(path, Problem.DAMAGED, str(error)) from error
+
+
+def list_runs(folder: Path) -> tuple[Path, ...]:
+    """Return the run folders in `folder`, by name; `folder` itself when it is a run."""
+    if (folder / MANIFEST).is_file():
+        return (folder,)
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")))
+
+
+def _view(store: RunStore) -> RunView:
+    return RunView(
+        path=store.path,
+        plan=store.plan,
+        estimates=_of_this_plan(store, _derived(store, "estimates.json", Estimates)),
+        decision=_derived(store, "decision.json", Decision),
+        clips=_clips(store),
+        measurements=store.measurements(),
+        latency=store.latency(),
+        manifest=store.manifest.model_dump(mode="json"),
+        findings=store.findings,
+        closed_reason=store.closed_reason,
+    )
+
+
+def _derived(store: RunStore, name: str, kind: type[R]) -> R:
+    text = store.read_derived(name)
+    if text is None:
+        detail = f"no {name} yet. Go on with `poc run`, or type: poc decide {store.path}"
+        raise RunNotShownError(store.path, Problem.NOT_DECIDED, detail)
+    try:
+        return kind.from_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        detail = (
+            f"{name} cannot be read ({where}: {first['msg']}). It is derived from the records: "
+            f"delete it, then type: poc decide {store.path}"
+        )
+        raise RunNotShownError(store.path, Problem.DAMAGED, detail) from error
+
+
+def _of_this_plan(store: RunStore, estimates: Estimates) -> Estimates:
+    if estimates.plan_digest != store.plan.content_digest():
+        detail = f"estimates.json belongs to another plan. Type: poc decide {store.path}"
+        raise RunNotShownError(store.path, Problem.DAMAGED, detail)
+    return estimates
+
+
+def _clips(store: RunStore) -> tuple[ClipView, ...]:
+    ended = store.results()
+    folder = store.path / "clips"
+    there = {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
+    views = []
+    for batch in store.plan.batches:
+        for asked in batch.clips:
+            name = f"{asked.id}.png"
+            status, reason = _ending(ended.get(asked.id))
+            strip = folder / name if name in there else None
+            views.append(
+                ClipView(
+                    asked.id, asked.arm_id, asked.prompt_id, asked.replicate, status, reason, strip
+                )
+            )
+    return tuple(views)
+
+
+def _ending(clip: ClipResult | None) -> tuple[ClipStatus, str]:
+    return (ClipStatus.PENDING, "") if clip is None else (clip.status, clip.reason)
+
+
+def worst_first(view: RunView, arm_id: str, metric: str, *, lower_is_better: bool) -> Sequence[str]:
+    """Return prompt ids from an arm's worst clip to its best; lost clips come first.
+
+    An order of what was measured, not a number: ties keep the plan's order.
+    """
+    values = {
+        m.clip_id: m.value
+        for m in view.measurements
+        if m.metric == metric and m.arm_id == arm_id and m.value is not None
+    }
+    sign = -1.0 if lower_is_better else 1.0
+    mine = [clip for clip in view.clips if clip.arm_id == arm_id and clip.replicate == 0]
+    mine.sort(key=lambda clip: sign * values.get(clip.clip_id, -sign * float("inf")))
+    return [clip.prompt_id for clip in mine]

@@ -1,0 +1,116 @@
+"""What a report says, as frozen strings ready to show: one content model for every writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value with its interval and n; `reason` instead of them where it is missing."""
+
+    value: str
+    interval: str
+    n: str
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNumber:
+    """One of the three numbers at the top."""
+
+    label: str
+    help: str
+    cell: Cell
+    baseline: str
+    against: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A verdict or light: the word people read and the level that colours it."""
+
+    word: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class LightRow:
+    """One of the three lights with the question it answers."""
+
+    title: str
+    question: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionRow:
+    """A criterion, what it asked and what came out for the arm in focus."""
+
+    label: str
+    name: str
+    help: str
+    weight: str
+    target: str
+    minimum: str
+    cell: Cell
+    target_share: str
+    minimum_share: str
+    mark: Mark
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """An arm in the table of arms."""
+
+    arm_id: str
+    name: str
+    spec_name: str
+    steps: str
+    nfe: str
+    counts: str
+    lost: str
+    cells: tuple[Cell, ...]
+    mark: Mark | None
+    role: str
+    verdicts: tuple[Mark | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A term and what is said of it: provenance, words, what is missing."""
+
+    term: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything a report says about a run, in one language, in reading order."""
+
+    title: str
+    question: str
+    level: str
+    banner: str
+    warnings: tuple[str, ...]
+    mark: Mark
+    headline: str
+    sureness: str
+    reasons: tuple[str, ...]
+    focus: str
+    numbers: tuple[KeyNumber, ...]
+    lights: tuple[LightRow, ...]
+    criteria: tuple[CriterionRow, ...]
+    arm_columns: tuple[Line, ...]
+    criterion_columns: tuple[Line, ...]
+    arms: tuple[ArmRow, ...]
+    method: tuple[Line, ...]
+    missing: tuple[Line, ...]
+    lost: tuple[Line, ...]
+    next_step: str
+    conditions: tuple[str, ...]
+    provenance: tuple[Line, ...]
+    glossary: tuple[Line, ...]

@@ -1,0 +1,117 @@
+"""The contact sheet: which clips stand side by side, and small viewing copies of their film strips.
+
+Rows are arms, columns prompts, worst first. Copies are lossy and for eyes only; nothing is ever
+measured on them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from metrics.catalog import CATALOG, Direction, Scope
+from poc.records import ClipStatus
+from reports.judged import focus_arm
+from reports.load import ClipView, RunView, worst_first
+
+RANKERS: Final = ("clip_score", "oracle_all")
+"""Clip metrics that may order the prompts when the quality metric cannot: finest first."""
+
+FRAME_PIXELS: Final = 160
+"""Longer side of a frame in a viewing copy; larger clips are made smaller."""
+
+QUALITY: Final = 82
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A prompt of the sheet and why it is there: worst, low, middle or best."""
+
+    prompt_id: str
+    rank: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Clips to show: `clips[arm_id, prompt_id]`, columns in order, and what ordered them."""
+
+    columns: tuple[Column, ...]
+    clips: dict[tuple[str, str], ClipView]
+    metric: str | None
+    """Metric that ordered the columns for the arm in focus; None when nothing could."""
+
+
+def make_sheet(view: RunView, columns: int = 6) -> Sheet:
+    """Choose up to `columns` prompts: the worst of the arm in focus, some of the middle, the best.
+
+    Without a measured clip metric the prompts stand in the plan's order.
+    """
+    first = [clip for clip in view.clips if clip.replicate == 0]
+    clips = {(clip.arm_id, clip.prompt_id): clip for clip in first}
+    metric = _ranker(view)
+    if metric is None:
+        chosen = tuple(Column(prompt.id, "") for prompt in view.plan.prompts[:columns])
+        return Sheet(chosen, clips, None)
+    lower = CATALOG[metric].direction is Direction.LOWER
+    order = worst_first(view, focus_arm(view).id, metric, lower_is_better=lower)
+    return Sheet(_choose(order, columns), clips, metric)
+
+
+def _ranker(view: RunView) -> str | None:
+    """Return a clip metric that was measured and says which way is better."""
+    measured = {m.metric for m in view.measurements if m.clip_id is not None}
+    wanted = (*RANKERS, view.estimates.quality_metric)
+    clip_metrics = [m for m in wanted if m in CATALOG and CATALOG[m].scope is Scope.CLIP]
+    return next((metric for metric in clip_metrics if metric in measured), None)
+
+
+def _choose(order: Sequence[str], columns: int) -> tuple[Column, ...]:
+    if len(order) <= columns:
+        return tuple(Column(prompt, "") for prompt in order)
+    low = max(1, columns // 2)
+    best = 1 if columns > 1 else 0
+    middle = max(0, columns - low - best)
+    start = (len(order) - middle) // 2
+    picked = [(order[i], "worst" if i == 0 else "low") for i in range(low)]
+    picked += [(prompt, "middle") for prompt in order[start : start + middle]]
+    picked += [(prompt, "best") for prompt in order[len(order) - best :]]
+    return tuple(Column(prompt, rank) for prompt, rank in dict(picked).items())
+
+
+def viewing_copy(strip: Path, frames: int) -> bytes | None:
+    """Return a film strip as a small WebP; None when the file cannot be read as a picture.
+
+    A damaged picture hurts nobody else: its place in the sheet says that it is missing.
+    """
+    try:
+        with Image.open(strip) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError):
+        return None
+    side = max(picture.width, picture.height // frames)
+    if side > FRAME_PIXELS:
+        height = round(picture.height / frames * FRAME_PIXELS / side) * frames
+        picture = picture.resize((round(picture.width * FRAME_PIXELS / side), height))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=QUALITY, method=4)
+    return buffer.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    """Return a WebP picture as a data URI."""
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+
+
+def shows(clip: ClipView | None) -> str:
+    """Return what the place of a clip says instead of moving: '' for a good clip with a strip."""
+    if clip is None or clip.status is ClipStatus.PENDING:
+        return "pending"
+    if clip.status is not ClipStatus.OK:
+        return str(clip.status)
+    return "" if clip.strip else "absent"

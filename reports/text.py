@@ -1,0 +1,250 @@
+"""Words and numbers as people read them, in Japanese and English. Formats; computes nothing.
+
+Every visible sentence stands in `locale/<language>.json` under one key. Names and one-line
+explanations of metrics come from there too where the catalog's own label needs help.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal, get_args
+
+from metrics.catalog import CATALOG, Direction
+from poc.records import Arm, Comparison, Criterion, Estimate, Finding
+
+Language = Literal["ja", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+_BIDI: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_MINUS: Final = "−"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One language's sentences: `text("page.title")`, `text("n.clips", n=64)`."""
+
+    language: Language
+    table: Mapping[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the sentence of `key` with its gaps filled.
+
+        Raises:
+            KeyError: no such sentence; every sentence exists in both languages.
+        """
+        if key not in self.table:
+            raise KeyError(f"reports/locale/{self.language}.json: no sentence '{key}'")
+        return self.table[key].format(**values)
+
+    def get(self, key: str, otherwise: str) -> str:
+        """Return the sentence of `key`, or `otherwise` for names that users may invent."""
+        return self.table.get(key, otherwise)
+
+    def pick(self, finding: Finding) -> str:
+        """Return a finding in this language."""
+        return finding.text_ja if self.language == "ja" else finding.text_en
+
+
+@cache
+def load_text(language: Language) -> Text:
+    """Read one language's table.
+
+    >>> load_text("en").language
+    'en'
+    """
+    raw = files("reports").joinpath("locale", f"{language}.json").read_text("utf-8")
+    table: dict[str, str] = json.loads(raw)
+    return Text(language, table)
+
+
+def language_of(tag: str | None) -> Language:
+    """Return the language for a browser's tag such as 'ja-JP'; Japanese when none is given.
+
+    >>> language_of("en-GB"), language_of("ja"), language_of(None)
+    ('en', 'ja', 'ja')
+    """
+    return "ja" if tag is None or tag.lower().startswith("ja") else "en"
+
+
+def shown(hostile: str, limit: int = 400) -> str:
+    r"""Return foreign text safe to place in a line: control and direction marks made visible.
+
+    Escaping for HTML is the template's work, not done here.
+
+    >>> shown("a\u202eb\n")
+    'a⟨U+202E⟩b⟨U+000A⟩'
+    """
+    cut = hostile if len(hostile) <= limit else hostile[: limit - 1] + "…"
+    return "".join(f"⟨U+{ord(c):04X}⟩" if _invisible(c) else c for c in cut)
+
+
+def _invisible(char: str) -> bool:
+    return char in _BIDI or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def metric_label(text: Text, metric: str) -> str:
+    """Return a metric's name: from the locale, else the catalog, else as it came.
+
+    `style_similarity[pastel]` is a metric with an argument; the argument is named too.
+    """
+    name, argument = _parts(metric)
+    row = CATALOG.get(name)
+    label = (row.label_ja if text.language == "ja" else row.label_en) if row else shown(name)
+    label = text.get(f"metric.{name}.label", label)
+    if not argument:
+        return label
+    return text("arm.styled", group=label, style=text.get(f"style.{argument}", shown(argument)))
+
+
+def metric_help(text: Text, metric: str) -> str:
+    """Return the one-line explanation of a metric, empty when there is none."""
+    return text.get(f"metric.{_parts(metric)[0]}.help", "")
+
+
+def _parts(metric: str) -> tuple[str, str]:
+    name, _, argument = metric.partition("[")
+    return name, argument.rstrip("]")
+
+
+def direction(metric: str) -> Direction:
+    """Return which way is better; NONE for metrics that the catalog does not know."""
+    row = CATALOG.get(_parts(metric)[0])
+    if row is None:
+        return Direction.HIGHER if metric.endswith("_share") else Direction.NONE
+    return row.direction
+
+
+def is_share(metric: str) -> bool:
+    """Return whether a metric is a share of clips, shown in per cent.
+
+    >>> is_share("oracle_all"), is_share("kvd")
+    (True, False)
+    """
+    return _unit(metric)[0] == "share"
+
+
+def arm_name(text: Text, arm: Arm) -> str:
+    """Return an arm's name for people: 'AnimateLCM (pastel), 4 steps'."""
+    key = "arm.full.one" if arm.steps == 1 else "arm.full"
+    return text(key, group=arm_group(text, arm), steps=arm.steps)
+
+
+def arm_group(text: Text, arm: Arm) -> str:
+    """Return what an arm is without its step count: the series it belongs to on a curve.
+
+    Known stems are translated; any other name is shown as the spec wrote it.
+    """
+    stem = re.sub(rf"[-_ ]?{arm.steps}$", "", arm.name)
+    if arm.style:
+        stem = re.sub(rf"[-_ ]?{re.escape(arm.style)}", "", stem)
+    known = text.get(f"arm.{stem}", shown(stem))
+    if not arm.style:
+        return known
+    style = text.get(f"style.{arm.style}", shown(arm.style))
+    return text("arm.styled", group=known, style=style)
+
+
+def criterion_label(text: Text, criterion: Criterion) -> str:
+    """Return what a criterion looks at: 'KVD, times the baseline'."""
+    how = text(f"comparison.{criterion.comparison}")
+    return text("criterion.label", metric=metric_label(text, criterion.metric), how=how)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def number(text: Text, metric: str, how: Comparison, value: float | None) -> str:
+    """Return a value with its unit: '83.0 %', '−3.1 points', '×0.10', '0.262 s'."""
+    if value is None:
+        return text("number.none")
+    if how is Comparison.RATIO:
+        return text("number.ratio", value=_figure(value))
+    unit, scale = _unit(metric)
+    if unit == "share":
+        kind = "points" if how is Comparison.DIFFERENCE else "share"
+        return text(f"number.{kind}", value=_signed(f"{100 * value:.1f}", how))
+    return text(f"number.{unit}", value=_signed(_figure(value / scale), how))
+
+
+def interval(text: Text, metric: str, how: Comparison, ends: tuple[float | None, ...]) -> str:
+    """Return 'low to high' with units, or the word for no interval."""
+    if any(end is None for end in ends):
+        return text("number.no_interval")
+    low, high = (number(text, metric, how, end) for end in ends)
+    return text("number.interval", low=low, high=high)
+
+
+def estimate(text: Text, found: Estimate) -> tuple[str, str]:
+    """Return an estimate's value and its interval."""
+    value = number(text, found.metric, found.comparison, found.value)
+    return value, interval(text, found.metric, found.comparison, (found.low, found.high))
+
+
+def percent(text: Text, share: float | None) -> str:
+    """Return a share of resamples: '93 %'; never '100 %' or '0 %' for what only comes close."""
+    if share is None:
+        return text("number.none")
+    if 0.99 <= share < 1:
+        return text("number.over", value="99")
+    if 0 < share <= 0.01:
+        return text("number.under", value="1")
+    return text("number.share", value=f"{100 * share:.0f}")
+
+
+def bound(text: Text, criterion: Criterion, value: float) -> str:
+    """Return a target or minimum: '≥ −5.0 points', '≤ ×0.333', 'within ×0.80 to ×1.25'."""
+    how, metric = criterion.comparison, criterion.metric
+    if criterion.direction == "window":
+        ends = _window(criterion, value)
+        return text("bound.window", range=interval(text, metric, how, ends))
+    return text(f"bound.{criterion.direction}", value=number(text, metric, how, value))
+
+
+def _window(criterion: Criterion, half: float) -> tuple[float, float]:
+    """Spell out the ends of a window; for ratios the half-width is on a log scale."""
+    centre = criterion.centre or 0.0
+    if criterion.comparison is Comparison.RATIO:
+        return centre * math.exp(-half), centre * math.exp(half)
+    return centre - half, centre + half
+
+
+def _unit(metric: str) -> tuple[str, float]:
+    row = CATALOG.get(_parts(metric)[0])
+    unit = row.unit if row else ""
+    if unit == "":
+        unit = "s" if metric.endswith("_s") else unit
+    if unit == "fraction of clips" or metric.endswith("_share"):
+        return "share", 1.0
+    if unit == "bytes":
+        return "megabytes", 1e6
+    return {"s": "seconds", "px": "pixels", "px/frame": "pixels_per_frame"}.get(unit, "plain"), 1.0
+
+
+def _figure(value: float) -> str:
+    """Return three significant figures without exponent for the sizes we meet.
+
+    >>> _figure(0.0301), _figure(26.13), _figure(1234.5), _figure(-0.5)
+    ('0.0301', '26.1', '1,234', '−0.500')
+    """
+    size = abs(value)
+    digits = 0 if size == 0 else max(0, 2 - math.floor(math.log10(size)))
+    return f"{value:,.{min(digits, 6)}f}".replace("-", _MINUS)
+
+
+def _signed(figure: str, how: Comparison) -> str:
+    """Write the sign of a difference, and none before a zero that was rounded to."""
+    bare = figure.lstrip("-" + _MINUS)
+    if not bare.strip("0.,"):
+        return bare
+    sign = _MINUS if bare != figure else ("+" if how is Comparison.DIFFERENCE else "")
+    return sign + bare

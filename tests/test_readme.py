@@ -1,0 +1,62 @@
+"""The README shows what a run printed, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from poc import cli
+from poc.decide import table
+from poc.records import CriteriaFile, Decision, Estimates
+
+README = Path("README.md").read_text(encoding="utf-8")
+DEMO = Path("reports/baselines/demo")
+
+
+def between(name: str) -> str:
+    found = re.search(rf"<!-- {name}:begin -->\n(.*?)<!-- {name}:end -->", README, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_the_table_is_the_one_that_follows_from_the_committed_run() -> None:
+    printed = table(
+        Estimates.from_json((DEMO / "estimates.json").read_text(encoding="utf-8")),
+        Decision.from_json((DEMO / "decision.json").read_text(encoding="utf-8")),
+        CriteriaFile.from_json((DEMO / "criteria.json").read_text(encoding="utf-8")),
+    )
+
+    assert printed.strip() in between("demo-output")
+
+
+def test_the_decision_shown_is_the_decision_made() -> None:
+    decision = Decision.from_json((DEMO / "decision.json").read_text(encoding="utf-8"))
+
+    assert f"decision: {decision.decision}" in between("demo-output").splitlines()
+
+
+def test_every_picture_and_file_that_is_linked_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [link for link in links if not link.startswith("http")]
+
+    assert local
+    assert [link for link in local if not Path(link).exists()] == []
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\| `poc (\w+)", README, re.MULTILINE))
+def test_every_command_that_is_named_has_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+
+    assert ended.value.code == 0
+    assert f"usage: poc {command}" in capsys.readouterr().out
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", Path("Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"`?make ([a-z]+)`?$", README, re.MULTILINE)) <= targets
