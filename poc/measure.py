@@ -6,6 +6,7 @@ The oracle of the tiny world is asked here too, where the prompt's truth is know
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -299,7 +300,7 @@ def rendered_chunks(task: ReferenceTask) -> Iterator[Frames]:
     style = Style(task.reference.style) if task.reference.style else None
     scenes = [parse(text) for text in task.texts]
     clips = (render_clip(scenes[i % len(scenes)], rng, style) for i in range(task.reference.count))
-    while chunk := [clip for clip, _ in zip(clips, range(_REFERENCE_CHUNK), strict=False)]:
+    while chunk := list(itertools.islice(clips, _REFERENCE_CHUNK)):
         yield np.stack(chunk)
 
 

@@ -65,8 +65,10 @@ def _criteria_method(view: RunView, text: Text) -> str:
 
 
 def missing(view: RunView, text: Text) -> Iterator[Line]:
-    """Yield every number without a value, with the reason."""
+    """Yield what is still pending and every number without a value, with the reason."""
     for summary in view.estimates.arms:
+        if pending := summary.counts.pending:
+            yield Line(words.arm_name(text, summary.arm), text("counts.pending", n=pending))
         gaps = [e for e in summary.estimates if e.value is None and e.comparison == "value"]
         for found in gaps:
             arm, metric = words.arm_name(text, summary.arm), words.metric_label(text, found.metric)

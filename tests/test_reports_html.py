@@ -251,6 +251,17 @@ def test_a_missing_number_says_why_and_is_never_zero(view: RunView) -> None:
     assert len(content.missing) == 2
 
 
+def test_pending_clips_are_never_passed_over_in_silence(view: RunView) -> None:
+    first, *others = view.estimates.arms
+    counts = first.counts.model_copy(update={"ok": 5, "pending": 3})
+    arms = (first.model_copy(update={"counts": counts}), *others)
+    waiting = replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+    content = make_content(waiting, load_text("en"))
+
+    assert content.arms[0].lost == "3 pending"
+    assert [line.said for line in content.missing].count("3 pending") == 1
+
+
 def test_a_run_without_latency_shows_nfe(view: RunView) -> None:
     arms = tuple(
         arm.model_copy(
