@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -46,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("poc: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:  # noqa: BLE001  # a crash must never look like exit 1, which is NO_GO
+        traceback.print_exc()
+        print("poc: error: this is a fault of the program; please report it", file=sys.stderr)
         return ENVIRONMENT
 
 
@@ -68,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     places = {"run": result.path} if arguments.no_report else _report_places(result.path)
     _print_result(result, places, as_json=arguments.json)
-    return COMPLETE if result.complete else INCOMPLETE
+    return COMPLETE if result.all_ok else INCOMPLETE
 
 
 def _report_places(run: Path) -> dict[str, Path | str]:
@@ -77,8 +79,14 @@ def _report_places(run: Path) -> dict[str, Path | str]:
     return {
         "report": write_report(run, None, language="ja"),
         "clips": run / "clips",
-        "dashboard": f"{Path(sys.argv[0]).name} dashboard {run.parent}",
+        "dashboard": f"{_this_program()} dashboard {run.parent}",
     }
+
+
+def _this_program() -> str:
+    """Return how this command was called, to be typed again."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "poc" else "poc"
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -107,7 +115,7 @@ def _close(arguments: argparse.Namespace) -> int:
 
     result = close(arguments.run, arguments.reason)
     _print_result(result, {"run": result.path}, as_json=arguments.json)
-    return COMPLETE if result.complete else INCOMPLETE
+    return COMPLETE if result.all_ok else INCOMPLETE
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -248,7 +256,7 @@ def _add_dashboard(commands: _Commands) -> None:
 
 
 def _add_train(commands: _Commands) -> None:
-    text = "train models; `poc train tiny` reproduces the embedded weights"
+    text = "train models; `poc train tiny` makes weights such as the embedded ones from nothing"
     parser = _command(commands, "train", _train, text)
     parser.add_argument("what", choices=["tiny"])
     parser.add_argument("--out", type=Path, default=Path("runs/train-tiny/weights"))

@@ -171,7 +171,7 @@ def _arm(
     criteria: tuple[Criterion, ...],
     draws: Draws,
 ) -> ArmDecision:
-    results = judge_all(criteria, summary, draws)
+    results = judge_all(criteria, summary, draws, baseline)
     asked = musts(criteria, summary)
     verdicts = [_verdict_of(criterion, results) for criterion in asked]
     finished = estimates.complete and not (summary.counts.pending or baseline.counts.pending)

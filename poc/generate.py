@@ -195,6 +195,8 @@ def _generate(
         latents = family.denoise(embeddings, [clip.seed for clip in batch.clips])
         frames, finite = family.decode(latents)
     except (RuntimeError, MemoryError, ValueError) as error:
+        if _device_is_lost(error):
+            raise
         reason = f"{type(error).__name__}: {str(error)[:300]}"
         clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
     else:
@@ -203,6 +205,11 @@ def _generate(
             for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
         )
     return GeneratedBatch(clips, resolved, time.perf_counter() - start)
+
+
+def _device_is_lost(error: Exception) -> bool:
+    """Whether a CUDA error other than memory made the whole process useless for later clips."""
+    return "CUDA error" in str(error) and "out of memory" not in str(error)
 
 
 def _clip(

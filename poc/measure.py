@@ -45,6 +45,8 @@ IMAGE_TEXT_EXTRACTOR = "tiny-clip"
 _STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>\w+)\]")
 _ORACLE_PARTS = ("shape", "colour", "background", "motion")
 _REFERENCE_CHUNK = 32
+RENDERING = 1
+"""Version of how reference sets are rendered; raised when their pictures or number change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +236,23 @@ class Inputs:
 # --- the stage -----------------------------------------------------------------------------------
 
 
+def video_key(judges: Judges) -> str:
+    """Name video features by the network that made them: no two networks are ever mixed."""
+    return f"video_{judges.video_digest[:16]}"
+
+
+def has_video(store: RunStore, identifier: str, judges: Judges) -> bool:
+    """Return whether features of this very network are there."""
+    return store.has_features(identifier) and video_key(judges) in store.read_features(identifier)
+
+
 def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Progress) -> None:
     """Measure every ok clip that has no numbers yet, and the reference sets."""
     plan = store.plan
-    tasks: list[Batch | ReferenceTask] = [*_open_references(store, judges), *_open_batches(store)]
+    tasks: list[Batch | ReferenceTask] = [
+        *_open_references(store, judges),
+        *_open_batches(store, judges),
+    ]
     setup = MeasureSetup(
         run=store.path,
         judges=judges,
@@ -251,42 +266,49 @@ def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Prog
     for count, outcome in enumerate(outcomes, start=1):
         if outcome.error:
             raise RuntimeError(f"measuring failed: {outcome.error}")
-        _keep(store, outcome.task, outcome.result)
+        _keep(store, outcome.task, outcome.result, video_key(judges))
         progress("measure", count, len(tasks))
 
 
-def _keep(store: RunStore, task: Batch | ReferenceTask, result: Any) -> None:
+def _keep(store: RunStore, task: Batch | ReferenceTask, result: Any, key: str) -> None:
+    """Publish features, then numbers; a clip whose features were lost keeps its numbers."""
     if isinstance(task, ReferenceTask):
-        store.write_features(task.id, {"video": result})
+        store.write_features(task.id, {key: result})
         return
     for clip in result:
-        store.write_features(clip.clip_id, {"video": clip.video_features})
-    store.append_measurements([number for clip in result for number in clip.measurements])
+        store.write_features(clip.clip_id, {key: clip.video_features})
+    measured = {number.clip_id for number in store.measurements()}
+    fresh = [clip for clip in result if clip.clip_id not in measured]
+    if fresh:
+        store.append_measurements([number for clip in fresh for number in clip.measurements])
 
 
-def _open_batches(store: RunStore) -> Iterator[Batch]:
-    """Yield batches reduced to clips that are ok and not yet measured."""
-    wanted = ok_clips(store) - {number.clip_id for number in store.measurements()}
+def _open_batches(store: RunStore, judges: Judges) -> Iterator[Batch]:
+    """Yield the ok clips of every batch in which one lacks numbers or features of this network.
+
+    Always all ok clips of a batch together: features depend on the batch by rounding.
+    """
+    ok, measured = ok_clips(store), {number.clip_id for number in store.measurements()}
     for batch in store.plan.batches:
-        clips = tuple(request for request in batch.clips if request.id in wanted)
-        if clips:
+        clips = tuple(request for request in batch.clips if request.id in ok)
+        if any(c.id not in measured or not has_video(store, c.id, judges) for c in clips):
             yield batch.model_copy(update={"clips": clips})
 
 
 def _open_references(store: RunStore, judges: Judges) -> Iterator[ReferenceTask]:
-    for task in reference_tasks(store.plan, judges).values():
-        if not store.has_features(task.id):
+    for task in reference_tasks(store.plan).values():
+        if not has_video(store, task.id, judges):
             yield task
 
 
-def reference_tasks(plan: Plan, judges: Judges) -> dict[str | None, ReferenceTask]:
+def reference_tasks(plan: Plan) -> dict[str | None, ReferenceTask]:
     """Return the reference set of each style (None: unstyled), named by its content."""
     texts = tuple(prompt.text for prompt in plan.prompts)
     return {
         reference.style: ReferenceTask(
             reference,
             texts,
-            short_id([reference.model_dump(mode="json"), texts, judges.video_digest]),
+            short_id([RENDERING, reference.model_dump(mode="json"), texts]),
         )
         for reference in plan.spec.references
     }

@@ -263,7 +263,7 @@ def _verify_file(model: Model, name: str) -> None:
 
 
 def _mend(model: Model) -> str:
-    return f"Restore it (embedded weights: 'git checkout -- {model.folder}', or 'poc train tiny')."
+    return f"Restore it (embedded weights: 'git checkout -- {model.folder}')."
 
 
 def _header_length(path: Path, start: bytes) -> int:

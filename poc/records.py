@@ -364,6 +364,8 @@ class ResolvedArm(Record):
     scheduler_config: dict[str, JsonValue]
     timesteps: tuple[float, ...]
     pipeline_arguments: dict[str, JsonValue]
+    device: str
+    """Kind of device, cpu or cuda: one arm's clips never come from two kinds."""
 
 
 class LatencySample(Record):

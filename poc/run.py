@@ -41,6 +41,13 @@ class RunResult:
     table: str
     path: Path
 
+    @property
+    def all_ok(self) -> bool:
+        """True when every planned clip was made and can be judged."""
+        return self.complete and all(
+            arm.counts.ok == arm.counts.planned for arm in self.estimates.arms
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
         return {

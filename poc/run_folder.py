@@ -142,6 +142,17 @@ def refuse_strangers(run: Path) -> None:
         )
 
 
+def refuse_links(run: Path) -> None:
+    """Raise InputError when the run holds a link: writing through it would change other files."""
+    entries = [run, *run.iterdir()] if run.is_dir() else [run]
+    links = [entry.name for entry in entries if entry.is_symlink()]
+    if links:
+        raise InputError(
+            f"{run}: expected plain files and folders, found the link '{links[0]}'. "
+            "Copy what it points to into the run, or leave this run alone."
+        )
+
+
 def refuse_no_run(run: Path) -> None:
     """Raise InputError when there is no run."""
     if not (run / MANIFEST).is_file():

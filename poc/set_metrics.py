@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from metrics import frames as frame_protocol
 from metrics.base import SetBasis
-from poc.measure import VIDEO_EXTRACTOR, Judges, ok_clips, reference_tasks
+from poc.measure import (
+    VIDEO_EXTRACTOR,
+    Judges,
+    has_video,
+    ok_clips,
+    reference_tasks,
+    video_key,
+)
 from poc.records import Arm, Comparison, Estimate, Plan
 
 if TYPE_CHECKING:
@@ -107,7 +114,8 @@ def set_estimates(store: RunStore, judges: Judges) -> tuple[Estimate, ...]:
     for arm in store.plan.arms:
         found = sets[arm.id]
         if found is None:
-            estimates += [_no_set(arm, name, "fewer than 2 clips measured") for name in wanted]
+            planned = _planned(store.plan, arm)
+            estimates += [_no_set(arm, name, planned) for name in wanted]
             continue
         if "fvd" in wanted:
             estimates.append(_fvd(found))
@@ -118,8 +126,8 @@ def set_estimates(store: RunStore, judges: Judges) -> tuple[Estimate, ...]:
 
 def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> _ArmSet | None:
     """Collect an arm's features in plan order; None below 2 clips."""
-    task = reference_tasks(store.plan, judges).get(arm.style)
-    if task is None or not store.has_features(task.id):
+    task = reference_tasks(store.plan).get(arm.style)
+    if task is None or not has_video(store, task.id, judges):
         return None
     ok = ok_clips(store)
     requests = [
@@ -127,12 +135,14 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> _ArmSet | None:
         for batch in store.plan.batches
         if batch.arm_id == arm.id
         for request in batch.clips
-        if request.id in ok and store.has_features(request.id)
+        if request.id in ok and has_video(store, request.id, judges)
     ]
     if len(requests) < 2:
         return None
-    features = np.stack([store.read_features(request.id)["video"] for request in requests])
-    reference = store.read_features(task.id)["video"]
+    features = np.stack(
+        [store.read_features(request.id)[video_key(judges)] for request in requests]
+    )
+    reference = store.read_features(task.id)[video_key(judges)]
     return _ArmSet(
         arm=arm,
         features=features,
@@ -198,6 +208,8 @@ def polynomial_value(found: _ArmSet) -> float:
 
 def _kvd_against(found: _ArmSet, baseline: _ArmSet) -> list[Estimate]:
     """Return difference and ratio to the baseline over clips that both arms have."""
+    from metrics.kvd import TooFewError
+
     both = sorted(set(found.clips) & set(baseline.clips))
     comparisons = (Comparison.DIFFERENCE, Comparison.RATIO)
     differs = tuple(
@@ -206,7 +218,10 @@ def _kvd_against(found: _ArmSet, baseline: _ArmSet) -> list[Estimate]:
     if differs:
         reason = f"not comparable with the baseline: {'; '.join(differs)}"
         return [found.estimate("kvd", comparison, reason=reason) for comparison in comparisons]
-    mine, theirs = found.jackknife_of(both), baseline.jackknife_of(both)
+    try:
+        mine, theirs = found.jackknife_of(both), baseline.jackknife_of(both)
+    except TooFewError as error:
+        return [found.estimate("kvd", one, reason=str(error), n=len(both)) for one in comparisons]
     estimates = [found.jackknifed("kvd", Comparison.DIFFERENCE, mine.minus(theirs), len(both))]
     try:
         ratio = mine.over(theirs)
@@ -215,7 +230,7 @@ def _kvd_against(found: _ArmSet, baseline: _ArmSet) -> list[Estimate]:
     return [*estimates, found.jackknifed("kvd", Comparison.RATIO, ratio, len(both))]
 
 
-def _no_set(arm: Arm, metric: str, reason: str) -> Estimate:
+def _no_set(arm: Arm, metric: str, planned: int) -> Estimate:
     return Estimate(
         arm_id=arm.id,
         metric=metric,
@@ -227,6 +242,6 @@ def _no_set(arm: Arm, metric: str, reason: str) -> Estimate:
         method="",
         n_clips=0,
         n_prompts=0,
-        n_missing=0,
-        reason=reason,
+        n_missing=planned,
+        reason="fewer than 2 clips, or no reference set, have features",
     )

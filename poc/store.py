@@ -123,6 +123,7 @@ class RunStore:
                 something else than a run, or it cannot be written.
         """
         disk.make_folder(path)
+        run_folder.refuse_links(path)
         run_folder.refuse_strangers(path)
         owner = Ownership.take(path)
         try:
@@ -139,6 +140,7 @@ class RunStore:
     @classmethod
     def open_writer(cls, path: Path) -> Self:
         """Become the owner of a run that is there; raises InputError as `create_or_open` does."""
+        run_folder.refuse_links(path)
         run_folder.refuse_no_run(path)
         owner = Ownership.take(path)
         try:

@@ -24,6 +24,7 @@ from poc.records import (
     Verdict,
     Weight,
 )
+from poc.samples import ACCURACY_PREFIX
 
 PASS_SHARE = 0.95
 """Resamples that must reach the minimum for a PASS."""
@@ -33,6 +34,10 @@ TARGET_SHARE = 0.5
 
 FAIL_SHARE = 0.20
 """A minimum reached in fewer resamples than this is a FAIL."""
+
+BASELINE_FLOOR = 0.5
+"""Share of clips that a baseline must get right, lower end of its interval, before "no worse than
+the baseline" means anything: being as good as something that fails is no recommendation."""
 
 MOTION_METRICS = frozenset({"motion", "dynamic_degree", "motion_extent_px"})
 """How much a clip moves; all are worst when it stands still."""
@@ -90,11 +95,11 @@ def applies(criterion: Criterion, summary: ArmSummary) -> bool:
 
 
 def judge_all(
-    criteria: Iterable[Criterion], summary: ArmSummary, draws: Draws
+    criteria: Iterable[Criterion], summary: ArmSummary, draws: Draws, baseline: ArmSummary
 ) -> tuple[CriterionResult, ...]:
     """Return the result of every criterion that applies to an arm, guards included."""
     asked = [criterion for criterion in criteria if applies(criterion, summary)]
-    results = [judge(criterion, summary, draws) for criterion in asked]
+    results = [_measured_by(baseline, c, judge(c, summary, draws)) for c in asked]
     moves = [r.verdict for c, r in zip(asked, results, strict=True) if c.metric in MOTION_METRICS]
     return tuple(_guarded(c, r, moves) for c, r in zip(asked, results, strict=True))
 
@@ -186,6 +191,25 @@ def _guarded(
     if moves and all(one is Verdict.PASS for one in moves):
         return result
     reason = "smoothness counts only where a criterion on motion passes: a frozen clip is smooth"
+    return result.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": reason})
+
+
+def _measured_by(
+    baseline: ArmSummary, criterion: Criterion, result: CriterionResult
+) -> CriterionResult:
+    """Take a PASS against the baseline back where the baseline itself does not do what is asked."""
+    is_rate = criterion.metric.startswith(ACCURACY_PREFIX)
+    compared = criterion.comparison is not Comparison.VALUE
+    if not (is_rate and compared and result.verdict is Verdict.PASS):
+        return result
+    own = find(baseline, criterion.metric, Comparison.VALUE)
+    if own is not None and own.low is not None and own.low >= BASELINE_FLOOR:
+        return result
+    seen = "is not known" if own is None or own.value is None else f"is {own.value:.0%}"
+    reason = (
+        f"the baseline's own share {seen}, not shown to be above {BASELINE_FLOOR:.0%}: "
+        "to be no worse than it proves nothing"
+    )
     return result.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": reason})
 
 

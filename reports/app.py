@@ -107,7 +107,7 @@ def heading(chosen: Shown) -> None:
     if chosen.content.banner:
         st.warning(chosen.content.banner)
     for warning in chosen.content.warnings:
-        st.error(warning)
+        st.error(plain(warning))
 
 
 def badge(mark: Mark) -> None:

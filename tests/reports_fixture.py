@@ -175,6 +175,7 @@ def resolved(one: r.Arm) -> r.ResolvedArm:
         scheduler_config={},
         timesteps=(999.0,),
         pipeline_arguments={},
+        device="cpu",
     )
 
 

@@ -178,6 +178,7 @@ def resolved(arm: r.Arm, weights: str = "1" * 64) -> r.ResolvedArm:
         scheduler_config={"steps": arm.steps},
         timesteps=(999.0,),
         pipeline_arguments={},
+        device="cpu",
     )
 
 

@@ -622,3 +622,18 @@ def test_the_table_of_an_empty_run_invents_nothing() -> None:
     assert "0/3" in text
     assert "nan" not in text.lower()
     assert text.splitlines()[2].split()[-1] == "OPEN"
+
+
+@pytest.mark.parametrize(
+    ("right_of_20", "expected"), [(18, Verdict.PASS), (3, Verdict.INCONCLUSIVE)]
+)
+def test_to_be_no_worse_than_a_baseline_that_fails_proves_nothing(
+    right_of_20: int, expected: Verdict
+) -> None:
+    asked = criterion(metric="oracle_motion", target=-0.1, minimum=-0.3)
+    values = {"oracle_motion": lambda _a, p, _r: float(p % 20 < right_of_20)}
+    result = run(plan(PAIR, prompts=200, criteria=criteria_file(asked)), values)
+    found = decided(result).arms[-1].results[0]
+
+    assert found.verdict is expected
+    assert ("the baseline's own share is 15%" in found.reason) == (expected is not Verdict.PASS)

@@ -181,3 +181,43 @@ def _spec_with(folder: Path, old: str, new: str) -> Path:
     path = folder / "quick.yaml"
     path.write_text(text.replace(old, new))
     return path
+
+
+def test_a_fault_of_the_program_never_exits_as_no_go(
+    whole: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("poc.run.evaluate", broken)
+
+    assert cli.main(["decide", str(whole)]) == 2
+    assert "fault of the program" in capsys.readouterr().err
+
+
+def test_lost_features_are_taken_again(whole: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    for path in sorted((copy / "features").iterdir())[:3]:
+        path.unlink()
+
+    assert run(copy) == 0
+    assert results(copy) == results(whole)
+
+
+def test_a_clip_that_is_not_one_makes_the_run_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from poc.pipelines.animatediff import AnimateDiffFamily
+
+    def black(*_: object) -> object:
+        return np.zeros((2, 16, 64, 64, 3), np.uint8), (True, True)
+
+    monkeypatch.setattr(AnimateDiffFamily, "decode", black)
+    out = tmp_path / "run"
+
+    assert run(out) == 3
+    store = RunStore.open_reader(out)
+    counts = [store.counts(arm.id) for arm in store.plan.arms]
+    assert {(c.planned, c.invalid, c.ok) for c in counts} == {(2, 2, 0)}

@@ -932,3 +932,18 @@ def test_the_store_starts_without_the_libraries_it_rarely_needs() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["measurements.jsonl", "owner.lock", "features"])
+def test_a_run_that_holds_a_link_is_refused_and_its_target_stays(tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    small_run.perform(run, lambda _: None)
+    elsewhere = tmp_path / "elsewhere"
+    (run / name).rename(elsewhere)
+    (run / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.iterdir()) if elsewhere.is_dir() else elsewhere.read_bytes()
+
+    with pytest.raises(InputError, match=f"link '{name}'"):
+        RunStore.open_writer(run)
+    after = sorted(elsewhere.iterdir()) if elsewhere.is_dir() else elsewhere.read_bytes()
+    assert after == before

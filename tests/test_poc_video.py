@@ -19,7 +19,7 @@ def moving_square(height: int = 64, width: int = 96) -> np.ndarray:
 
 
 def test_a_viewing_copy_has_every_frame_at_its_size_and_rate() -> None:
-    with av.open(io.BytesIO(encode_webm(moving_square(), fps=8))) as container:
+    with av.open(io.BytesIO(encode_webm(moving_square(), fps=8)), mode="r") as container:
         stream = container.streams.video[0]
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
 
@@ -30,7 +30,7 @@ def test_a_viewing_copy_has_every_frame_at_its_size_and_rate() -> None:
 
 def test_a_viewing_copy_looks_like_its_frames() -> None:
     frames = moving_square()
-    with av.open(io.BytesIO(encode_webm(frames, fps=8))) as container:
+    with av.open(io.BytesIO(encode_webm(frames, fps=8)), mode="r") as container:
         decoded = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
 
     assert np.abs(decoded.astype(int) - frames).mean() < 6

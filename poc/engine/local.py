@@ -7,6 +7,7 @@ die at any moment and lose nothing but its task, which is given out again.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -96,7 +97,8 @@ class _Pool:
     def _assign(self, worker: _Worker) -> None:
         worker.task = self._again.popleft() if self._again else next(self._tasks, None)
         if worker.task is not None:
-            worker.pipe.send(worker.task)
+            with contextlib.suppress(OSError):  # it died meanwhile: `_collect` will see the end
+                worker.pipe.send(worker.task)
 
     def _collect(self, worker: _Worker) -> Iterator[Outcome]:
         task = worker.task

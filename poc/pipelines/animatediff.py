@@ -210,6 +210,7 @@ class AnimateDiffFamily:
             scheduler_config=plain_json(_settings(self._pipe.scheduler)),
             timesteps=tuple(float(t) for t in self._pipe.scheduler.timesteps),
             pipeline_arguments=plain_json(arguments),
+            device=self._device.type,
         )
 
     # --- sampling --------------------------------------------------------------------------------
