@@ -209,21 +209,32 @@ def _choose(
 ) -> ArmDecision | None:
     """Return the cheapest arm of the best light, None when all are NO_GO.
 
-    Among arms without GO, the one with the fewest undecided must-criteria comes first.
+    Among arms without GO, the one with the fewest undecided musts comes first, then the one that
+    fails the fewest criteria and most often reaches its minima: cheap and clearly worse is no lead.
     """
     summaries = {s.arm.id: s for s in estimates.arms}
     on_seconds = speed_axis(estimates.arms) == LATENCY
 
-    def rank(arm: ArmDecision) -> tuple[int, int, float, int]:
+    def rank(arm: ArmDecision) -> tuple[int, int, float, float, int]:
         summary = summaries[arm.arm_id]
         asked = musts(criteria, summary)
         opens = sum(_verdict_of(c, arm.results) is not Verdict.PASS for c in asked)
         seconds = find(summary, LATENCY, Comparison.VALUE) if on_seconds else None
         cost = float(summary.arm.nfe) if seconds is None else seconds.value or 0.0
-        return ORDER.index(arm.technical), opens, cost, summary.arm.nfe
+        short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
+        return ORDER.index(arm.technical), opens, short, cost, summary.arm.nfe
 
     standing = [arm for arm in few_step if arm.technical is not Light.NO_GO]
     return min(standing, key=rank, default=None)
+
+
+def _shortfall(results: Sequence[CriterionResult]) -> float:
+    """Add up how often each criterion misses its minimum; a criterion without resamples counts 1.
+
+    In tenths, so that arms that differ by chance alone are told apart by their cost.
+    """
+    missed = [1.0 - (r.minimum_attainment or 0.0) for r in results]
+    return round(sum(missed), 1)
 
 
 # --- the rights light ----------------------------------------------------------------------------
