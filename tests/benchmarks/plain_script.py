@@ -66,8 +66,11 @@ def _arm(plan: Plan, arm: Arm, weights: Path, prompts: int) -> dict[str, float]:
 
 
 def _pipeline(arm: Arm, weights: Path) -> AnimateDiffPipeline:
-    adapter = MotionAdapter.from_pretrained(_folder(weights, arm.motion_adapter))
-    pipe = AnimateDiffPipeline.from_pretrained(weights / "base", motion_adapter=adapter)
+    single = torch.float32
+    adapter = MotionAdapter.from_pretrained(_folder(weights, arm.motion_adapter), dtype=single)
+    pipe = AnimateDiffPipeline.from_pretrained(
+        weights / "base", motion_adapter=adapter, dtype=single
+    )
     pipe.scheduler = make_scheduler(arm.scheduler, dict(pipe.scheduler.config))
     pipe.set_progress_bar_config(disable=True)
     for number, use in enumerate(arm.loras):
