@@ -33,7 +33,8 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     yield (
         "Models of a small procedural world (64 px, 16 frames, 8 fps): for showing and checking "
         "the harness, of no other use. Trained from nothing by the stages of `poc train tiny`, "
-        "with the deviations named below; no outside data, no personal data. Licence: Apache-2.0, as the code that made them."
+        "with the deviations named below; no outside data, no personal data. "
+        "Licence: Apache-2.0, as the code that made them."
     )
     yield ""
     yield (
