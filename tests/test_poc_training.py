@@ -14,10 +14,25 @@ from poc.tiny import architecture as tiny
 from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.training.consistency import Follower, add_lora, uptake
-from poc.training.diffusion import NoiseSchedule, distillation_grid, guided, pseudo_huber
+from poc.training.diffusion import (
+    NoiseSchedule,
+    Prediction,
+    distillation_grid,
+    guided,
+    pseudo_huber,
+)
 from poc.training.loop import Draw, LoopConfig, StageResult, train
 
-SCHEDULE = NoiseSchedule(tiny.build_scheduler().alphas_cumprod)
+
+def schedule(prediction: Prediction) -> NoiseSchedule:
+    return NoiseSchedule.of(scheduler(prediction))
+
+
+def scheduler(prediction: Prediction) -> DDIMScheduler:
+    """The tiny world's noise schedule under DDIM, for a network of this prediction."""
+    return DDIMScheduler.from_config(
+        tiny.build_scheduler().config, prediction_type=str(prediction), steps_offset=0
+    )
 
 
 def quiet(_: str) -> None:
@@ -28,38 +43,69 @@ def latents(seed: int) -> torch.Tensor:
     return torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
 
 
-def test_a_ddim_step_is_that_of_diffusers() -> None:
-    reference = DDIMScheduler.from_config(tiny.build_scheduler().config, steps_offset=0)
+both = pytest.mark.parametrize("prediction", list(Prediction))
+
+
+@both
+def test_a_ddim_step_is_that_of_diffusers(prediction: Prediction) -> None:
+    reference = scheduler(prediction)
     reference.set_timesteps(50)
-    x, noise = latents(0), latents(1)
+    x, predicted = latents(0), latents(1)
     t, s = int(reference.timesteps[10]), int(reference.timesteps[11])
-    expected = reference.step(noise, t, x).prev_sample
-    found = SCHEDULE.ddim_step(x, noise, torch.tensor([t] * 3), torch.tensor([s] * 3))
+    expected = reference.step(predicted, t, x).prev_sample
+    found = schedule(prediction).ddim_step(
+        x, predicted, torch.tensor([t] * 3), torch.tensor([s] * 3)
+    )
 
     torch.testing.assert_close(found, expected)
 
 
-def test_the_consistency_function_is_the_identity_at_zero() -> None:
-    x, noise = latents(0), latents(1)
+@both
+def test_the_consistency_function_is_the_identity_at_zero(prediction: Prediction) -> None:
+    x, predicted = latents(0), latents(1)
+    found = schedule(prediction).consistency(x, predicted, torch.zeros(3, dtype=torch.long))
 
-    assert torch.equal(SCHEDULE.consistency(x, noise, torch.zeros(3, dtype=torch.long)), x)
+    assert torch.equal(found, x)
 
 
-def test_the_consistency_function_is_what_the_sampler_takes_at_its_last_step() -> None:
-    sampler = LCMScheduler.from_config(tiny.build_scheduler().config, original_inference_steps=50)
+@both
+def test_the_consistency_function_is_what_the_sampler_takes_at_its_last_step(
+    prediction: Prediction,
+) -> None:
+    config = scheduler(prediction).config
+    sampler = LCMScheduler.from_config(config, original_inference_steps=50)
     sampler.set_timesteps(1)
-    x, noise = latents(0), latents(1)
-    expected = sampler.step(noise, sampler.timesteps[0], x).denoised
-    found = SCHEDULE.consistency(x, noise, sampler.timesteps.repeat(3))
+    x, predicted = latents(0), latents(1)
+    expected = sampler.step(predicted, sampler.timesteps[0], x).denoised
+    found = schedule(prediction).consistency(x, predicted, sampler.timesteps.repeat(3))
 
     torch.testing.assert_close(found, expected)
 
 
-def test_noise_added_and_taken_away_gives_the_picture_back() -> None:
+@both
+def test_a_right_prediction_gives_picture_and_noise_back(prediction: Prediction) -> None:
     x0, noise, t = latents(0), latents(1), torch.tensor([19, 499, 999])
-    noisy = SCHEDULE.add_noise(x0, noise, t)
+    found = schedule(prediction)
+    noisy = found.add_noise(x0, noise, t)
+    clean, rest = found.split(noisy, found.wanted(x0, noise, t), t)
 
-    torch.testing.assert_close(SCHEDULE.predict_x0(noisy, noise, t), x0, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(clean, x0, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(rest, noise, atol=1e-3, rtol=1e-3)
+
+
+def test_what_a_network_must_predict_as_v_is_the_velocity_of_diffusers() -> None:
+    x0, noise, t = latents(0), latents(1), torch.tensor([19, 499, 999])
+    expected = scheduler(Prediction.V).get_velocity(x0, noise, t)
+
+    torch.testing.assert_close(schedule(Prediction.V).wanted(x0, noise, t), expected)
+
+
+def test_a_prediction_that_diffusers_does_not_know_is_refused() -> None:
+    config = scheduler(Prediction.V)
+    config.register_to_config(prediction_type="flow")
+
+    with pytest.raises(ValueError, match="flow"):
+        NoiseSchedule.of(config)
 
 
 def test_the_grid_is_the_samplers_own_at_fifty_steps() -> None:

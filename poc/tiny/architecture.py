@@ -162,6 +162,7 @@ def build_scheduler() -> DDIMScheduler:
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="linear",
+        prediction_type="v_prediction",
         clip_sample=False,
         set_alpha_to_one=True,
         steps_offset=1,

@@ -78,7 +78,7 @@ FULL = Recipe(
     guidance=4.0,
     image_average=0.95,
     motion_average=0.95,
-    vae=LoopConfig(steps=2600, batch=16, learning_rate=2e-3, seed=1, average=0.0, bfloat16=True),
+    vae=LoopConfig(steps=6000, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
     decoder=LoopConfig(
         steps=1600, batch=16, learning_rate=1.5e-3, seed=7, average=0.0, bfloat16=True
     ),
@@ -273,7 +273,7 @@ def clip_set(kitchen: Kitchen) -> LatentSet:
 
 def schedule() -> NoiseSchedule:
     """Return the noise schedule that all stages share."""
-    return NoiseSchedule(tiny.build_scheduler().alphas_cumprod)
+    return NoiseSchedule.of(tiny.build_scheduler())
 
 
 class ImageModel(torch.nn.Module):

@@ -1,23 +1,44 @@
-"""The equations that all diffusion stages share: noising, x0, DDIM, guidance, consistency."""
+"""The equations that all diffusion stages share, from noising to the consistency function."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 import torch
 
-MOST_WEIGHT = 20.0
-"""Largest weight of a timestep in the noise loss, before weights are scaled to a mean of 1."""
 SIGMA_DATA = 0.5
 TIMESTEP_SCALING = 10.0
 """Constants of the boundary condition, as in diffusers' LCMScheduler."""
 
 
+class Prediction(StrEnum):
+    """What a network predicts; the words are those of diffusers' scheduler configurations."""
+
+    EPSILON = "epsilon"
+    """The noise, as in Stable Diffusion 1.5."""
+    V = "v_prediction"
+    """sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x0 (Salimans and Ho 2022, eq. 12 and after)."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseSchedule:
-    """Cumulative alphas (T,) of a variance-preserving schedule."""
+    """Cumulative alphas (T,) of a variance-preserving schedule, and what its networks predict.
+
+    Predicting noise says next to nothing of x0 where there is almost only noise, and that is where
+    the place and the path of an object are decided: with it, words for directions were not learnt.
+    The loss of v is the error of x0 and noise together at every timestep.
+    """
 
     alphas_cumprod: torch.Tensor
+    prediction: Prediction = Prediction.EPSILON
+
+    @classmethod
+    def of(cls, scheduler: Any) -> NoiseSchedule:
+        """Return the schedule that a diffusers scheduler describes."""
+        alphas, config = scheduler.alphas_cumprod, scheduler.config
+        return cls(alphas, Prediction(config.prediction_type))
 
     def scales(self, t: torch.Tensor, dims: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return sqrt(alpha_bar) and sqrt(1 - alpha_bar) at timesteps (n,), shaped to broadcast."""
@@ -29,36 +50,42 @@ class NoiseSchedule:
         signal, sigma = self.scales(t, x0.dim())
         return signal * x0 + sigma * noise
 
-    def noise_loss(
-        self, predicted: torch.Tensor, noise: torch.Tensor, t: torch.Tensor
+    def wanted(self, x0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what a network must predict of `add_noise(x0, noise, t)`."""
+        if self.prediction is Prediction.EPSILON:
+            return noise
+        signal, sigma = self.scales(t, x0.dim())
+        return signal * noise - sigma * x0
+
+    def loss(
+        self, predicted: torch.Tensor, x0: torch.Tensor, noise: torch.Tensor, t: torch.Tensor
     ) -> torch.Tensor:
-        """Mean squared error of predicted noise, weighted by 1 / alpha_bar_t up to `MOST_WEIGHT`.
+        """Mean squared error of a prediction."""
+        return ((predicted - self.wanted(x0, noise, t)) ** 2).mean()
 
-        That is the error of x0 and noise together (Salimans and Ho 2022, eq. 12, "SNR + 1" in
-        terms of x0). Unweighted, an error in where something lies counts next to nothing at the
-        high noise where it is decided: with it, words for directions were not learned at all.
-        """
-        weights = (1 / self.alphas_cumprod).clamp(max=MOST_WEIGHT)
-        weights = (weights / weights.mean())[t]
-        return (weights * ((predicted - noise) ** 2).flatten(1).mean(1)).mean()
-
-    def predict_x0(self, x: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Invert `add_noise` for x0."""
+    def split(
+        self, x: torch.Tensor, predicted: torch.Tensor, t: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the x0 and the noise that a prediction means at x_t."""
         signal, sigma = self.scales(t, x.dim())
-        return (x - sigma * noise) / signal
+        if self.prediction is Prediction.EPSILON:
+            return (x - sigma * predicted) / signal, predicted
+        return signal * x - sigma * predicted, sigma * x + signal * predicted
 
     def ddim_step(
-        self, x: torch.Tensor, noise: torch.Tensor, t: torch.Tensor, s: torch.Tensor
+        self, x: torch.Tensor, predicted: torch.Tensor, t: torch.Tensor, s: torch.Tensor
     ) -> torch.Tensor:
         """Go from t to s < t along the probability-flow ODE (Song et al. 2021, eq. 12, eta 0)."""
-        return self.add_noise(self.predict_x0(x, noise, t), noise, s)
+        return self.add_noise(*self.split(x, predicted, t), s)
 
-    def consistency(self, x: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def consistency(
+        self, x: torch.Tensor, predicted: torch.Tensor, t: torch.Tensor
+    ) -> torch.Tensor:
         """f(x, t) = c_skip x + c_out x0, so that f(x, 0) = x (Luo et al. 2023, eq. 9)."""
         scaled = TIMESTEP_SCALING * t.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
         c_skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         c_out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
-        return c_skip * x + c_out * self.predict_x0(x, noise, t)
+        return c_skip * x + c_out * self.split(x, predicted, t)[0]
 
 
 def guided(conditional: torch.Tensor, unconditional: torch.Tensor, g: float) -> torch.Tensor:

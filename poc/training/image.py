@@ -58,7 +58,7 @@ def train_image_model(
         with autocast(config):
             words = text(data.tokens(draw, index)).last_hidden_state
             predicted = unet(noisy, t, encoder_hidden_states=words).sample
-        return schedule.noise_loss(predicted.float(), noise, t)
+        return schedule.loss(predicted.float(), x0, noise, t)
 
     parameters = named(text=text, unet=unet)
     result = train("image", config, parameters, loss, work=work, log=log)

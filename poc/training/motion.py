@@ -59,7 +59,7 @@ def train_motion(
             words = embed(data.tokens(draw, index)).last_hidden_state
         with autocast(config):
             predicted = joined(noisy, t, encoder_hidden_states=repeat_words(words, frames)).sample
-        return schedule.noise_loss(predicted.float(), noise, t)
+        return schedule.loss(predicted.float(), x0, noise, t)
 
     parameters = named(motion=joined)
     result = train("motion", config, parameters, loss, work=work, log=log)

@@ -37,7 +37,7 @@ def train_style(
             words = text(data.tokens(draw, index)).last_hidden_state
         with autocast(config):
             predicted = unet(noisy, t, encoder_hidden_states=words).sample
-        return schedule.noise_loss(predicted.float(), noise, t)
+        return schedule.loss(predicted.float(), x0, noise, t)
 
     parameters = named(unet=unet)
     result = train(name, config, parameters, loss, work=work, log=log)

@@ -28,6 +28,18 @@ def object_weight(pictures: torch.Tensor) -> torch.Tensor:
     return 1 + OBJECT_WEIGHT * (pictures - median).abs().amax(1, keepdim=True).clamp(max=1)
 
 
+def reconstruction_loss(wanted: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Mean error of pictures (n, 3, h, w) in [-1, 1], absolute and squared, objects weighing more.
+
+    The squared error of colour differences (R - G and B - G) keeps pale objects from turning grey.
+    """
+    error = found - wanted
+    shaped = ABSOLUTE_SHARE * error.abs() + error**2
+    colour = (error[:, (0, 2)] - error[:, 1:2]) ** 2
+    weight = object_weight(wanted)
+    return (weight * shaped).mean() + COLOUR_WEIGHT * (weight * colour).mean()
+
+
 def train_vae(
     vae: AutoencoderKL, pictures: torch.Tensor, config: LoopConfig, *, work: Path, log: Log
 ) -> StageResult:
@@ -41,10 +53,7 @@ def train_vae(
             posterior = vae.encode(x).latent_dist
             noise = draw.noise_like(posterior.mean)
             y = vae.decode(posterior.mean + posterior.std * noise).sample
-        error = y.float() - x
-        shaped = ABSOLUTE_SHARE * error.abs() + error**2
-        total: torch.Tensor = (object_weight(x) * shaped).mean() + KL_WEIGHT * _kl(posterior)
-        return total
+        return reconstruction_loss(x, y.float()) + KL_WEIGHT * _kl(posterior)
 
     parameters = named(vae=vae)
     result = train("vae", config, parameters, loss, work=work, log=log)
@@ -55,10 +64,7 @@ def train_vae(
 def train_decoder(
     vae: AutoencoderKL, pictures: torch.Tensor, config: LoopConfig, *, work: Path, log: Log
 ) -> StageResult:
-    """Sharpen the decoder alone: latents stay as they are, so other stages need not wait for it.
-
-    The squared error of colour differences (R - G and B - G) keeps pale objects from turning grey.
-    """
+    """Sharpen the decoder alone: latents stay as they are, so other stages need not wait for it."""
     vae.to(memory_format=torch.channels_last)
     latents = encode(vae.eval(), pictures)
     blur = LATENT_NOISE * float(latents.std())
@@ -72,12 +78,7 @@ def train_decoder(
         z = latents[index]
         with autocast(config):
             y = vae.decode(z + blur * draw.noise_like(z)).sample
-        error = y.float() - x
-        colour = (error[:, (0, 2)] - error[:, 1:2]) ** 2
-        shaped = ABSOLUTE_SHARE * error.abs() + error**2
-        weight = object_weight(x)
-        total: torch.Tensor = (weight * shaped).mean() + COLOUR_WEIGHT * (weight * colour).mean()
-        return total
+        return reconstruction_loss(x, y.float())
 
     parameters = named(vae=vae)
     result = train("decoder", config, parameters, loss, work=work, log=log)
