@@ -15,7 +15,9 @@ from poc.latency_estimates import LATENCY
 from poc.next_measurement import settle
 from poc.outcomes import Draws
 from poc.records import (
+    Arm,
     ArmDecision,
+    ArmRole,
     ArmSummary,
     Comparison,
     CriteriaFile,
@@ -150,7 +152,7 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
-    few_step = tuple(a for a in arms if summaries[a.arm_id].arm.nfe < baseline.arm.nfe)
+    few_step = tuple(a for a in arms if _may_lead(summaries[a.arm_id].arm, baseline.arm))
     criteria_digest = criteria.content_digest()
     return _Case(
         estimates=estimates,
@@ -162,6 +164,11 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
     )
+
+
+def _may_lead(arm: Arm, baseline: Arm) -> bool:
+    """Return whether an arm may carry the technical light and be recommended."""
+    return arm.role is ArmRole.CANDIDATE and arm.nfe < baseline.nfe
 
 
 def _arm(
@@ -286,6 +293,7 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
     reasons = [findings.demonstration()] if plan.spec.kind == "demonstration" else []
     reasons.append(_headline(case))
     reasons += _blocks(case)
+    reasons += [findings.control_suffices(arm) for arm in _sufficient_controls(case)]
     if case.edited:
         reasons.append(findings.edited())
     if case.chosen:
@@ -294,6 +302,12 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
         arm = case.summary(case.chosen.arm_id).arm
         reasons += [findings.lost_clips(arm, lost)] if lost else []
     return reasons
+
+
+def _sufficient_controls(case: _Case) -> list[Arm]:
+    """Return the controls that do all that is asked: nobody should buy what those give for free."""
+    arms = [case.summary(a.arm_id).arm for a in case.arms if a.technical is Light.GO]
+    return [arm for arm in arms if arm.role is ArmRole.CONTROL]
 
 
 def _headline(case: _Case) -> Finding:

@@ -8,10 +8,11 @@ draws of them, `poc.latency_estimates` does the timed pass, `poc.set_estimates` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from poc import front
+from poc.contrasts import Standing, contrast_estimates, standing
 from poc.front import Place, find, smallest_not_inferior_step, speed_axis
 from poc.intervals import LEVEL, RESAMPLES
 from poc.latency_estimates import Timings, latency_outcomes, timed_all, timings
@@ -31,11 +32,13 @@ from poc.set_estimates import set_outcomes
 
 __all__ = [
     "Evidence",
+    "Standing",
     "estimate",
     "evaluate",
     "find",
     "smallest_not_inferior_step",
     "speed_axis",
+    "standing",
 ]
 
 
@@ -54,12 +57,14 @@ def evaluate(
     set_estimates: Iterable[Estimate],
     *,
     closed_reason: str | None,
+    set_differences: Sequence[Sequence[Estimate]] = (),
 ) -> Evidence:
     """Return the estimates of a run with their draws.
 
     `set_estimates` are the ready estimates of FVD, KVD and their differences. Failed, invalid and
     pending clips have no value; they are counted in `n_missing`, except that failed and invalid
-    ones are 0 in `valid_share` and in `oracle_*`, which the notes then say.
+    ones are 0 in `valid_share` and in `oracle_*`, which the notes then say. `set_differences` are
+    those of KVD for the contrasts, one list a contrast.
 
     Raises:
         ValueError: records that the plan does not know or that contradict each other.
@@ -82,6 +87,7 @@ def evaluate(
         resamples=RESAMPLES,
         quality_metric=front.quality_metric(book),
         arms=_summaries(plan.arms, book, found, outcomes, seed),
+        contrasts=contrast_estimates(plan, book, set_differences, seed=seed),
         complete=book.complete and timed_all(plan, found),
         closed_reason=closed_reason,
     )

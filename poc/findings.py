@@ -60,8 +60,17 @@ def all_fail(names: Sequence[str]) -> Finding:
 def no_candidate() -> Finding:
     """Say that there is nothing to recommend."""
     return Finding(
-        text_en="No arm needs fewer network evaluations than the baseline: nothing to decide on.",
-        text_ja="ベースラインよりNFE（ネットワーク評価回数）の少ない構成がなく、判定の対象がない。",
+        text_en="No candidate needs fewer evaluations than the baseline: nothing to decide on.",
+        text_ja="ベースラインよりNFE（ネットワーク評価回数）の少ない候補がなく、判定の対象がない。",
+    )
+
+
+def control_suffices(arm: Arm) -> Finding:
+    """Say that a control meets every must-criterion as well."""
+    return Finding(
+        text_en=f"The control {arm.name} meets every must-criterion too: what the candidate adds "
+        "to it may not be needed.",
+        text_ja=f"対照の{arm.name}も必須基準をすべて満たす。候補で加えた部分は不要かもしれない。",
     )
 
 

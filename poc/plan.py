@@ -186,6 +186,7 @@ def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, s
         shape=spec.shape,
         batch_size=spec.batch_size,
         model_digests=digests,
+        role=entry.role,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 

@@ -77,6 +77,15 @@ class SchedulerName(StrEnum):
     LCM = "lcm"
 
 
+class ArmRole(StrEnum):
+    """What an arm is in a run for."""
+
+    CANDIDATE = "candidate"
+    """May be recommended."""
+    CONTROL = "control"
+    """Shows what a candidate's parts are worth; judged like one, never recommended."""
+
+
 class LoraUse(Record):
     """One LoRA as an arm applies it; the order of LoRAs in an arm matters."""
 
@@ -117,6 +126,7 @@ class Arm(Record):
     batch_size: Annotated[int, Field(ge=1, le=256)]
     model_digests: dict[str, str]
     """Id of each models.yaml entry in use -> digest of its files as pinned."""
+    role: ArmRole = ArmRole.CANDIDATE
 
     @property
     def nfe(self) -> int:
@@ -125,8 +135,8 @@ class Arm(Record):
 
 
 def arm_id(arm_fields: dict[str, Any]) -> str:
-    """Return the declared id of an arm from its fields without `id` and `name`."""
-    content = {k: v for k, v in arm_fields.items() if k not in {"id", "name"}}
+    """Return the declared id of an arm from its fields without `id`, `name` and `role`."""
+    content = {k: v for k, v in arm_fields.items() if k not in {"id", "name", "role"}}
     return short_id({"pipeline_version": PIPELINE_VERSION, "arm": content})
 
 
@@ -233,6 +243,7 @@ class ArmSpec(Record):
     """One entry under `arms:`; lists are factors, `{steps}` and `{guidance}` fill the name."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)]
+    role: ArmRole = ArmRole.CANDIDATE
     family: Literal["animatediff"]
     base: str
     motion_adapter: str
@@ -242,6 +253,17 @@ class ArmSpec(Record):
     negative_prompt: str
     loras: tuple[LoraUse, ...]
     style: str | None
+
+
+class Contrast(Record):
+    """Two arms to be compared with each other, neither of them the baseline, and why."""
+
+    arm: str
+    against: str
+    """Both by their names."""
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    question: Annotated[str, Field(min_length=10)]
+    question_ja: Annotated[str, Field(min_length=5)]
 
 
 class SweepSpec(Record):
@@ -264,6 +286,7 @@ class SweepSpec(Record):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     references: tuple[ReferenceSet, ...]
     latency: LatencySpec | None
+    contrasts: tuple[Contrast, ...] = ()
     criteria: str
     """Path of the criteria file, relative to the spec."""
 
@@ -469,6 +492,16 @@ class ArmSummary(Record):
     """Share of resamples in which the arm lies on the front."""
 
 
+class ContrastEstimates(Record):
+    """A contrast's answer: first arm minus second, paired by prompt, metric by metric."""
+
+    arm_id: str
+    against_id: str
+    question: str
+    question_ja: str
+    estimates: tuple[Estimate, ...]
+
+
 class Estimates(Record):
     """estimates.json: derived, may be deleted and recomputed at any time."""
 
@@ -480,6 +513,7 @@ class Estimates(Record):
     quality_metric: str
     """Metric of the Pareto front's quality axis."""
     arms: tuple[ArmSummary, ...]
+    contrasts: tuple[ContrastEstimates, ...] = ()
     complete: bool
     closed_reason: str | None
 

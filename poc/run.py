@@ -141,13 +141,15 @@ def conclude(
     from poc.set_metrics import set_estimates
 
     plan = store.plan
+    sets = set_estimates(store, judges_of(models))
     evidence = evaluate(
         plan,
         store.generations(),
         store.measurements(),
         store.latency(),
-        set_estimates(store, judges_of(models)),
+        sets.of_arms,
         closed_reason=store.closed_reason,
+        set_differences=sets.of_contrasts,
     )
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = criteria or plan.criteria

@@ -41,6 +41,8 @@ FAILED_COUNT = "Failed and invalid clips count as not accepted."
 SHARE_OF_CLIPS = "fraction of clips"
 """The catalogue's unit of metrics that are 0 or 1 for each clip."""
 
+BASELINE = "the baseline"
+
 ENDED_BADLY = (ClipStatus.FAILED, ClipStatus.INVALID)
 
 
@@ -321,7 +323,7 @@ def samples(book: Ledger, arms: Iterable[Arm], baseline_id: str) -> list[Sample]
             own, base = book.grids[arm.id, metric], book.grids[baseline_id, metric]
             found.append(value_sample(arm.id, metric, own))
             if arm.id != baseline_id:
-                found.append(_difference(arm.id, metric, own, base))
+                found.append(difference_sample(arm.id, metric, own, base))
             if arm.id != baseline_id and metric not in book.rates and not _negative(own, base):
                 found.append(_ratio(arm.id, metric, own, base))
     return found
@@ -346,9 +348,13 @@ def value_sample(arm_id: str, metric: str, grid: Grid) -> Sample:
     )
 
 
-def _difference(arm_id: str, metric: str, own: Grid, base: Grid) -> Sample:
+def difference_sample(
+    arm_id: str, metric: str, own: Grid, base: Grid, whose: str = BASELINE
+) -> Sample:
+    """Return the difference of two arms' grids, over pairs that both have."""
     sample = value_sample(arm_id, metric, replace(own, values=own.values - base.values))
-    return replace(sample, comparison=Comparison.DIFFERENCE, **_pairing(own, base, sample))
+    pairing = _pairing(own, base, sample, whose)
+    return replace(sample, comparison=Comparison.DIFFERENCE, **pairing)
 
 
 def _ratio(arm_id: str, metric: str, own: Grid, base: Grid) -> Sample:
@@ -359,9 +365,9 @@ def _ratio(arm_id: str, metric: str, own: Grid, base: Grid) -> Sample:
     return replace(sample, comparison=Comparison.RATIO, denominator=below, **pairing)
 
 
-def _pairing(own: Grid, base: Grid, sample: Sample) -> dict[str, Any]:
+def _pairing(own: Grid, base: Grid, sample: Sample, whose: str = BASELINE) -> dict[str, Any]:
     """Return reason and notes of a comparison: what failed, mixed or lost pairs."""
-    reason = _nothing(own) or _nothing(base, "the baseline: ") or _mixed(own, base)
+    reason = _nothing(own) or _nothing(base, f"{whose}: ") or _mixed(own, base)
     if not reason and sample.n_clips == 0:
         reason = "no prompt and replicate has a value in both arms"
     lost = sample.n_missing

@@ -6,9 +6,9 @@ protocol and extractor with the baseline is not compared with it, and the estima
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ FLOOR_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _ArmSet:
+class ArmSet:
     """An arm's features (n, d) in plan order, with the prompt and replicate of each row."""
 
     arm: Arm
@@ -103,12 +103,48 @@ class _ArmSet:
         )
 
 
-def set_estimates(store: RunStore, judges: Judges) -> tuple[Estimate, ...]:
-    """Return FVD and KVD of every arm, and KVD's paired difference and ratio to the baseline."""
+class SetEstimates(NamedTuple):
+    """All that is known of whole arms."""
+
+    of_arms: tuple[Estimate, ...]
+    """FVD and KVD of every arm, and KVD's paired difference and ratio to the baseline."""
+    of_contrasts: tuple[tuple[Estimate, ...], ...]
+    """KVD's paired difference for every contrast that asks for it, in the plan's order."""
+
+
+def set_estimates(store: RunStore, judges: Judges) -> SetEstimates:
+    """Return what a run's features say of its arms and contrasts."""
     wanted = sorted({"fvd", "kvd"} & set(store.plan.spec.metrics))
     if not wanted:
-        return ()
+        return SetEstimates((), ())
     sets = {arm.id: _arm_set(store, judges, arm) for arm in store.plan.arms}
+    return SetEstimates(_of_arms(store, sets, wanted), contrast_differences(store.plan, sets))
+
+
+def contrast_differences(
+    plan: Plan, sets: Mapping[str, ArmSet | None]
+) -> tuple[tuple[Estimate, ...], ...]:
+    """Return KVD's paired difference for every contrast that asks for it, by arm id's sets."""
+    arms = {arm.name: arm for arm in plan.arms}
+    found = []
+    for contrast in plan.spec.contrasts:
+        arm, against = arms[contrast.arm], arms[contrast.against]
+        asked = "kvd" in contrast.metrics
+        found.append((_contrast(plan, sets, arm, against),) if asked else ())
+    return tuple(found)
+
+
+def _contrast(plan: Plan, sets: Mapping[str, ArmSet | None], arm: Arm, against: Arm) -> Estimate:
+    own, other = sets[arm.id], sets[against.id]
+    if own is None or other is None:
+        planned = _planned(plan, arm)
+        return _no_set(arm, "kvd", planned).model_copy(update={"comparison": Comparison.DIFFERENCE})
+    return _kvd_against(own, other, against.name)[0]
+
+
+def _of_arms(
+    store: RunStore, sets: Mapping[str, ArmSet | None], wanted: Sequence[str]
+) -> tuple[Estimate, ...]:
     baseline = sets[store.plan.baseline_id]
     estimates: list[Estimate] = []
     for arm in store.plan.arms:
@@ -124,7 +160,7 @@ def set_estimates(store: RunStore, judges: Judges) -> tuple[Estimate, ...]:
     return tuple(estimates)
 
 
-def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> _ArmSet | None:
+def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
     """Collect an arm's features in plan order; None below 2 clips."""
     task = reference_tasks(store.plan).get(arm.style)
     if task is None or not has_video(store, task.id, judges):
@@ -143,7 +179,7 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> _ArmSet | None:
         [store.read_features(request.id)[video_key(judges)] for request in requests]
     )
     reference = store.read_features(task.id)[video_key(judges)]
-    return _ArmSet(
+    return ArmSet(
         arm=arm,
         features=features,
         clips=tuple((request.prompt_id, request.replicate) for request in requests),
@@ -165,7 +201,7 @@ def _planned(plan: Plan, arm: Arm) -> int:
     return sum(len(batch.clips) for batch in plan.batches if batch.arm_id == arm.id)
 
 
-def _fvd(found: _ArmSet) -> Estimate:
+def _fvd(found: ArmSet) -> Estimate:
     from metrics.fvd import fvd
 
     result = fvd(
@@ -183,7 +219,7 @@ def _fvd(found: _ArmSet) -> Estimate:
     )
 
 
-def _kvd(found: _ArmSet, baseline: _ArmSet | None) -> list[Estimate]:
+def _kvd(found: ArmSet, baseline: ArmSet | None) -> list[Estimate]:
     from metrics.kvd import TooFewError, kvd_jackknife
 
     value = polynomial_value(found)
@@ -195,31 +231,31 @@ def _kvd(found: _ArmSet, baseline: _ArmSet | None) -> list[Estimate]:
         return [found.estimate("kvd", Comparison.VALUE, value=value, reason=str(error))]
     estimates = [found.jackknifed("kvd", Comparison.VALUE, jackknife)]
     if baseline is not None:
-        estimates += _kvd_against(found, baseline)
+        estimates += _kvd_against(found, baseline, "the baseline")
     return estimates
 
 
-def polynomial_value(found: _ArmSet) -> float:
+def polynomial_value(found: ArmSet) -> float:
     """Return the KVD itself, which needs no prompts."""
     from metrics.frechet import polynomial_mmd
 
     return polynomial_mmd(found.features, found.reference)
 
 
-def _kvd_against(found: _ArmSet, baseline: _ArmSet) -> list[Estimate]:
-    """Return difference and ratio to the baseline over clips that both arms have."""
+def _kvd_against(found: ArmSet, other: ArmSet, whose: str) -> list[Estimate]:
+    """Return difference and ratio to another arm over clips that both arms have."""
     from metrics.kvd import TooFewError
 
-    both = sorted(set(found.clips) & set(baseline.clips))
+    both = sorted(set(found.clips) & set(other.clips))
     comparisons = (Comparison.DIFFERENCE, Comparison.RATIO)
     differs = tuple(
-        text for text in found.basis.differences(baseline.basis) if not text.startswith("n:")
+        text for text in found.basis.differences(other.basis) if not text.startswith("n:")
     )
     if differs:
-        reason = f"not comparable with the baseline: {'; '.join(differs)}"
+        reason = f"not comparable with {whose}: {'; '.join(differs)}"
         return [found.estimate("kvd", comparison, reason=reason) for comparison in comparisons]
     try:
-        mine, theirs = found.jackknife_of(both), baseline.jackknife_of(both)
+        mine, theirs = found.jackknife_of(both), other.jackknife_of(both)
     except TooFewError as error:
         return [found.estimate("kvd", one, reason=str(error), n=len(both)) for one in comparisons]
     estimates = [found.jackknifed("kvd", Comparison.DIFFERENCE, mine.minus(theirs), len(both))]

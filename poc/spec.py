@@ -184,6 +184,7 @@ def _spec_problems(
     for place, arm in enumerate(spec.arms):
         yield from _model_problems(arm, node.get("arms", place), models)
     yield from _metric_problems(spec, node)
+    yield from _contrast_problems(spec, node)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
     if not (path.parent / spec.criteria).is_file():
@@ -218,6 +219,26 @@ def _baseline_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
         hint = did_you_mean(spec.baseline, names)
         line = node.get("baseline").line
         yield Problem(line, f"'baseline': no arm is called '{spec.baseline}'. {hint}")
+
+
+def _contrast_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    names = [setting.name for arm in spec.arms for setting in expand(arm)]
+    comparable = set(spec.metrics) - {"fvd"}
+    for place, contrast in enumerate(spec.contrasts):
+        at = node.get("contrasts", place)
+        for key in ("arm", "against"):
+            if (name := getattr(contrast, key)) not in names:
+                hint = did_you_mean(name, names)
+                yield Problem(at.get(key).line, f"contrast: no arm is called '{name}'. {hint}")
+        if contrast.arm == contrast.against:
+            yield Problem(at.line, f"contrast: '{contrast.arm}' stands against itself.")
+        for number, metric in enumerate(contrast.metrics):
+            if metric not in comparable:
+                text = "has no interval, use kvd." if metric == "fvd" else "is not in 'metrics'."
+                line = at.get("metrics", number).line
+                yield Problem(
+                    line, f"contrast: '{metric}' {text} {did_you_mean(metric, comparable)}"
+                )
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

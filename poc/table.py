@@ -5,9 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from poc.contrasts import Standing, standing
 from poc.front import find
 from poc.latency_estimates import LATENCY
 from poc.records import (
+    Arm,
+    ArmRole,
     ArmSummary,
     Comparison,
     CriteriaFile,
@@ -36,6 +39,9 @@ SHORT_LIGHTS = {
 }
 
 
+STANDINGS = {Standing.BETTER: "better", Standing.WORSE: "worse", Standing.OPEN: "not shown"}
+
+
 def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | None = None) -> str:
     """Return the table, at most 110 columns wide, with a legend.
 
@@ -48,6 +54,7 @@ def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | Non
     lines = [*_aligned(rows), "", *_legend(estimates, quality)]
     if criteria is not None and decision.recommended_arm_id is not None:
         lines += ["", *_results(estimates, decision, criteria)]
+    lines += _contrasts(estimates)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -73,8 +80,15 @@ def _row(
         "1x" if is_baseline else _speed_up(find(summary, LATENCY, Comparison.RATIO)),
         *(_with_interval(find(summary, metric, Comparison.VALUE)) for metric in quality),
         _number(find(summary, "kvd", Comparison.VALUE)),
-        "baseline" if is_baseline else SHORT_LIGHTS[lights[arm.id]],
+        _verdict(arm, lights.get(arm.id)),
     ]
+
+
+def _verdict(arm: Arm, light: Light | None) -> str:
+    """Return the arm's light, or what it is there for when it cannot be recommended."""
+    if light is None:
+        return "baseline"
+    return "control" if arm.role is ArmRole.CONTROL else SHORT_LIGHTS[light]
 
 
 def _figure(value: float) -> str:
@@ -181,6 +195,32 @@ def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -
     lines = [f"{name}: {chosen.technical.value} (with the share of resamples at each line)"]
     lines += [_result(asked[r.criterion], r) for r in chosen.results if r.criterion in asked]
     return [_cut(line, WIDTH) for line in lines]
+
+
+def _contrasts(estimates: Estimates) -> list[str]:
+    """Return what two arms differ by, a line a metric; and which is better where that is shown."""
+    if not estimates.contrasts:
+        return []
+    names = {s.arm.id: s.arm.name for s in estimates.arms}
+    lines = [
+        "",
+        "contrasts: first minus second, paired by prompt; not shown: 0 is in the interval",
+    ]
+    for one in estimates.contrasts:
+        lines.append(f"  {names[one.arm_id]} against {names[one.against_id]}")
+        lines += [f"    {_contrast(found)}" for found in one.estimates]
+    return [_cut(line, WIDTH) for line in lines]
+
+
+def _contrast(one: Estimate) -> str:
+    if one.value is None or one.low is None or one.high is None:
+        return f"{one.metric}: {_number(one)} ({one.reason})"
+    interval = f"[{_signed(one.low)},{_signed(one.high)}]"
+    return f"{one.metric}: {_signed(one.value)} {interval} {STANDINGS[standing(one)]}"
+
+
+def _signed(value: float) -> str:
+    return f"+{_figure(value)}" if value > 0 else _figure(value)
 
 
 def _result(criterion: Criterion, result: CriterionResult) -> str:

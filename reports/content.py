@@ -39,6 +39,7 @@ def make_content(view: RunView, text: Text) -> Content:
         arm_columns=tuple(judged.metric_line(text, m) for m in judged.table_metrics(view)),
         criterion_columns=tuple(judged.criterion_lines(view, text)),
         arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
+        contrasts=tuple(judged.contrasts(view, text)),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),
         lost=tuple(evidence.lost(view, text)),

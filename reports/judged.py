@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from poc.estimate import Standing, standing
 from poc.records import (
     Arm,
     ArmDecision,
+    ArmRole,
     ArmSummary,
     Comparison,
+    ContrastEstimates,
     Criterion,
     CriterionResult,
     Estimate,
@@ -17,7 +20,17 @@ from poc.records import (
 )
 from reports import text as words
 from reports.load import RunView
-from reports.model import ArmRow, Cell, CriterionRow, KeyNumber, LightRow, Line, Mark
+from reports.model import (
+    ArmRow,
+    Cell,
+    ContrastRow,
+    ContrastTable,
+    CriterionRow,
+    KeyNumber,
+    LightRow,
+    Line,
+    Mark,
+)
 from reports.text import Text
 
 SPEED: Final = "latency_p50_s"
@@ -34,8 +47,13 @@ def focus_arm(view: RunView) -> Arm:
     """Return the arm that the page is about: the recommended one, else the best light's first."""
     if view.decision.recommended_arm_id is not None:
         return view.arm(view.decision.recommended_arm_id)
-    ranked = sorted(view.decision.arms, key=lambda arm: _LIGHT_ORDER.index(arm.technical))
+    ranked = sorted(view.decision.arms, key=lambda arm: _standing_of(view, arm))
     return view.arm(ranked[0].arm_id) if ranked else view.baseline
+
+
+def _standing_of(view: RunView, arm: ArmDecision) -> tuple[bool, int]:
+    control = view.arm(arm.arm_id).role is ArmRole.CONTROL
+    return control, _LIGHT_ORDER.index(arm.technical)
 
 
 def table_metrics(view: RunView) -> tuple[str, ...]:
@@ -203,8 +221,37 @@ def _losses(text: Text, summary: ArmSummary) -> str:
 def _role(view: RunView, text: Text, arm: Arm) -> str:
     if arm.id == view.plan.baseline_id:
         return text("role.baseline")
+    if arm.role is ArmRole.CONTROL:
+        return text("role.control")
     return text("role.recommended") if arm.id == view.decision.recommended_arm_id else ""
 
 
 def _verdict(text: Text, result: CriterionResult | None) -> Mark | None:
     return Mark(text(f"verdict.{result.verdict}"), str(result.verdict)) if result else None
+
+
+# --- contrasts -----------------------------------------------------------------------------------
+
+_LEVELS: Final = {Standing.BETTER: "PASS", Standing.WORSE: "FAIL", Standing.OPEN: "INCONCLUSIVE"}
+
+
+def contrasts(view: RunView, text: Text) -> Iterator[ContrastTable]:
+    """Yield the pairs of arms that the spec asked to compare with each other."""
+    for found in view.estimates.contrasts:
+        arm, against = (words.arm_name(text, view.arm(i)) for i in (found.arm_id, found.against_id))
+        yield ContrastTable(
+            question=words.shown(found.question_ja if text.language == "ja" else found.question),
+            pair=text("contrast.pair", arm=arm, against=against),
+            rows=tuple(_contrast_rows(text, found)),
+        )
+
+
+def _contrast_rows(text: Text, found: ContrastEstimates) -> Iterator[ContrastRow]:
+    for one in found.estimates:
+        stands = standing(one)
+        yield ContrastRow(
+            label=words.metric_label(text, one.metric),
+            help=words.metric_help(text, one.metric),
+            cell=cell(text, one),
+            mark=Mark(text(f"standing.{stands}"), _LEVELS[stands]),
+        )

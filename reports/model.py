@@ -80,6 +80,25 @@ class ArmRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastRow:
+    """One metric of a contrast: the first arm minus the second."""
+
+    label: str
+    help: str
+    cell: Cell
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastTable:
+    """Two arms compared with each other, and the question that this answers."""
+
+    question: str
+    pair: str
+    rows: tuple[ContrastRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A term and what is said of it: provenance, words, what is missing."""
 
@@ -107,6 +126,7 @@ class Content:
     arm_columns: tuple[Line, ...]
     criterion_columns: tuple[Line, ...]
     arms: tuple[ArmRow, ...]
+    contrasts: tuple[ContrastTable, ...]
     method: tuple[Line, ...]
     missing: tuple[Line, ...]
     lost: tuple[Line, ...]

@@ -31,8 +31,10 @@ from poc.outcomes import Draws
 from poc.records import (
     Arm,
     ArmDecision,
+    ArmRole,
     ClipStatus,
     Comparison,
+    Contrast,
     CriteriaFile,
     Criterion,
     Decision,
@@ -637,3 +639,43 @@ def test_to_be_no_worse_than_a_baseline_that_fails_proves_nothing(
 
     assert found.verdict is expected
     assert ("the baseline's own share is 15%" in found.reason) == (expected is not Verdict.PASS)
+
+
+CONTROL = arm("control-2", steps=2, role=ArmRole.CONTROL)
+
+
+@pytest.mark.parametrize(("role", "expected"), [("candidate", "control-2"), ("control", STUDENT)])
+def test_a_control_that_passes_is_never_recommended_and_is_named(role: str, expected: str) -> None:
+    cheaper = CONTROL.model_copy(update={"role": ArmRole(role)})
+    decision = by(QUALITY, arms=(*PAIR, cheaper))
+    said = [reason.text_en for reason in decision.reasons if "control" in reason.text_en]
+
+    assert decision.technical is Light.GO
+    assert decision.recommended_arm_id == expected
+    assert any("meets every must-criterion too" in text for text in said) == (role == "control")
+
+
+def test_controls_alone_carry_no_light() -> None:
+    decision = by(QUALITY, arms=(teacher(), CONTROL))
+
+    assert decision.technical is Light.INSUFFICIENT_EVIDENCE
+    assert decision.recommended_arm_id is None
+
+
+def test_the_table_says_what_is_a_control() -> None:
+    rows = printed(simulated(arms=(*PAIR, CONTROL))).splitlines()
+
+    assert rows[3].split()[-1] == "control"
+
+
+def test_the_table_ends_with_the_contrasts() -> None:
+    asked = Contrast(
+        arm=STUDENT, against="control-2", metrics=("clip_score", "flicker"),
+        question="Is it worth it?", question_ja="効果はあるか",
+    )  # fmt: skip
+    result = simulated(arms=(*PAIR, CONTROL), contrasts=(asked,))
+    lines = printed(result).splitlines()[-3:]
+
+    assert lines[0].strip() == f"{STUDENT} against control-2"
+    assert lines[1].strip().startswith("clip_score: ")
+    assert lines[1].split()[-1] in {"better", "worse", "shown"}

