@@ -16,13 +16,14 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench lock setup clean distclean
+.PHONY: help demo test lint format endure bench lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
 	@echo 'make test      format, lint and type checks, then every test'
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
+	@echo 'make endure    kill the program at every flush and fill the disk at every write (half an hour)'
 	@echo 'make bench     the benchmarks of tests/benchmarks'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
@@ -44,6 +45,9 @@ lint: setup
 format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+endure: setup
+	@$(OFFLINE) $(BIN)/python -m pytest tests/endurance -s $(PYTEST)
 
 bench: setup
 	@$(OFFLINE) $(BIN)/python -m pytest tests/benchmarks -s $(PYTEST)

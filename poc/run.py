@@ -78,18 +78,20 @@ def run(
 ) -> RunResult:
     """Run a spec into `out`, going on where an earlier try stopped."""
     from poc.generate import Machine, clip_bytes
+    from poc.measure import measure
     from poc.pipelines.device import check_device
 
     plan, models = read_plan(spec_path)
     check_device(device)
     folders = {model: models.verify(model) for arm in plan.arms for model in arm.model_digests}
+    judges = judges_of(models)
     out = out or Path("runs") / plan.spec.name
     machine = Machine(workers or min(os.cpu_count() or 1, MAX_WORKERS), threads=1, device=device)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint())
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
         require_space(out, clip_bytes(plan))
         _make(store, folders, machine, until, progress)
-        _measure(store, models, machine, progress)
+        measure(store, judges, machine, progress=progress)
         return conclude(store, models)
 
 
@@ -109,12 +111,6 @@ def _make(
         store.close(f"{_UNTIL} {until[0]:02d}:{until[1]:02d}: stopped at a complete block")
         return
     latency_pass(store, folders, machine, progress=progress)
-
-
-def _measure(store: RunStore, models: ModelTable, machine: Any, progress: Progress) -> None:
-    from poc.measure import measure
-
-    measure(store, judges_of(models), machine, progress=progress)
 
 
 def judges_of(models: ModelTable) -> Any:

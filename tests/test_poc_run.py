@@ -221,3 +221,16 @@ def test_a_clip_that_is_not_one_makes_the_run_incomplete(
     store = RunStore.open_reader(out)
     counts = [store.counts(arm.id) for arm in store.plan.arms]
     assert {(c.planned, c.invalid, c.ok) for c in counts} == {(2, 2, 0)}
+
+
+def test_a_torn_last_line_is_repaired_and_costs_only_its_own_work(
+    whole: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    journal = copy / "generations.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    before = _batches(copy)
+
+    assert run(copy) == 0
+    assert results(copy) == results(whole)
+    assert _batches(copy)[: len(before)] == before

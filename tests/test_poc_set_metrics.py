@@ -34,10 +34,10 @@ def arm_set(arm_id: str, seed: int, prompts: range, reference: str = "clean") ->
     )  # fmt: skip
 
 
-def mmd(x: np.ndarray, y: np.ndarray) -> float:  # type: ignore[type-arg]
+def mmd(x: np.ndarray, y: np.ndarray) -> float:
     """Unbiased cubic MMD, pair by pair: Binkowski et al. 2018, eq. 4 with degree 3."""
 
-    def k(a: np.ndarray, b: np.ndarray) -> float:  # type: ignore[type-arg]
+    def k(a: np.ndarray, b: np.ndarray) -> float:
         return float((a @ b / 4 + 1) ** 3)
 
     own = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
