@@ -24,7 +24,7 @@ help:
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
 	@echo 'make endure    kill the program at every flush and fill the disk at every write (half an hour)'
-	@echo 'make bench     the benchmarks of tests/benchmarks'
+	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
 	@echo 'make distclean delete $(VENV) too'
@@ -50,7 +50,7 @@ endure: setup
 	@$(OFFLINE) $(BIN)/python -m pytest tests/endurance -s $(PYTEST)
 
 bench: setup
-	@$(OFFLINE) $(BIN)/python -m pytest tests/benchmarks -s $(PYTEST)
+	@$(BIN)/python tests/benchmarks/speed.py
 
 # -- the environment: made once; a second call finds the stamps and does nothing -------------------
 

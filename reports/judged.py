@@ -208,6 +208,7 @@ def arm_row(view: RunView, text: Text, summary: ArmSummary) -> ArmRow:
         ),
         mark=light_mark(text, found.technical) if found else None,
         role=_role(view, text, arm),
+        marked=arm.id in (view.plan.baseline_id, view.decision.recommended_arm_id),
         verdicts=tuple(_verdict(text, results.get(name)) for name in names),
     )
 

@@ -76,6 +76,8 @@ class ArmRow:
     cells: tuple[Cell, ...]
     mark: Mark | None
     role: str
+    marked: bool
+    """Stands out in the table: the baseline and the arm recommended."""
     verdicts: tuple[Mark | None, ...]
 
 

@@ -41,6 +41,7 @@ ARMS: dict[str, tuple[r.SchedulerName, int, float, str | None, float, float, flo
 }
 GREY = np.full((16, 64, 64, 3), 118, np.uint8)
 LOST = {"naive-lcm-lora-4": 2, "animatelcm-1": 1, "animatelcm-4": 1}
+CONTROLS = {"teacher-4", "dpmpp-4", "dpmpp-8", "naive-lcm-lora-4"}
 METRICS = (
     "clip_score", "clip_frame_consistency", "flicker", "motion_extent_px", "oracle_all",
     "oracle_motion", "oracle_style", "style_similarity", "valid_share", "fvd", "kvd",
@@ -71,6 +72,7 @@ def arm(name: str) -> r.Arm:
         "shape": SHAPE,
         "batch_size": 8,
         "model_digests": {"tiny-base": "0" * 64},
+        "role": r.ArmRole.CONTROL if name in CONTROLS else r.ArmRole.CANDIDATE,
     }
     plain = r.Arm(id="x", name=name, **fields).model_dump(mode="json")
     return r.Arm(id=r.arm_id(plain), name=name, **fields)
@@ -289,6 +291,21 @@ def estimates_of(one: r.Arm, baseline: r.Arm) -> Iterator[r.Estimate]:
             )  # fmt: skip
 
 
+def contrast(made: r.Plan) -> r.ContrastEstimates:
+    """AnimateLCM at 4 steps against the naive LoRA: better in KVD, open in the oracle's word."""
+    arms = {one.name: one for one in made.arms}
+    own, other = arms["animatelcm-4"], arms["naive-lcm-lora-4"]
+    ends = {"kvd": (-0.131, -0.2, -0.06), "oracle_all": (0.06, -0.02, 0.14)}
+    return r.ContrastEstimates(
+        arm_id=own.id, against_id=other.id, question="Was stage 2 worth it?",
+        question_ja="第2段階の意味はあったか。",
+        estimates=tuple(
+            _estimate(own, name, r.Comparison.DIFFERENCE, value=value, low=low, high=high)
+            for name, (value, low, high) in ends.items()
+        ),
+    )  # fmt: skip
+
+
 def estimates(made: r.Plan) -> r.Estimates:
     """estimates.json of the run."""
     front = {"teacher-25", "animatelcm-1", "animatelcm-2", "animatelcm-4", "animatelcm-8"}
@@ -309,7 +326,7 @@ def estimates(made: r.Plan) -> r.Estimates:
     return r.Estimates(
         format_version=1, plan_digest=made.content_digest(),
         baseline_id=made.baseline_id, level=0.95, resamples=2000, quality_metric="oracle_all",
-        arms=tuple(arms), complete=True, closed_reason=None,
+        arms=tuple(arms), contrasts=(contrast(made),), complete=True, closed_reason=None,
     )  # fmt: skip
 
 

@@ -225,6 +225,50 @@ def test_warnings_stand_at_the_top(view: RunView) -> None:
     assert make_content(view, text).warnings == ()
 
 
+# --- contrasts -----------------------------------------------------------------------------------
+
+
+CONTRASTS: dict[Language, tuple[str, str, list[str]]] = {
+    "en": (
+        "AnimateLCM, 4 steps against Naive LCM-LoRA, 4 steps",
+        "Was stage 2 worth it?",
+        ["better", "not shown"],
+    ),
+    "ja": (
+        "AnimateLCM・4ステップ 対 単純なLCM-LoRA・4ステップ",
+        "第2段階の意味はあったか。",
+        ["優れる", "差は示されない"],
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_contrast_says_who_is_better_only_where_the_interval_does(
+    view: RunView, page: str, language: Language
+) -> None:
+    pair, question, words = CONTRASTS[language]
+    (found,) = make_content(view, load_text(language)).contrasts
+
+    assert (found.pair, found.question) == (pair, question)
+    assert [row.mark.word for row in found.rows] == words
+    assert all(text in read(page).words[language] for text in (pair, question, *words))
+
+
+def test_a_run_that_asks_no_contrast_shows_no_such_section(view: RunView) -> None:
+    without = replace(view, estimates=view.estimates.model_copy(update={"contrasts": ()}))
+
+    assert load_text("en")("section.contrasts") not in html.render(without)
+
+
+def test_controls_are_named_as_such_and_never_in_focus(view: RunView) -> None:
+    nobody = replace(view, decision=view.decision.model_copy(update={"recommended_arm_id": None}))
+    content = make_content(nobody, load_text("en"))
+    roles = {row.spec_name: row.role for row in content.arms}
+
+    assert roles["dpmpp-8"] == "control"
+    assert focus_arm(nobody).name not in fixture.CONTROLS
+
+
 # --- what is missing -----------------------------------------------------------------------------
 
 
