@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,31 +130,13 @@ def distill_images(
     log: Log,
 ) -> StageResult:
     """Stage 1: teach the LoRA of `unet`; the target is the same network with averaged LoRA."""
-    online = image_network(unet, config)
-    parameters = named(unet=unet)
-    follower = Follower(parameters, average)
+    student = Student.of(image_network(unet, config), named(unet=unet), average)
 
     def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        with follower.in_place():
-            return online(x, t, words)
+        with student.follower.in_place():
+            return student.network(x, t, words)
 
-    def loss(draw: Draw) -> torch.Tensor:
-        return distillation_loss(
-            draw, data, teacher, online=online, target=target, batch=config.batch
-        )
-
-    result = train(
-        "lcm_lora",
-        config,
-        parameters,
-        loss,
-        work=work,
-        log=log,
-        extra=follower,
-        after=follower.follow,
-    )
-    adopt(parameters, result)
-    return result
+    return _distill("lcm_lora", student, lambda _: target, teacher, data, config, work, log)
 
 
 def distill_motion(
@@ -173,36 +156,71 @@ def distill_motion(
     factor would add the square of the wanted share, so the target's LoRA is scaled by
     1 - mu^k after k updates instead, which is what averaging the added weight gives.
     """
-    online = video_network(unet, config)
-    parameters = named(motion=unet)
-    follower = Follower(parameters, average)
-    state = {"step": 0}
+    student = Student.of(video_network(unet, config), named(motion=unet), average)
 
-    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        unet.set_adapters([LORA], [uptake(average, state["step"])])
+    def target(updates: int, x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        unet.set_adapters([LORA], [uptake(average, updates)])
         try:
-            with follower.in_place():
-                return online(x, t, words)
+            with student.follower.in_place():
+                return student.network(x, t, words)
         finally:
             unet.set_adapters([LORA], [1.0])
 
+    def after(updates: int) -> Network:
+        return partial(target, updates)
+
+    return _distill("animatelcm", student, after, teacher, data, config, work, log)
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """The network that learns, its parameters, and their averages that the target runs on."""
+
+    network: Network
+    parameters: dict[str, torch.nn.Parameter]
+    follower: Follower
+
+    @classmethod
+    def of(
+        cls, network: Network, parameters: dict[str, torch.nn.Parameter], average: float
+    ) -> Student:
+        """Return a student whose averages begin at its parameters."""
+        return cls(network, parameters, Follower(parameters, average))
+
+
+def _distill(  # noqa: PLR0917  # called twice, above
+    name: str,
+    student: Student,
+    target: Callable[[int], Network],
+    teacher: Teacher,
+    data: LatentSet,
+    config: LoopConfig,
+    work: Path,
+    log: Log,
+) -> StageResult:
+    """Teach a student; `target` gives the target network after a number of updates."""
+
     def loss(draw: Draw) -> torch.Tensor:
-        state["step"] = draw.step
         return distillation_loss(
-            draw, data, teacher, online=online, target=target, batch=config.batch
+            draw,
+            data,
+            teacher,
+            online=student.network,
+            target=target(draw.step),
+            batch=config.batch,
         )
 
     result = train(
-        "animatelcm",
+        name,
         config,
-        parameters,
+        student.parameters,
         loss,
         work=work,
         log=log,
-        extra=follower,
-        after=follower.follow,
+        extra=student.follower,
+        after=student.follower.follow,
     )
-    adopt(parameters, result)
+    adopt(student.parameters, result)
     return result
 
 
