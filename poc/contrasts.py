@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 
 from metrics.catalog import CATALOG, Direction
-from poc.outcomes import sample_outcomes
-from poc.records import Comparison, Contrast, ContrastEstimates, Estimate, Plan
+from poc.intervals import BOOTSTRAP_FROM
+from poc.outcomes import outcome, sample_outcomes
+from poc.records import (
+    Comparison,
+    Contrast,
+    ContrastEstimates,
+    ContrastResult,
+    Estimate,
+    Plan,
+    Standing,
+)
 from poc.samples import Ledger, Sample, difference_sample
+
+LOST_AT_MOST = 0.05
+"""Share of pairs that may be lost: what is left of more is a choice of the clips that went well."""
 
 
 def contrast_estimates(
@@ -17,7 +28,7 @@ def contrast_estimates(
     """Return every contrast's differences, first arm minus second, in the order asked for.
 
     `set_differences` are the ready differences of set metrics, one list a contrast in the plan's
-    order; empty when there are none.
+    order; empty when there are none. A metric that was not measured has a reason in its place.
 
     Raises:
         ValueError: as many lists as contrasts were expected, another number came.
@@ -38,12 +49,13 @@ def _estimates(
     samples = list(_samples(book, contrast, arm_id, against_id))
     made = [one.estimate for one in sample_outcomes(samples, book.rates, seed=seed)]
     found = {one.metric: one for one in [*made, *ready]}
+    estimates = [found.get(metric) or _unmeasured(arm_id, metric) for metric in contrast.metrics]
     return ContrastEstimates(
         arm_id=arm_id,
         against_id=against_id,
         question=contrast.question,
         question_ja=contrast.question_ja,
-        estimates=tuple(found[metric] for metric in contrast.metrics if metric in found),
+        results=tuple(ContrastResult(estimate=e, standing=standing(e)) for e in estimates),
     )
 
 
@@ -54,28 +66,35 @@ def _samples(book: Ledger, contrast: Contrast, arm_id: str, against_id: str) -> 
             yield difference_sample(arm_id, metric, own, other, contrast.against)
 
 
-class Standing(StrEnum):
-    """How the first arm of a contrast stands to the second."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    OPEN = "open"
-    """The interval holds 0, is missing, or the metric has no better side."""
+def _unmeasured(arm_id: str, metric: str) -> Estimate:
+    return outcome(arm_id, metric, Comparison.DIFFERENCE, reason="not measured").estimate
 
 
 def standing(difference: Estimate) -> Standing:
-    """Return which arm is better by a difference whose whole interval lies on one side of 0.
+    """Return what may be said of a difference: nothing, where it stands on too little.
+
+    That is fewer than 15 prompts, more than one pair in 20 lost, an interval without width or one
+    that holds 0.
 
     Raises:
         ValueError: the estimate is no difference.
     """
     if difference.comparison is not Comparison.DIFFERENCE:
         raise ValueError(f"expected a difference, got a {difference.comparison}")
+    side = _side(difference)
+    if side == 0:
+        return Standing.OPEN
     row = CATALOG.get(difference.metric.partition("[")[0])
     if row is None or row.direction not in (Direction.HIGHER, Direction.LOWER):
-        return Standing.OPEN
-    sign = 1.0 if row.direction is Direction.HIGHER else -1.0
-    ends = [sign * end for end in (difference.low, difference.high) if end is not None]
-    if len(ends) < 2 or min(ends) <= 0 <= max(ends):
-        return Standing.OPEN
-    return Standing.BETTER if min(ends) > 0 else Standing.WORSE
+        return Standing.DIFFERENT
+    return Standing.BETTER if (side > 0) is (row.direction is Direction.HIGHER) else Standing.WORSE
+
+
+def _side(one: Estimate) -> int:
+    """Return 1 or -1 for the side of 0 on which the interval lies, 0 when nothing is shown."""
+    planned = one.n_clips + one.n_missing
+    if one.n_prompts < BOOTSTRAP_FROM or one.n_missing > LOST_AT_MOST * planned:
+        return 0
+    if one.low is None or one.high is None or one.low == one.high or one.low <= 0 <= one.high:
+        return 0
+    return 1 if one.low > 0 else -1

@@ -122,15 +122,15 @@ class _Case(NamedTuple):
     criteria: tuple[Criterion, ...]
     draws: Draws
     arms: tuple[ArmDecision, ...]
-    few_step: tuple[ArmDecision, ...]
+    candidates: tuple[ArmDecision, ...]
     chosen: ArmDecision | None
     criteria_digest: str
     edited: bool
 
     @property
     def technical(self) -> Light:
-        """Return the best light of a few-step arm; edited criteria want an approval first."""
-        best = min((a.technical for a in self.few_step), key=ORDER.index, default=None)
+        """Return the best light of a candidate; edited criteria want an approval first."""
+        best = min((a.technical for a in self.candidates), key=ORDER.index, default=None)
         light = best or Light.INSUFFICIENT_EVIDENCE
         return worst([light, Light.CONDITIONAL]) if self.edited else light
 
@@ -152,15 +152,15 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
-    few_step = tuple(a for a in arms if _may_lead(summaries[a.arm_id].arm, baseline.arm))
+    candidates = tuple(a for a in arms if _may_lead(summaries[a.arm_id].arm, baseline.arm))
     criteria_digest = criteria.content_digest()
     return _Case(
         estimates=estimates,
         criteria=asked,
         draws=draws,
         arms=arms,
-        few_step=few_step,
-        chosen=_choose(few_step, estimates, asked),
+        candidates=candidates,
+        chosen=_choose(candidates, estimates, asked),
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
     )
@@ -212,7 +212,7 @@ def _undecided(case: _Case, arm: ArmDecision) -> list[Criterion]:
 
 
 def _choose(
-    few_step: Sequence[ArmDecision], estimates: Estimates, criteria: tuple[Criterion, ...]
+    candidates: Sequence[ArmDecision], estimates: Estimates, criteria: tuple[Criterion, ...]
 ) -> ArmDecision | None:
     """Return the cheapest arm of the best light, None when all are NO_GO.
 
@@ -231,7 +231,7 @@ def _choose(
         short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
         return ORDER.index(arm.technical), opens, short, cost, summary.arm.nfe
 
-    standing = [arm for arm in few_step if arm.technical is not Light.NO_GO]
+    standing = [arm for arm in candidates if arm.technical is not Light.NO_GO]
     return min(standing, key=rank, default=None)
 
 
@@ -281,7 +281,7 @@ def _judged_licences(
         raise ValueError(
             f"licences: {wrong[0]!r} has {licences[wrong[0]]!r}; expected one of {', '.join(known)}"
         )
-    arms = [case.chosen] if case.chosen else case.arms
+    arms = [case.chosen] if case.chosen else case.candidates
     models = {m for a in arms for m in case.summary(a.arm_id).arm.model_digests}
     return {model: licences.get(model, "unclear") for model in sorted(models)}
 
@@ -293,7 +293,9 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
     reasons = [findings.demonstration()] if plan.spec.kind == "demonstration" else []
     reasons.append(_headline(case))
     reasons += _blocks(case)
-    reasons += [findings.control_suffices(arm) for arm in _sufficient_controls(case)]
+    best = case.chosen if case.chosen and case.chosen.technical is Light.GO else None
+    beside = case.summary(best.arm_id).arm if best else None
+    reasons += [findings.control_suffices(c, beside=beside) for c in _sufficient_controls(case)]
     if case.edited:
         reasons.append(findings.edited())
     if case.chosen:
@@ -305,18 +307,19 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
 
 
 def _sufficient_controls(case: _Case) -> list[Arm]:
-    """Return the controls that do all that is asked: nobody should buy what those give for free."""
+    """Return the few-step controls that do all that is asked, without what a candidate adds."""
+    nfe = case.summary(case.estimates.baseline_id).arm.nfe
     arms = [case.summary(a.arm_id).arm for a in case.arms if a.technical is Light.GO]
-    return [arm for arm in arms if arm.role is ArmRole.CONTROL]
+    return [arm for arm in arms if arm.role is ArmRole.CONTROL and arm.nfe < nfe]
 
 
 def _headline(case: _Case) -> Finding:
-    if not case.few_step:
+    if not case.candidates:
         return findings.no_candidate()
     if case.chosen is None:
         failed = {
             r.criterion
-            for arm in case.few_step
+            for arm in case.candidates
             for r in arm.results
             if r.verdict is Verdict.FAIL and r.criterion in _names(case.musts(arm.arm_id))
         }
@@ -363,7 +366,10 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
     if rights.unclear:
         conditions.append(findings.clear_licence(rights.unclear))
     if case.chosen and case.chosen.technical is Light.GO:
-        conditions.append(findings.confirm(case.summary(case.chosen.arm_id).arm))
+        chosen = case.summary(case.chosen.arm_id).arm
+        cheap = [c for c in _sufficient_controls(case) if c.nfe <= chosen.nfe]
+        conditions += [findings.justify_over_control(control, chosen) for control in cheap]
+        conditions.append(findings.confirm(chosen))
     return tuple(conditions)
 
 
@@ -372,7 +378,7 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
 
 def _next_measurement(plan: Plan, case: _Case, rights: _Rights) -> Finding | None:
     """Return the cheapest thing that could change the answer; None when nothing would."""
-    if case.technical is Light.NO_GO or rights.light is Light.NO_GO or not case.few_step:
+    if case.technical is Light.NO_GO or rights.light is Light.NO_GO or not case.candidates:
         return None
     if not case.estimates.complete:
         return findings.finish_run(_pending(case))

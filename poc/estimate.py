@@ -1,9 +1,10 @@
 """From a run's records to its estimates: values, differences and ratios with intervals.
 
-Pure: the same records, in any order, give the same bytes. Randomness is seeded by the plan's
-digest. The parts: `poc.samples` lays clips out by prompt, `poc.outcomes` makes estimates and
+Pure: the same records, in any order, give the same bytes. Randomness is seeded by what the plan
+compares. The parts: `poc.samples` lays clips out by prompt, `poc.outcomes` makes estimates and
 draws of them, `poc.latency_estimates` does the timed pass, `poc.set_estimates` places FVD and KVD,
-`poc.front` makes the speed-quality front, `poc.intervals` is the arithmetic.
+`poc.contrasts` compares arms with each other, `poc.front` makes the speed-quality front,
+`poc.intervals` is the arithmetic.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from poc import front
-from poc.contrasts import Standing, contrast_estimates, standing
+from poc.contrasts import contrast_estimates
 from poc.front import Place, find, smallest_not_inferior_step, speed_axis
 from poc.intervals import LEVEL, RESAMPLES
 from poc.latency_estimates import Timings, latency_outcomes, timed_all, timings
@@ -26,19 +27,18 @@ from poc.records import (
     LatencySample,
     Measurement,
     Plan,
+    short_id,
 )
 from poc.samples import Ledger, ledger, samples
 from poc.set_estimates import set_outcomes
 
 __all__ = [
     "Evidence",
-    "Standing",
     "estimate",
     "evaluate",
     "find",
     "smallest_not_inferior_step",
     "speed_axis",
-    "standing",
 ]
 
 
@@ -69,8 +69,7 @@ def evaluate(
     Raises:
         ValueError: records that the plan does not know or that contradict each other.
     """
-    plan_digest = plan.content_digest()
-    seed = int(plan_digest[:16], 16)
+    seed = resampling_seed(plan)
     book = ledger(plan, generations, measurements)
     found = timings(plan, latencies)
     arm_ids = [arm.id for arm in plan.arms]
@@ -81,7 +80,7 @@ def evaluate(
     ]
     estimates = Estimates(
         format_version=1,
-        plan_digest=plan_digest,
+        plan_digest=plan.content_digest(),
         baseline_id=plan.baseline_id,
         level=LEVEL,
         resamples=RESAMPLES,
@@ -92,6 +91,12 @@ def evaluate(
         closed_reason=closed_reason,
     )
     return Evidence(estimates, {o.key: o.draws for o in outcomes if o.draws is not None})
+
+
+def resampling_seed(plan: Plan) -> int:
+    """Return the seed of a run's resampling: of its arms, prompts and base seed, and no wording."""
+    arms, prompts = [arm.id for arm in plan.arms], [prompt.id for prompt in plan.prompts]
+    return int(short_id([arms, prompts, plan.spec.seed]), 16)
 
 
 def estimate(

@@ -26,9 +26,9 @@ def meets_all(arm: Arm) -> Finding:
     """Say that the recommended arm meets every must-criterion."""
     return Finding(
         text_en=f"{arm.name} ({arm.steps} steps, NFE {arm.nfe}) meets every must-criterion; it is "
-        "the cheapest few-step arm that does.",
+        "the cheapest candidate that does.",
         text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
-        "満たす構成の中で最も低コストである。",
+        "満たす候補の中で最も低コストである。",
     )
 
 
@@ -49,11 +49,11 @@ def comes_closest(arm: Arm, undecided: Sequence[str], asked: int) -> Finding:
 
 
 def all_fail(names: Sequence[str]) -> Finding:
-    """Say that no few-step arm survives."""
+    """Say that no candidate survives."""
     names_en, names_ja = _listed(names)
     return Finding(
-        text_en=f"Every few-step arm fails a must-criterion. Failed: {names_en}.",
-        text_ja=f"少ステップの構成はいずれも必須基準を満たさない。不合格の基準: {names_ja}。",
+        text_en=f"Every candidate fails a must-criterion. Failed: {names_en}.",
+        text_ja=f"候補はいずれも必須基準を満たさない。不合格の基準: {names_ja}。",
     )
 
 
@@ -65,12 +65,30 @@ def no_candidate() -> Finding:
     )
 
 
-def control_suffices(arm: Arm) -> Finding:
-    """Say that a control meets every must-criterion as well."""
+def control_suffices(control: Arm, *, beside: Arm | None) -> Finding:
+    """Say that a control meets every must-criterion, `beside` a candidate that does or alone."""
+    if beside is None:
+        return Finding(
+            text_en=f"No candidate meets every must-criterion, but the control {control.name} "
+            "does: look at it first.",
+            text_ja=f"必須基準をすべて満たす候補はないが、対照の{control.name}は満たす。"
+            "まずこの構成を検討すべきである。",
+        )
     return Finding(
-        text_en=f"The control {arm.name} meets every must-criterion too: what the candidate adds "
-        "to it may not be needed.",
-        text_ja=f"対照の{arm.name}も必須基準をすべて満たす。候補で加えた部分は不要かもしれない。",
+        text_en=f"The control {control.name} meets every must-criterion too: what {beside.name} "
+        "adds to it may not be needed.",
+        text_ja=f"対照の{control.name}も必須基準をすべて満たす。{beside.name}で加えた部分は"
+        "不要かもしれない。",
+    )
+
+
+def justify_over_control(control: Arm, chosen: Arm) -> Finding:
+    """Ask why a candidate should be bought where a control does as well at no more cost."""
+    return Finding(
+        text_en=f"Say why {chosen.name} and not {control.name}, which meets every must-criterion "
+        "with no more network evaluations.",
+        text_ja=f"NFEが同じかより少ない{control.name}も必須基準をすべて満たすため、"
+        f"{chosen.name}を選ぶ理由を示すこと。",
     )
 
 

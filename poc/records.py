@@ -86,6 +86,20 @@ class ArmRole(StrEnum):
     """Shows what a candidate's parts are worth; judged like one, never recommended."""
 
 
+def _is_candidate(role: object) -> bool:
+    return role is ArmRole.CANDIDATE
+
+
+def _is_empty(items: object) -> bool:
+    return items == ()
+
+
+# Left out of the canonical JSON where they say nothing, so that a run planned before they existed
+# keeps its digests.
+_FIRST_ROLE: Any = Field(default=ArmRole.CANDIDATE, exclude_if=_is_candidate)
+_NO_ITEMS: Any = Field(default=(), exclude_if=_is_empty)
+
+
 class LoraUse(Record):
     """One LoRA as an arm applies it; the order of LoRAs in an arm matters."""
 
@@ -126,7 +140,7 @@ class Arm(Record):
     batch_size: Annotated[int, Field(ge=1, le=256)]
     model_digests: dict[str, str]
     """Id of each models.yaml entry in use -> digest of its files as pinned."""
-    role: ArmRole = ArmRole.CANDIDATE
+    role: ArmRole = _FIRST_ROLE
 
     @property
     def nfe(self) -> int:
@@ -242,8 +256,8 @@ class CriteriaFile(Record):
 class ArmSpec(Record):
     """One entry under `arms:`; lists are factors, `{steps}` and `{guidance}` fill the name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=80)]
-    role: ArmRole = ArmRole.CANDIDATE
+    name: Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    role: ArmRole = _FIRST_ROLE
     family: Literal["animatediff"]
     base: str
     motion_adapter: str
@@ -256,14 +270,14 @@ class ArmSpec(Record):
 
 
 class Contrast(Record):
-    """Two arms to be compared with each other, neither of them the baseline, and why."""
+    """Two arms of one style to be compared with each other, and what that answers."""
 
     arm: str
     against: str
-    """Both by their names."""
+    """Both by their names; the difference is the first minus the second."""
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
-    question: Annotated[str, Field(min_length=10)]
-    question_ja: Annotated[str, Field(min_length=5)]
+    question: Annotated[str, Field(min_length=10, pattern=r"\S")]
+    question_ja: Annotated[str, Field(min_length=5, pattern=r"\S")]
 
 
 class SweepSpec(Record):
@@ -286,7 +300,7 @@ class SweepSpec(Record):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
     references: tuple[ReferenceSet, ...]
     latency: LatencySpec | None
-    contrasts: tuple[Contrast, ...] = ()
+    contrasts: tuple[Contrast, ...] = _NO_ITEMS
     criteria: str
     """Path of the criteria file, relative to the spec."""
 
@@ -492,6 +506,24 @@ class ArmSummary(Record):
     """Share of resamples in which the arm lies on the front."""
 
 
+class Standing(StrEnum):
+    """How the first arm of a contrast stands to the second in one metric."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    DIFFERENT = "different"
+    """They differ, in a metric that has no better side."""
+    OPEN = "open"
+    """No difference is shown, or too little is there to show one."""
+
+
+class ContrastResult(Record):
+    """One metric's difference, and what may be said of it."""
+
+    estimate: Estimate
+    standing: Standing
+
+
 class ContrastEstimates(Record):
     """A contrast's answer: first arm minus second, paired by prompt, metric by metric."""
 
@@ -499,7 +531,7 @@ class ContrastEstimates(Record):
     against_id: str
     question: str
     question_ja: str
-    estimates: tuple[Estimate, ...]
+    results: tuple[ContrastResult, ...]
 
 
 class Estimates(Record):
@@ -513,7 +545,7 @@ class Estimates(Record):
     quality_metric: str
     """Metric of the Pareto front's quality axis."""
     arms: tuple[ArmSummary, ...]
-    contrasts: tuple[ContrastEstimates, ...] = ()
+    contrasts: tuple[ContrastEstimates, ...] = _NO_ITEMS
     complete: bool
     closed_reason: str | None
 

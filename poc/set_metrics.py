@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from poc.store import RunStore
 
 Floats = npt.NDArray[np.float64]
+Clips = Sequence[tuple[str, int]]
+"""Prompt id and replicate of each clip."""
 
 LEVEL = 0.95
 FLOOR_DRAWS = 200
@@ -47,7 +49,7 @@ class ArmSet:
     planned: int
     basis: SetBasis
 
-    def jackknife_of(self, clips: Sequence[tuple[str, int]]) -> Jackknife:
+    def jackknife_of(self, clips: Clips) -> Jackknife:
         """Return the jackknife of the KVD over these clips only, in their order."""
         from metrics.kvd import kvd_jackknife
 
@@ -56,7 +58,7 @@ class ArmSet:
         return kvd_jackknife(self.features[rows], self.reference, clusters=prompts)
 
     def jackknifed(
-        self, metric: str, comparison: Comparison, jackknife: Jackknife, n: int | None = None
+        self, metric: str, comparison: Comparison, jackknife: Jackknife, clips: Clips | None = None
     ) -> Estimate:
         """Return an estimate with the jackknife's interval."""
         interval = jackknife.interval(LEVEL)
@@ -67,7 +69,7 @@ class ArmSet:
             low=interval.low,
             high=interval.high,
             method="two-sample jackknife over prompts and reference clips, skew-corrected",
-            n=n,
+            clips=clips,
         )
 
     def estimate(
@@ -80,11 +82,11 @@ class ArmSet:
         high: float | None = None,
         method: str = "",
         reason: str = "",
-        n: int | None = None,
+        clips: Clips | None = None,
         notes: tuple[str, ...] = (),
     ) -> Estimate:
-        """Return an estimate of this set with its counts filled in."""
-        count = self.basis.n if n is None else n
+        """Return an estimate of this set, or of some of its clips, with its counts filled in."""
+        counted = self.clips if clips is None else clips
         reference = f"{self.basis.reference_n} clips of {self.basis.reference.partition('@')[0]}"
         return Estimate(
             arm_id=self.arm.id,
@@ -95,9 +97,9 @@ class ArmSet:
             high=high,
             level=LEVEL,
             method=method,
-            n_clips=count,
-            n_prompts=len({prompt for prompt, _ in self.clips}),
-            n_missing=self.planned - count,
+            n_clips=len(counted),
+            n_prompts=len({prompt for prompt, _ in counted}),
+            n_missing=self.planned - len(counted),
             reason=reason,
             notes=(*notes, f"against {reference}"),
         )
@@ -138,8 +140,11 @@ def _contrast(plan: Plan, sets: Mapping[str, ArmSet | None], arm: Arm, against: 
     own, other = sets[arm.id], sets[against.id]
     if own is None or other is None:
         planned = _planned(plan, arm)
-        return _no_set(arm, "kvd", planned).model_copy(update={"comparison": Comparison.DIFFERENCE})
-    return _kvd_against(own, other, against.name)[0]
+        missing = arm if own is None else against
+        found = _no_set(arm, "kvd", planned)
+        reason = f"{missing.name}: {found.reason}"
+        return found.model_copy(update={"comparison": Comparison.DIFFERENCE, "reason": reason})
+    return _kvd_against(own, other, against.name, Comparison.DIFFERENCE)
 
 
 def _of_arms(
@@ -231,7 +236,8 @@ def _kvd(found: ArmSet, baseline: ArmSet | None) -> list[Estimate]:
         return [found.estimate("kvd", Comparison.VALUE, value=value, reason=str(error))]
     estimates = [found.jackknifed("kvd", Comparison.VALUE, jackknife)]
     if baseline is not None:
-        estimates += _kvd_against(found, baseline, "the baseline")
+        hows = (Comparison.DIFFERENCE, Comparison.RATIO)
+        estimates += [_kvd_against(found, baseline, "the baseline", how) for how in hows]
     return estimates
 
 
@@ -242,28 +248,19 @@ def polynomial_value(found: ArmSet) -> float:
     return polynomial_mmd(found.features, found.reference)
 
 
-def _kvd_against(found: ArmSet, other: ArmSet, whose: str) -> list[Estimate]:
-    """Return difference and ratio to another arm over clips that both arms have."""
-    from metrics.kvd import TooFewError
-
-    both = sorted(set(found.clips) & set(other.clips))
-    comparisons = (Comparison.DIFFERENCE, Comparison.RATIO)
-    differs = tuple(
-        text for text in found.basis.differences(other.basis) if not text.startswith("n:")
-    )
+def _kvd_against(found: ArmSet, other: ArmSet, whose: str, how: Comparison) -> Estimate:
+    """Return difference or ratio to another arm over clips that both arms have."""
+    differs = [text for text in found.basis.differences(other.basis) if not text.startswith("n:")]
     if differs:
         reason = f"not comparable with {whose}: {'; '.join(differs)}"
-        return [found.estimate("kvd", comparison, reason=reason) for comparison in comparisons]
+        return found.estimate("kvd", how, reason=reason)
+    both = sorted(set(found.clips) & set(other.clips))
     try:
         mine, theirs = found.jackknife_of(both), other.jackknife_of(both)
-    except TooFewError as error:
-        return [found.estimate("kvd", one, reason=str(error), n=len(both)) for one in comparisons]
-    estimates = [found.jackknifed("kvd", Comparison.DIFFERENCE, mine.minus(theirs), len(both))]
-    try:
-        ratio = mine.over(theirs)
-    except ValueError as error:
-        return [*estimates, found.estimate("kvd", Comparison.RATIO, reason=str(error))]
-    return [*estimates, found.jackknifed("kvd", Comparison.RATIO, ratio, len(both))]
+        compared = mine.over(theirs) if how is Comparison.RATIO else mine.minus(theirs)
+    except ValueError as error:  # too few, or a ratio to a distance that reaches 0
+        return found.estimate("kvd", how, reason=str(error), clips=both)
+    return found.jackknifed("kvd", how, compared, both)
 
 
 def _no_set(arm: Arm, metric: str, planned: int) -> Estimate:

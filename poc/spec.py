@@ -19,7 +19,15 @@ from metrics.catalog import CATALOG, Direction
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.models import ModelKind, ModelTable, read_models
-from poc.records import ArmSpec, CriteriaFile, Criterion, ReferenceSet, SweepSpec
+from poc.records import (
+    ArmRole,
+    ArmSpec,
+    Contrast,
+    CriteriaFile,
+    Criterion,
+    ReferenceSet,
+    SweepSpec,
+)
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 VALID_SHARE: Final = "valid_share"
@@ -35,6 +43,8 @@ PIXELS_PER_LATENT: Final = 8
 
 _METRIC: Final = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<style>[^\[\]]+)\])?")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_SMOOTHNESS: Final = frozenset({"flicker", "clip_frame_consistency"})
+_MOVEMENT: Final = frozenset({"motion", "motion_extent_px", "oracle_motion"})
 _REFERENCE_METRICS: Final = frozenset({"fvd", "kvd"})
 
 
@@ -181,6 +191,7 @@ def _spec_problems(
 ) -> Iterator[Problem]:
     yield from _name_problems(spec, node)
     yield from _baseline_problems(spec, node)
+    yield from _role_problems(spec, node)
     for place, arm in enumerate(spec.arms):
         yield from _model_problems(arm, node.get("arms", place), models)
     yield from _metric_problems(spec, node)
@@ -221,24 +232,48 @@ def _baseline_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
         yield Problem(line, f"'baseline': no arm is called '{spec.baseline}'. {hint}")
 
 
+def _role_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    others = [arm.role for arm in spec.arms if {s.name for s in expand(arm)} != {spec.baseline}]
+    if others and ArmRole.CANDIDATE not in others:
+        text = "'arms': every arm is a control, so nothing could be recommended. Name a candidate."
+        yield Problem(node.get("arms").line, text)
+
+
 def _contrast_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
-    names = [setting.name for arm in spec.arms for setting in expand(arm)]
-    comparable = set(spec.metrics) - {"fvd"}
+    styles = {setting.name: arm.style for arm in spec.arms for setting in expand(arm)}
+    pairs = [{contrast.arm, contrast.against} for contrast in spec.contrasts]
     for place, contrast in enumerate(spec.contrasts):
-        at = node.get("contrasts", place)
-        for key in ("arm", "against"):
-            if (name := getattr(contrast, key)) not in names:
-                hint = did_you_mean(name, names)
+        at, named = node.get("contrasts", place), (contrast.arm, contrast.against)
+        for key, name in zip(("arm", "against"), named, strict=True):
+            if name not in styles:
+                hint = did_you_mean(name, styles)
                 yield Problem(at.get(key).line, f"contrast: no arm is called '{name}'. {hint}")
         if contrast.arm == contrast.against:
             yield Problem(at.line, f"contrast: '{contrast.arm}' stands against itself.")
-        for number, metric in enumerate(contrast.metrics):
-            if metric not in comparable:
-                text = "has no interval, use kvd." if metric == "fvd" else "is not in 'metrics'."
-                line = at.get("metrics", number).line
-                yield Problem(
-                    line, f"contrast: '{metric}' {text} {did_you_mean(metric, comparable)}"
-                )
+        elif len({styles.get(name) for name in named}) > 1:
+            text = f"contrast: '{contrast.arm}' and '{contrast.against}' have different styles."
+            yield Problem(at.line, f"{text} Compare arms of one style.")
+        if pairs[place] in pairs[:place]:
+            yield Problem(at.line, "contrast: these two arms are compared above. Remove one.")
+        yield from _contrast_metric_problems(spec, contrast, at)
+
+
+def _contrast_metric_problems(spec: SweepSpec, contrast: Contrast, at: Node) -> Iterator[Problem]:
+    comparable = set(spec.metrics) - {"fvd"}
+    for number, metric in enumerate(contrast.metrics):
+        text = ""
+        if metric == "fvd" or metric in _timed() | {VALID_SHARE, "validity"}:
+            text = f"a contrast cannot ask for '{metric}'."
+        elif metric not in comparable:
+            hint = did_you_mean(metric, comparable)
+            text = f"'{metric}' is not in the spec's 'metrics'. {hint}"
+        elif metric in contrast.metrics[:number]:
+            text = f"'{metric}' is given twice. Remove one."
+        if text:
+            yield Problem(at.get("metrics", number).line, f"contrast: {text}")
+    if set(contrast.metrics) & _SMOOTHNESS and not set(contrast.metrics) & _MOVEMENT:
+        text = f"smoothness alone favours a frozen clip. Add one of {', '.join(sorted(_MOVEMENT))}."
+        yield Problem(at.get("metrics").line, f"contrast: {text}")
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from poc.contrasts import Standing, standing
 from poc.front import find
 from poc.latency_estimates import LATENCY
 from poc.records import (
@@ -13,6 +12,7 @@ from poc.records import (
     ArmRole,
     ArmSummary,
     Comparison,
+    ContrastResult,
     CriteriaFile,
     Criterion,
     CriterionResult,
@@ -20,6 +20,7 @@ from poc.records import (
     Estimate,
     Estimates,
     Light,
+    Standing,
 )
 
 WIDTH = 110
@@ -39,7 +40,12 @@ SHORT_LIGHTS = {
 }
 
 
-STANDINGS = {Standing.BETTER: "better", Standing.WORSE: "worse", Standing.OPEN: "not shown"}
+STANDINGS = {
+    Standing.BETTER: "better",
+    Standing.WORSE: "worse",
+    Standing.DIFFERENT: "differs",
+    Standing.OPEN: "no difference shown",
+}
 
 
 def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | None = None) -> str:
@@ -85,10 +91,10 @@ def _row(
 
 
 def _verdict(arm: Arm, light: Light | None) -> str:
-    """Return the arm's light, or what it is there for when it cannot be recommended."""
+    """Return the arm's light, with (c) when it is a control."""
     if light is None:
         return "baseline"
-    return "control" if arm.role is ArmRole.CONTROL else SHORT_LIGHTS[light]
+    return SHORT_LIGHTS[light] + (" (c)" if arm.role is ArmRole.CONTROL else "")
 
 
 def _figure(value: float) -> str:
@@ -181,6 +187,7 @@ def _legend(estimates: Estimates, quality: Sequence[str]) -> list[str]:
     lines = [
         f"[low, high]: {level} intervals over {span} prompts. s: median seconds of a warm clip.",
         "ok/plan: clips that can be judged, of those planned. OPEN: INSUFFICIENT_EVIDENCE.",
+        "(c): control, never recommended.",
     ]
     if estimates.closed_reason is not None:
         lines.append(f"closed early: {estimates.closed_reason}")
@@ -204,19 +211,22 @@ def _contrasts(estimates: Estimates) -> list[str]:
     names = {s.arm.id: s.arm.name for s in estimates.arms}
     lines = [
         "",
-        "contrasts: first minus second, paired by prompt; not shown: 0 is in the interval",
+        "contrasts: the first minus the second, paired by prompt",
     ]
     for one in estimates.contrasts:
         lines.append(f"  {names[one.arm_id]} against {names[one.against_id]}")
-        lines += [f"    {_contrast(found)}" for found in one.estimates]
+        lines += [f"    {_contrast(found)}" for found in one.results]
     return [_cut(line, WIDTH) for line in lines]
 
 
-def _contrast(one: Estimate) -> str:
+def _contrast(result: ContrastResult) -> str:
+    one = result.estimate
     if one.value is None or one.low is None or one.high is None:
         return f"{one.metric}: {_number(one)} ({one.reason})"
+    pairs = f"n = {one.n_clips} of {one.n_clips + one.n_missing}"
     interval = f"[{_signed(one.low)},{_signed(one.high)}]"
-    return f"{one.metric}: {_signed(one.value)} {interval} {STANDINGS[standing(one)]}"
+    said = STANDINGS[result.standing]
+    return f"{one.metric}: {_signed(one.value)} {interval}, {pairs}: {said}"
 
 
 def _signed(value: float) -> str:

@@ -40,6 +40,7 @@ def make_content(view: RunView, text: Text) -> Content:
         criterion_columns=tuple(judged.criterion_lines(view, text)),
         arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
         contrasts=tuple(judged.contrasts(view, text)),
+        compared=str(sum(len(one.results) for one in view.estimates.contrasts)),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),
         lost=tuple(evidence.lost(view, text)),

@@ -130,8 +130,9 @@ def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 _TERMS: Final = (
-    "arm", "baseline", "steps", "nfe", "prompt", "interval", "n", "resamples", "must", "should",
-    "target", "minimum", "non_inferior", "front", "inconclusive", "demonstration",
+    "arm", "baseline", "candidate", "control", "steps", "nfe", "prompt", "interval", "n",
+    "resamples", "must", "should", "target", "minimum", "non_inferior", "front", "inconclusive",
+    "demonstration",
 )  # fmt: skip
 
 

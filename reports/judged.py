@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from poc.estimate import Standing, standing
 from poc.records import (
     Arm,
     ArmDecision,
@@ -233,8 +233,6 @@ def _verdict(text: Text, result: CriterionResult | None) -> Mark | None:
 
 # --- contrasts -----------------------------------------------------------------------------------
 
-_LEVELS: Final = {Standing.BETTER: "PASS", Standing.WORSE: "FAIL", Standing.OPEN: "INCONCLUSIVE"}
-
 
 def contrasts(view: RunView, text: Text) -> Iterator[ContrastTable]:
     """Yield the pairs of arms that the spec asked to compare with each other."""
@@ -248,11 +246,12 @@ def contrasts(view: RunView, text: Text) -> Iterator[ContrastTable]:
 
 
 def _contrast_rows(text: Text, found: ContrastEstimates) -> Iterator[ContrastRow]:
-    for one in found.estimates:
-        stands = standing(one)
+    for result in found.results:
+        one = result.estimate
+        pairs = text("contrast.n", n=one.n_clips, planned=one.n_clips + one.n_missing)
         yield ContrastRow(
             label=words.metric_label(text, one.metric),
             help=words.metric_help(text, one.metric),
-            cell=cell(text, one),
-            mark=Mark(text(f"standing.{stands}"), _LEVELS[stands]),
+            cell=replace(cell(text, one), n=pairs if one.value is not None else ""),
+            standing=text(f"standing.{result.standing}"),
         )

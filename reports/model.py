@@ -88,7 +88,7 @@ class ContrastRow:
     label: str
     help: str
     cell: Cell
-    mark: Mark
+    standing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,7 @@ class Content:
     criterion_columns: tuple[Line, ...]
     arms: tuple[ArmRow, ...]
     contrasts: tuple[ContrastTable, ...]
+    compared: str
     method: tuple[Line, ...]
     missing: tuple[Line, ...]
     lost: tuple[Line, ...]

@@ -299,8 +299,13 @@ def contrast(made: r.Plan) -> r.ContrastEstimates:
     return r.ContrastEstimates(
         arm_id=own.id, against_id=other.id, question="Was stage 2 worth it?",
         question_ja="第2段階の意味はあったか。",
-        estimates=tuple(
-            _estimate(own, name, r.Comparison.DIFFERENCE, value=value, low=low, high=high)
+        results=tuple(
+            r.ContrastResult(
+                estimate=_estimate(
+                    own, name, r.Comparison.DIFFERENCE, value=value, low=low, high=high
+                ),
+                standing=r.Standing.BETTER if name == "kvd" else r.Standing.OPEN,
+            )
             for name, (value, low, high) in ends.items()
         ),
     )  # fmt: skip

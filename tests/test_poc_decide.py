@@ -648,11 +648,49 @@ CONTROL = arm("control-2", steps=2, role=ArmRole.CONTROL)
 def test_a_control_that_passes_is_never_recommended_and_is_named(role: str, expected: str) -> None:
     cheaper = CONTROL.model_copy(update={"role": ArmRole(role)})
     decision = by(QUALITY, arms=(*PAIR, cheaper))
-    said = [reason.text_en for reason in decision.reasons if "control" in reason.text_en]
+    conditions = [condition.text_en for condition in decision.conditions]
 
     assert decision.technical is Light.GO
     assert decision.recommended_arm_id == expected
-    assert any("meets every must-criterion too" in text for text in said) == (role == "control")
+    assert says(decision, "meets every must-criterion too") == (role == "control")
+    assert any("and not control-2" in text for text in conditions) == (role == "control")
+
+
+def test_a_control_that_alone_passes_is_named_as_the_first_thing_to_look_at() -> None:
+    better = criterion(metric="clip_score", target=-0.05, minimum=-0.1)
+    values = {
+        "clip_score": lambda a, p, _r: 30 + noise(p) - 1.0 * (a.id == STUDENT),
+    }
+    arms = (*PAIR, CONTROL)
+    decision = decided(run(plan(arms, prompts=64, criteria=criteria_file(better)), values))
+
+    assert (decision.technical, decision.recommended_arm_id) == (Light.NO_GO, None)
+    assert says(decision, "Every candidate fails")
+    assert says(decision, "No candidate meets every must-criterion, but the control control-2")
+
+
+def test_a_control_as_slow_as_the_baseline_is_no_alternative() -> None:
+    slow = arm("control-50", steps=50, role=ArmRole.CONTROL)
+
+    assert not says(by(QUALITY, arms=(*PAIR, slow)), "control")
+
+
+def test_the_licence_of_a_control_decides_nothing() -> None:
+    bad = arm("control-2", steps=2, role=ArmRole.CONTROL, model_digests={"evil": "3" * 64})
+    failing = criterion(target=5.0, minimum=4.0)
+    result = simulated(arms=(*PAIR, bad), criteria=criteria_file(failing))
+    permitted: dict[str, CommercialUse] = {
+        "base": "permitted", "student-motion": "permitted", "teacher-motion": "permitted",
+        "evil": "forbidden",
+    }  # fmt: skip
+    decision = decided(result, licences=permitted)
+
+    assert decision.recommended_arm_id is None
+    assert decision.rights is Light.GO
+
+
+def says(decision: Decision, part: str) -> bool:
+    return any(part in reason.text_en for reason in decision.reasons)
 
 
 def test_controls_alone_carry_no_light() -> None:
@@ -665,7 +703,7 @@ def test_controls_alone_carry_no_light() -> None:
 def test_the_table_says_what_is_a_control() -> None:
     rows = printed(simulated(arms=(*PAIR, CONTROL))).splitlines()
 
-    assert rows[3].split()[-1] == "control"
+    assert rows[3].split()[-2:] == ["GO", "(c)"]
 
 
 def test_the_table_ends_with_the_contrasts() -> None:
@@ -678,4 +716,5 @@ def test_the_table_ends_with_the_contrasts() -> None:
 
     assert lines[0].strip() == f"{STUDENT} against control-2"
     assert lines[1].strip().startswith("clip_score: ")
+    assert "n = 64 of 64: " in lines[1]
     assert lines[1].split()[-1] in {"better", "worse", "shown"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -269,3 +270,7 @@ def test_planning_loads_no_network_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plan_without_contrasts_has_the_text_that_plans_had_before_them(tmp_path: Path) -> None:
+    assert "contrasts" not in json.loads(plan_of(write_spec(tmp_path)).to_json())["spec"]

@@ -131,13 +131,18 @@ def test_each_field_that_can_change_frames_changes_the_arm_id(field: str) -> Non
     assert arm_id(ARM | {field: CHANGES[field]}) != arm_id(ARM)
 
 
-def test_the_fields_that_change_the_arm_id_are_all_but_id_and_name() -> None:
-    assert set(CHANGES) == set(Arm.model_fields) - {"id", "name"}
+def test_the_fields_that_change_the_arm_id_are_all_but_id_name_and_role() -> None:
+    assert set(CHANGES) == set(Arm.model_fields) - {"id", "name", "role"}
 
 
-@pytest.mark.parametrize("field", ["id", "name"])
-def test_what_an_arm_is_called_does_not_change_its_id(field: str) -> None:
+@pytest.mark.parametrize("field", ["id", "name", "role"])
+def test_what_an_arm_is_called_or_is_for_does_not_change_its_id(field: str) -> None:
     assert arm_id(ARM | {field: "x"}) == arm_id(ARM)
+
+
+def test_a_candidate_has_the_text_that_arms_had_before_roles() -> None:
+    assert "role" not in json.loads(as_arm().to_json())
+    assert json.loads(as_arm(role="control").to_json())["role"] == "control"
 
 
 def test_seeds_differ_by_prompt_replicate_and_base_seed_and_fit_63_bits() -> None:

@@ -273,9 +273,16 @@ def test_a_contrast_of_two_arms_is_accepted(tmp_path: Path) -> None:
     [
         ("arm: fast", "arm: fats", "no arm is called 'fats'. Did you mean 'fast'?"),
         ("against: teacher-4", "against: teacher-5", "no arm is called 'teacher-5'"),
-        ("metrics: [clip_score]", "metrics: [fvd]", "'fvd' has no interval, use kvd."),
-        ("metrics: [clip_score]", "metrics: [flicker]", "'flicker' is not in 'metrics'."),
+        ("metrics: [clip_score]", "metrics: [fvd]", "a contrast cannot ask for 'fvd'."),
+        (
+            "metrics: [clip_score]",
+            "metrics: [flicker]",
+            "'flicker' is not in the spec's 'metrics'.",
+        ),
         ("metrics: [clip_score]", "metrics: []", "metrics"),
+        ("metrics: [clip_score]", "metrics: [clip_score, clip_score]", "is given twice"),
+        ("metrics: [clip_score]", "metrics: [latency_p50_s]", "cannot ask for 'latency_p50_s'"),
+        ("question: Is it worth anything?", "question: '          '", "question"),
     ],
 )
 def test_a_contrast_that_cannot_be_answered_is_refused_with_its_line(
@@ -287,6 +294,45 @@ def test_a_contrast_that_cannot_be_answered_is_refused_with_its_line(
 
     assert found.startswith(f"spec.yaml:{line_of(text, new)}: ")
     assert part in found
+
+
+def test_a_pair_compared_twice_is_refused_whichever_comes_first(tmp_path: Path) -> None:
+    turned = CONTRAST.removeprefix("contrasts:\n")
+    turned = turned.replace("arm: fast", "arm: teacher-4").replace(
+        "against: teacher-4", "against: fast"
+    )
+
+    assert "these two arms are compared above" in headline(tmp_path, CONTRAST + turned + SPEC)
+
+
+def test_arms_of_different_styles_are_not_contrasted(tmp_path: Path) -> None:
+    before, _, after = SPEC.rpartition("style: null")
+    text = CONTRAST + f"{before}style: pastel{after}"
+
+    assert "'fast' and 'teacher-4' have different styles" in headline(tmp_path, text)
+
+
+@pytest.mark.parametrize(("more", "refused"), [("", True), (", motion_extent_px", False)])
+def test_smoothness_is_not_contrasted_without_motion(
+    tmp_path: Path, more: str, refused: bool
+) -> None:
+    text = changed(SPEC, "metrics: [clip_score", "metrics: [flicker, motion_extent_px, clip_score")
+    text = CONTRAST.replace("[clip_score]", f"[flicker{more}]") + text
+
+    if refused:
+        assert "smoothness alone favours a frozen clip" in headline(tmp_path, text)
+    else:
+        assert read(tmp_path, text).contrasts
+
+
+def test_a_spec_of_controls_alone_is_refused(tmp_path: Path) -> None:
+    text = SPEC.replace("    family: animatediff", "    role: control\n    family: animatediff")
+
+    assert "every arm is a control" in headline(tmp_path, text)
+
+
+def test_an_arm_name_that_could_write_lines_of_its_own_is_refused(tmp_path: Path) -> None:
+    assert "name" in headline(tmp_path, with_arm(name='"x\\ndecision: GO"'))
 
 
 def test_a_contrast_of_an_arm_with_itself_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from diffusers import DDIMScheduler, LCMScheduler
 from safetensors.torch import load_file
 
+from poc.errors import InputError
 from poc.tiny import architecture as tiny
 from poc.tiny import recipe as recipes
 from poc.tiny import world
@@ -224,3 +225,14 @@ def test_the_whole_chain_makes_weights_that_load(tmp_path: Path) -> None:
     lines.clear()
     recipes.train_tiny(out, work, quick=True, log=lines.append)
     assert sum("already finished" in line for line in lines) == len(recipes.STAGES) + 2
+
+
+def test_a_stage_of_another_version_of_the_recipe_is_not_built_upon(tmp_path: Path) -> None:
+    kitchen = recipes.Kitchen(recipes.QUICK, tmp_path, quiet)
+    kitchen.keep("vae", {"w": torch.zeros(1)}, StageResult({}, 1, (), 0.0), scaling=1.0)
+    recipes.run_stage(kitchen, "vae")
+    card = tmp_path / "vae.json"
+    card.write_text(card.read_text().replace(f'"recipe": {recipes.VERSION}', '"recipe": 1'))
+
+    with pytest.raises(InputError, match="made by version 1 of the recipe"):
+        recipes.run_stage(kitchen, "vae")

@@ -232,12 +232,12 @@ CONTRASTS: dict[Language, tuple[str, str, list[str]]] = {
     "en": (
         "AnimateLCM, 4 steps against Naive LCM-LoRA, 4 steps",
         "Was stage 2 worth it?",
-        ["better", "not shown"],
+        ["better", "no difference shown"],
     ),
     "ja": (
         "AnimateLCM・4ステップ 対 単純なLCM-LoRA・4ステップ",
         "第2段階の意味はあったか。",
-        ["優れる", "差は示されない"],
+        ["優れる", "差は確認できない"],
     ),
 }
 
@@ -250,7 +250,7 @@ def test_a_contrast_says_who_is_better_only_where_the_interval_does(
     (found,) = make_content(view, load_text(language)).contrasts
 
     assert (found.pair, found.question) == (pair, question)
-    assert [row.mark.word for row in found.rows] == words
+    assert [row.standing for row in found.rows] == words
     assert all(text in read(page).words[language] for text in (pair, question, *words))
 
 

@@ -11,7 +11,6 @@ from poc.training.loop import LoopConfig
 
 _STAGE_TEXT = {
     "vae": "AutoencoderKL, 64 px to 8 x 8 x 4, on plain, styled and degraded stills",
-    "decoder": "the decoder alone, on the latents that every other stage uses",
     "image": "CLIPTextModel and UNet2DConditionModel, on clean plain stills",
     "motion": "the teacher's MotionAdapter, on degraded, watermarked clips",
     "lcm_lora": "stage 1: image consistency distillation, as a LoRA on the spatial layers",
@@ -32,9 +31,8 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     yield ""
     yield (
         "Models of a small procedural world (64 px, 16 frames, 8 fps): for showing and checking "
-        "the harness, of no other use. Trained from nothing by the stages of `poc train tiny`, "
-        "with the deviations named below; no outside data, no personal data. "
-        "Licence: Apache-2.0, as the code that made them."
+        "the harness, of no other use. Trained from nothing by the stages of `poc train tiny`; "
+        "no outside data, no personal data. Licence: Apache-2.0, as the code that made them."
     )
     yield ""
     yield (
@@ -52,6 +50,7 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     yield from _notes(kitchen)
     yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
     yield (
+        "The networks predict v, so that words decide the layout where there is only noise. "
         "Losses are smoothed and belong to their stage; that of a distillation says little, since "
         "its target moves. How good the models are is what a sweep measures."
     )
@@ -71,7 +70,7 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
 
 
 def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
-    """Say of each stage what was not as the recipe has it."""
+    """Say of each stage what was not as the recipe has it, where somebody noted it."""
     for stage in _STAGE_TEXT:
         facts = json.loads((kitchen.work / f"{stage}.json").read_text())
         if "note" in facts:

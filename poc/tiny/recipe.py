@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
+from poc.errors import InputError
 from poc.tiny import architecture as tiny
 from poc.tiny import world
 from poc.tiny.judges import CLIP, VIDEO, JudgeConfig, train_clip, train_video_network
@@ -40,9 +41,9 @@ from poc.training.image import LatentSet, train_image_model
 from poc.training.loop import Draw, Log, LoopConfig, StageResult
 from poc.training.motion import train_motion, with_motion
 from poc.training.style import train_style
-from poc.training.vae import encode, train_decoder, train_vae
+from poc.training.vae import encode, train_vae
 
-VERSION = 1
+VERSION = 2
 HELD_OUT_STILLS = 16
 """Stills of each style that no training sees; style similarity is measured against them."""
 
@@ -60,7 +61,6 @@ class Recipe:
     image_average: float
     motion_average: float
     vae: LoopConfig
-    decoder: LoopConfig
     image: LoopConfig
     motion: LoopConfig
     lcm_lora: LoopConfig
@@ -79,10 +79,7 @@ FULL = Recipe(
     image_average=0.95,
     motion_average=0.95,
     vae=LoopConfig(steps=6000, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
-    decoder=LoopConfig(
-        steps=1600, batch=16, learning_rate=1.5e-3, seed=7, average=0.0, bfloat16=True
-    ),
-    image=LoopConfig(steps=2400, batch=48, learning_rate=1.2e-3, seed=2),
+    image=LoopConfig(steps=3400, batch=32, learning_rate=1.2e-3, seed=2),
     motion=LoopConfig(steps=950, batch=6, learning_rate=1.2e-3, seed=3, average=0.998),
     lcm_lora=LoopConfig(steps=700, batch=24, learning_rate=1e-3, seed=4, average=0.99),
     animatelcm=LoopConfig(steps=420, batch=4, learning_rate=4e-4, seed=5, average=0.98),
@@ -92,7 +89,7 @@ FULL = Recipe(
 )
 
 _FEW: dict[str, Any] = {"steps": 2, "batch": 2, "warmup": 1, "checkpoint_every": 1}
-_STAGES = ("vae", "decoder", "image", "motion", "lcm_lora", "animatelcm", "style")
+_STAGES = ("vae", "image", "motion", "lcm_lora", "animatelcm", "style")
 QUICK = replace(
     FULL,
     pictures=8,
@@ -185,6 +182,7 @@ class Kitchen:
         """Write a finished stage: its weights and what the model card tells of it."""
         weights = {key: tensor.detach().contiguous() for key, tensor in state.items()}
         card = {
+            "recipe": VERSION,
             "steps": result.steps,
             "duration_s": result.duration_s,
             "losses": result.losses,
@@ -199,6 +197,16 @@ class Kitchen:
     def fact(self, stage: str, name: str) -> float:
         """Return a number that a finished stage left."""
         return float(json.loads((self.work / f"{stage}.json").read_text())[name])
+
+    def check(self, stage: str) -> None:
+        """Refuse a finished stage of another version of the recipe; raises `InputError`."""
+        path = self.work / f"{stage}.json"
+        version = json.loads(path.read_text()).get("recipe")
+        if version != VERSION:
+            raise InputError(
+                f"{path}: made by version {version} of the recipe, this is version {VERSION}. "
+                "Name an empty --work folder."
+            )
 
     def load(self, stage: str, module: torch.nn.Module) -> None:
         """Fill a network from a finished stage and freeze it."""
@@ -216,19 +224,10 @@ def stage_vae(kitchen: Kitchen) -> None:
     kitchen.keep("vae", vae.state_dict(), result, scaling=1.0 / spread)
 
 
-def stage_decoder(kitchen: Kitchen) -> None:
-    """Sharpen the decoder on the latents that all other stages use."""
-    vae = loaded_vae(kitchen)
-    pictures = draw_pictures(kitchen.recipe.pictures, seed=101)
-    config = kitchen.recipe.decoder
-    result = train_decoder(vae, pictures, config, work=kitchen.work, log=kitchen.log)
-    kitchen.keep("decoder", vae.state_dict(), result)
-
-
 def loaded_vae(kitchen: Kitchen) -> AutoencoderKL:
-    """Return the autoencoder as far as it is trained, with its scaling factor."""
+    """Return the trained autoencoder with its scaling factor, frozen."""
     vae = tiny.build_vae(scaling=kitchen.fact("vae", "scaling"))
-    kitchen.load("decoder" if kitchen.path("decoder").exists() else "vae", vae)
+    kitchen.load("vae", vae)
     return vae
 
 
@@ -460,7 +459,6 @@ JUDGES: dict[str, Callable[[Kitchen], None]] = {
 
 STAGES: dict[str, Callable[[Kitchen], None]] = {
     "vae": stage_vae,
-    "decoder": stage_decoder,
     "image": stage_image,
     "motion": stage_motion,
     "lcm_lora": stage_lcm_lora,
@@ -475,6 +473,8 @@ def run_stage(kitchen: Kitchen, stage: str) -> None:
     kitchen.work.mkdir(parents=True, exist_ok=True)
     finished = kitchen.work / stage if stage in JUDGES else kitchen.path(stage)
     if finished.exists():
+        if stage not in JUDGES:
+            kitchen.check(stage)
         kitchen.log(f"{stage}: already finished")
         return
     start = time.monotonic()

@@ -15,8 +15,6 @@ ABSOLUTE_SHARE = 0.3
 """Weight of the absolute beside the squared error: edges without losing flat areas."""
 KL_WEIGHT = 1e-4
 COLOUR_WEIGHT = 1.4
-LATENT_NOISE = 0.02
-"""Noise on the latents while the decoder learns, as a share of their spread."""
 OBJECT_WEIGHT = 4.0
 """Up to five times the weight where a pixel differs from its frame's median; without it small
 objects lose their colour."""
@@ -57,31 +55,6 @@ def train_vae(
 
     parameters = named(vae=vae)
     result = train("vae", config, parameters, loss, work=work, log=log)
-    adopt(parameters, result)
-    return result
-
-
-def train_decoder(
-    vae: AutoencoderKL, pictures: torch.Tensor, config: LoopConfig, *, work: Path, log: Log
-) -> StageResult:
-    """Sharpen the decoder alone: latents stay as they are, so other stages need not wait for it."""
-    vae.to(memory_format=torch.channels_last)
-    latents = encode(vae.eval(), pictures)
-    blur = LATENT_NOISE * float(latents.std())
-    vae.requires_grad_(False)
-    for part in (vae.decoder, vae.post_quant_conv):
-        part.requires_grad_(True)
-
-    def loss(draw: Draw) -> torch.Tensor:
-        index = draw.indices(len(pictures), config.batch)
-        x = pictures[index].float() / 127.5 - 1
-        z = latents[index]
-        with autocast(config):
-            y = vae.decode(z + blur * draw.noise_like(z)).sample
-        return reconstruction_loss(x, y.float())
-
-    parameters = named(vae=vae)
-    result = train("decoder", config, parameters, loss, work=work, log=log)
     adopt(parameters, result)
     return result
 

@@ -38,7 +38,7 @@ def _contrasts(shown: app.Shown) -> None:
     if not content.contrasts:
         return
     st.subheader(text("section.contrasts"))
-    st.caption(app.plain(text("section.contrasts.about", level=content.level)))
+    st.caption(app.plain(text("section.contrasts.about", level=content.level, n=content.compared)))
     for contrast in content.contrasts:
         st.markdown(f"**{app.plain(contrast.pair)}**")
         st.markdown(app.plain(contrast.question))
@@ -47,7 +47,7 @@ def _contrasts(shown: app.Shown) -> None:
                 {
                     text("column.metric"): row.label,
                     text("column.difference"): _difference(row.cell),
-                    text("column.standing"): row.mark,
+                    text("column.standing"): row.standing,
                 }
                 for row in contrast.rows
             ]
