@@ -22,7 +22,7 @@ from poc.records import Record, digest
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 MODELS: Final = Path(__file__).parent / "specs" / "models.yaml"
-SUFFIXES: Final = (".safetensors", ".json", ".txt")
+SUFFIXES: Final = (".safetensors", ".json", ".txt", ".png")
 MAX_HEADER_BYTES: Final = 8 << 20  # SD1.5's largest header has 0.1 MiB
 MAX_INDEX_BYTES: Final = 4 << 20
 _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -38,6 +38,8 @@ class ModelKind(StrEnum):
     """Judges frames against text and stills."""
     VIDEO_FEATURES = "video_features"
     """Turns clips into the features behind FVD and KVD."""
+    STILLS = "stills"
+    """Pictures of each style, for training and kept from it; similarity stands on the latter."""
 
 
 class ModelEntry(Record):
@@ -45,7 +47,7 @@ class ModelEntry(Record):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     kind: ModelKind
-    family: Literal["animatediff", "open_clip", "tiny_video"]
+    family: Literal["animatediff", "open_clip", "tiny_video", "tiny_world"]
     path: Annotated[str, Field(min_length=1)]
     """Folder of its files, relative to models.yaml."""
     index: Annotated[str, Field(min_length=1)]
@@ -148,7 +150,7 @@ def verify(model: Model) -> Path:
 def check_weight_file(path: Path) -> None:
     """Refuse a file of a model that could run code when loaded, or is not what its name says.
 
-    Only safetensors, JSON and text pass; a pickle is refused by its name and by its first bytes.
+    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes.
     Raises `InputError`.
     """
     if path.suffix not in SUFFIXES:

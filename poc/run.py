@@ -120,13 +120,12 @@ def judges_of(models: ModelTable) -> Any:
     def only(kind: ModelKind) -> str:
         return next(key for key, model in models.models.items() if model.entry.kind is kind)
 
-    image_text, video = only(ModelKind.IMAGE_TEXT), only(ModelKind.VIDEO_FEATURES)
-    folder = models.verify(video)
+    video = only(ModelKind.VIDEO_FEATURES)
     return Judges(
-        image_text=models.verify(image_text),
-        video=folder,
+        image_text=models.verify(only(ModelKind.IMAGE_TEXT)),
+        video=models.verify(video),
         video_digest=models.pinned_digest(video),
-        stills=folder.parent / "stills",
+        stills=models.verify(only(ModelKind.STILLS)),
     )
 
 

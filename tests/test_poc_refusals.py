@@ -151,6 +151,7 @@ def replace_with(path: Path, content: bytes) -> None:
         ("base/model_index.json", (damage, "damaged or another")),
         ("clip/open_clip_model.safetensors", (damage, "damaged or another")),
         ("video_features/model.safetensors", (remove, "found none")),
+        ("stills/neon/heldout/003.png", (damage, "damaged or another")),
     ],
 )
 def test_weights_that_are_missing_damaged_or_pickled_are_refused_before_anything_is_made(
