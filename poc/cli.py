@@ -19,7 +19,7 @@ from poc.errors import InputError
 if TYPE_CHECKING:
     from poc.run import RunResult
 
-COMPLETE, INCOMPLETE, ENVIRONMENT, INTERRUPTED = 0, 3, 2, 130
+COMPLETE, INCOMPLETE, ENVIRONMENT, INTERRUPTED, UNREAD = 0, 3, 2, 130, 141
 
 _NETWORK_OFF = {
     "HF_HUB_OFFLINE": "1",
@@ -40,17 +40,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(_NETWORK_OFF)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        return _flushed(command(arguments))
     except InputError as error:
         print(f"poc: error: {error}", file=sys.stderr)
         return ENVIRONMENT
     except KeyboardInterrupt:
         print("poc: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read this closed the pipe, as `head` does; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except Exception:  # noqa: BLE001  # a crash must never look like exit 1, which is NO_GO
         traceback.print_exc()
         print("poc: error: this is a fault of the program; please report it", file=sys.stderr)
         return ENVIRONMENT
+
+
+def _flushed(code: int) -> int:
+    """Return the code once everything is written, while a closed pipe can still be noticed."""
+    sys.stdout.flush()
+    return code
 
 
 # --- commands ------------------------------------------------------------------------------------

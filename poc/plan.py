@@ -16,6 +16,7 @@ from poc.errors import InputError
 from poc.models import ModelKind, ModelTable
 from poc.records import (
     Arm,
+    ArmRole,
     ArmSpec,
     Batch,
     ClipRequest,
@@ -51,6 +52,7 @@ class ArmCost(Record):
     arm_id: str
     name: str
     baseline: bool
+    role: ArmRole
     scheduler: str
     steps: int
     guidance: float
@@ -153,6 +155,7 @@ def describe(plan: Plan, calibration: Calibration | None = None) -> str:
         f"latency pass: {found.nfe_latency} NFE" if plan.spec.latency else "latency pass: none",
         f"time: {duration}, {found.assumption}",
         f"disk: at most {found.disk_bytes / 2**20:,.0f} MiB (all frames kept, uncompressed)",
+        *(f"contrast: {c.arm} against {c.against}" for c in plan.spec.contrasts),
         *(f"note: {note}" for note in found.notes),
     ]
     return "\n".join(lines)
@@ -265,6 +268,7 @@ def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
         arm_id=arm.id,
         name=arm.name,
         baseline=arm.id == plan.baseline_id,
+        role=arm.role,
         scheduler=arm.scheduler,
         steps=arm.steps,
         guidance=arm.guidance,
@@ -313,7 +317,7 @@ def _notes(plan: Plan) -> Iterator[str]:
 
 
 _LEGEND: Final = (
-    "* baseline. NFE: network evaluations, two a step when guidance is above 1.\n"
+    "* baseline. (c) control. NFE: network evaluations, two a step when guidance is above 1.\n"
     "The total's NFE/clip is the sum over arms, for one prompt with all its replicates."
 )
 
@@ -335,9 +339,9 @@ def _rows(found: PlanSummary) -> list[tuple[str, ...]]:
 
 
 def _row(arm: ArmCost) -> tuple[str, ...]:
-    name = f"{arm.name} *" if arm.baseline else arm.name
+    mark = " *" if arm.baseline else " (c)" if arm.role is ArmRole.CONTROL else ""
     numbers = (arm.steps, f"{arm.guidance:g}", arm.nfe_per_clip, arm.clips, arm.nfe)
-    return (name, arm.scheduler, *map(str, numbers))
+    return (arm.name + mark, arm.scheduler, *map(str, numbers))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,3 +224,22 @@ def test_wrong_arguments_are_exit_2(
 
     assert ended.value.code == 2
     assert "usage: poc" in capsys.readouterr().err
+
+
+def test_a_reader_that_closes_the_pipe_is_no_fault_of_the_program() -> None:
+    command = [sys.executable, "-m", "poc", "plan"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert process.returncode == 141
+    assert said == b""
+
+
+def test_the_package_runs_as_the_command_does() -> None:
+    command = [sys.executable, "-m", "poc", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("usage: poc")
