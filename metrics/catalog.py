@@ -256,9 +256,9 @@ _ROWS = (
         unit="squared MMD",
         direction=Direction.LOWER,
         scope=Scope.ARM,
-        version=1,
-        what="unbiased squared MMD of video features of arm and reference, cubic kernel; can be "
-        "slightly negative, sees only what its extractor sees",
+        version=2,
+        what="unbiased squared MMD of video features of arm and reference over clips of different "
+        "prompts, cubic kernel; can be slightly negative, sees only what its extractor sees",
         source="Binkowski et al. 2018 (KID) on video features, Unterthiner et al. 2018 (KVD)",
         takes=("video_features", "reference_features"),
         target="metrics.kvd:kvd",

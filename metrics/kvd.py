@@ -1,8 +1,9 @@
 """KVD with an interval, and the paired difference and ratio of two arms' KVDs.
 
 The KVD is the unbiased polynomial MMD (`metrics.frechet.polynomial_mmd`) of video features of
-an arm and a reference. Decisions stand on it, so its uncertainty is estimated here, by a
-two-sample jackknife: leave out one prompt at a time, and one reference clip at a time. Every
+an arm and a reference, over pairs of clips of different prompts. Decisions stand on it, so its
+uncertainty is estimated here, by a jackknife: leave out one prompt at a time, in the arm and in
+the reference, and one reference clip at a time where those belong to no prompt of the arm. Every
 sub-sample is without duplicates. A bootstrap's are not: a repeated clip puts k(x, x) among the
 pairs and shifts a U-statistic. The jackknife errs on the wide side (Efron and Stein 1981), is
 deterministic, and its leave-one-out values can be stored: from two arms' values anybody can
@@ -29,10 +30,10 @@ _STRAIGHT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Jackknife:
-    """A value and what it becomes without each prompt, and without each reference clip.
+    """A value and what it becomes without each prompt, and without the rest of the reference.
 
-    `prompts` (g,) are the names in order, `without_prompt` (g,) and `without_reference` (m,)
-    the leave-one-out values in the same order.
+    `prompts` (g,) are the names in order, `without_prompt` (g,) the leave-one-out values in the
+    same order, `without_reference` those of reference clips or prompts that the arm has not.
     """
 
     value: float
@@ -104,6 +105,8 @@ class Jackknife:
 def _influence(left_out: FloatArray) -> FloatArray:
     """Each unit's share of the value's deviation; squares sum to the jackknife variance."""
     n = len(left_out)
+    if n == 0:
+        return left_out
     return np.asarray((left_out.mean() - left_out) * np.sqrt((n - 1) / n))
 
 
@@ -149,7 +152,10 @@ def kvd(
     clusters: NDArray[np.generic],
     level: float,
 ) -> KvdResult:
-    """KVD of an arm's features (n, d) against reference features (m, d), with interval."""
+    """KVD of an arm's features (n, d) against independent reference features (m, d).
+
+    For a reference made from the arm's own prompts see `kvd_jackknife`.
+    """
     basis.check(video_features, reference_features)
     try:
         estimate = kvd_interval(video_features, reference_features, clusters=clusters, level=level)
@@ -214,67 +220,132 @@ def kvd_jackknife(
     reference: AnyFloats,
     *,
     clusters: NDArray[np.generic],
+    reference_clusters: NDArray[np.generic] | None = None,
     kernel: PolynomialKernel = CUBIC,
 ) -> Jackknife:
     """KVD of x (n, d) against reference (m, d) and all its leave-one-out values, in O(n m d).
 
-    Pairs of clips of one prompt are left out of the within-arm mean, since they are no
-    independent draws. With one clip a prompt the value is `polynomial_mmd`.
+    `clusters` (n,) names the prompts of x, `reference_clusters` (m,) those of the reference; None:
+    its clips belong to no prompt, each is drawn by itself. Pairs of clips of one prompt are left
+    out of all three means, within the arm, within the reference and between them, since they are
+    no independent draws: clips of one prompt are alike, and counting them between arm and
+    reference would make every arm look closer than it is, down to a significantly negative
+    distance. A prompt that both have is left out of both at once. Where no two clips share a
+    prompt the value is `polynomial_mmd`.
     """
     rows, others = check_pair(x, reference)
-    names, index = _prompts(clusters, len(rows))
-    own, own_left = _within_arm(kernel, rows, index)
-    cross, cross_left, cross_right = _between(kernel, rows, others, index)
-    rest, rest_left = _within_reference(kernel, others)
+    units = _Units.of(clusters, len(rows), reference_clusters, len(others))
+    arm, other = _Side(rows, units.rows), _Side(others, units.others)
+    own = _within(kernel, arm, units.count)
+    rest = _within(kernel, other, units.count)
+    cross = _between(kernel, arm, other, units.count)
+    without = own.left + rest.left - 2 * cross.left
     return Jackknife(
-        own - 2 * cross + rest,
-        names,
-        own_left - 2 * cross_left + rest,
-        own - 2 * cross_right + rest_left,
+        own.mean + rest.mean - 2 * cross.mean,
+        units.prompts,
+        without[: len(units.prompts)],
+        without[len(units.prompts) :],
     )
 
 
-def _within_arm(
-    kernel: PolynomialKernel, rows: FloatArray, index: NDArray[np.intp]
-) -> tuple[float, FloatArray]:
-    """Mean kernel over pairs of different prompts: of all, and without each prompt."""
-    sizes = np.bincount(index)
-    within = [kernel(rows[index == g], rows[index == g]).sum() for g in range(len(sizes))]
-    across = np.bincount(index, kernel.row_sums(rows, rows)) - np.array(within)
-    squares, total = sizes**2, across.sum()
-    pairs_left = (len(rows) - sizes) ** 2 - (squares.sum() - squares)
-    return float(total / (len(rows) ** 2 - squares.sum())), (total - 2 * across) / pairs_left
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """What is left out at a time: the arm's prompts first, then what only the reference has."""
+
+    prompts: tuple[str, ...]
+    count: int
+    rows: NDArray[np.intp]  # (n,) the unit of each row of the arm
+    others: NDArray[np.intp]  # (m,) of the reference
+
+    @classmethod
+    def of(
+        cls,
+        clusters: NDArray[np.generic],
+        n: int,
+        reference_clusters: NDArray[np.generic] | None,
+        m: int,
+    ) -> _Units:
+        names, rows = _named(clusters, n, "clusters")
+        if reference_clusters is None:
+            kinds, others = m, len(names) + np.arange(m, dtype=np.intp)
+            count = len(names) + m
+        else:
+            found, index = _named(reference_clusters, m, "reference_clusters")
+            kinds, places = len(found), {name: unit for unit, name in enumerate(names)}
+            for name in found:
+                places.setdefault(name, len(places))
+            others = np.array([places[name] for name in found], dtype=np.intp)[index]
+            count = len(places)
+        if len(names) < 3 or kinds < 3:
+            what = "prompts" if len(names) < 3 else "reference clips"
+            raise TooFewError(f"an interval needs 3 {what} or more, got {min(len(names), kinds)}")
+        return cls(names, count, rows, others)
 
 
-def _between(
-    kernel: PolynomialKernel, rows: FloatArray, others: FloatArray, index: NDArray[np.intp]
-) -> tuple[float, FloatArray, FloatArray]:
-    """Mean kernel arm to reference: of all, without each prompt, without each reference clip."""
-    n, m = len(rows), len(others)
-    by_prompt = np.bincount(index, kernel.row_sums(rows, others))
-    by_reference = kernel.row_sums(others, rows)
-    total = by_reference.sum()
-    left = (total - by_prompt) / ((n - np.bincount(index)) * m)
-    return float(total / (n * m)), left, (total - by_reference) / (n * (m - 1))
-
-
-def _within_reference(kernel: PolynomialKernel, rows: FloatArray) -> tuple[float, FloatArray]:
-    """Mean kernel over pairs of the reference: of all, and without each clip."""
-    m = len(rows)
-    if m < 3:
-        raise TooFewError(f"an interval needs 3 reference clips or more, got {m}")
-    sums = kernel.row_sums(rows, rows) - kernel.diagonal(rows)
-    return float(sums.sum() / (m * (m - 1))), (sums.sum() - 2 * sums) / ((m - 1) * (m - 2))
-
-
-def _prompts(clusters: NDArray[np.generic], n: int) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+def _named(
+    clusters: NDArray[np.generic], n: int, argument: str
+) -> tuple[tuple[str, ...], NDArray[np.intp]]:
     labels = np.asarray(clusters)
     if labels.shape != (n,):
-        raise ValueError(f"`clusters` must name the prompt of each of {n} rows, got {labels.shape}")
+        raise ValueError(
+            f"`{argument}` must name the prompt of each of {n} rows, got {labels.shape}"
+        )
     names, index = np.unique(labels, return_inverse=True)
-    if len(names) < 3:
-        raise TooFewError(f"an interval needs 3 prompts or more, got {len(names)}")
     return tuple(str(name) for name in names), np.asarray(index, dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Features (n, d) of the arm or of the reference, and the unit of each row (n,)."""
+
+    features: FloatArray
+    units: NDArray[np.intp]
+
+    def sizes(self, count: int) -> NDArray[np.intp]:
+        """How many rows each unit has (count,)."""
+        return np.bincount(self.units, minlength=count)
+
+    def sums(self, kernel: PolynomialKernel, other: _Side, count: int) -> FloatArray:
+        """Sum of the kernel between each unit's rows and all rows of the other side (count,)."""
+        sums = kernel.row_sums(self.features, other.features)
+        return np.asarray(np.bincount(self.units, sums, minlength=count))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """A mean kernel over pairs of different units: of all, and without each unit (count,)."""
+
+    mean: float
+    left: FloatArray
+
+
+def _within(kernel: PolynomialKernel, side: _Side, count: int) -> _Mean:
+    sizes, n = side.sizes(count), len(side.features)
+    across = side.sums(kernel, side, count) - _shared(kernel, side, side, count)
+    squares, total = sizes**2, across.sum()
+    pairs_left = (n - sizes) ** 2 - (squares.sum() - squares)
+    return _Mean(float(total / (n**2 - squares.sum())), (total - 2 * across) / pairs_left)
+
+
+def _between(kernel: PolynomialKernel, arm: _Side, other: _Side, count: int) -> _Mean:
+    n, m = len(arm.features), len(other.features)
+    n_of, m_of = arm.sizes(count), other.sizes(count)
+    shared = _shared(kernel, arm, other, count)
+    of_arm = arm.sums(kernel, other, count) - shared
+    of_other = other.sums(kernel, arm, count) - shared
+    total, both = of_arm.sum(), n_of * m_of
+    pairs_left = (n - n_of) * (m - m_of) - (both.sum() - both)
+    left = (total - of_arm - of_other) / pairs_left
+    return _Mean(float(total / (n * m - both.sum())), left)
+
+
+def _shared(kernel: PolynomialKernel, one: _Side, other: _Side, count: int) -> FloatArray:
+    """Sum of the kernel over the pairs inside each unit (count,)."""
+    sums = np.zeros(count)
+    for unit in np.intersect1d(one.units, other.units):
+        x, y = one.features[one.units == unit], other.features[other.units == unit]
+        sums[unit] = kernel(x, y).sum()
+    return sums
 
 
 def _estimate(jackknife: Jackknife, n: int, level: float) -> KvdEstimate:

@@ -46,6 +46,8 @@ class ArmSet:
     features: Floats
     clips: tuple[tuple[str, int], ...]
     reference: Floats
+    reference_prompts: tuple[str, ...]
+    """Prompt id of each reference clip: they are rendered from the prompts of the run."""
     planned: int
     basis: SetBasis
 
@@ -54,8 +56,12 @@ class ArmSet:
         from metrics.kvd import kvd_jackknife
 
         rows = [self.clips.index(clip) for clip in clips]
-        prompts = np.array([prompt for prompt, _ in clips])
-        return kvd_jackknife(self.features[rows], self.reference, clusters=prompts)
+        return kvd_jackknife(
+            self.features[rows],
+            self.reference,
+            clusters=np.array([prompt for prompt, _ in clips]),
+            reference_clusters=np.array(self.reference_prompts),
+        )
 
     def jackknifed(
         self, metric: str, comparison: Comparison, jackknife: Jackknife, clips: Clips | None = None
@@ -68,7 +74,7 @@ class ArmSet:
             value=jackknife.value,
             low=interval.low,
             high=interval.high,
-            method="two-sample jackknife over prompts and reference clips, skew-corrected",
+            method="jackknife over prompts, of arm and reference together, skew-corrected",
             clips=clips,
         )
 
@@ -189,6 +195,9 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
         features=features,
         clips=tuple((request.prompt_id, request.replicate) for request in requests),
         reference=reference,
+        reference_prompts=tuple(
+            store.plan.prompts[i % len(store.plan.prompts)].id for i in range(len(reference))
+        ),
         planned=_planned(store.plan, arm),
         basis=SetBasis(
             n=len(features),
@@ -225,27 +234,17 @@ def _fvd(found: ArmSet) -> Estimate:
 
 
 def _kvd(found: ArmSet, baseline: ArmSet | None) -> list[Estimate]:
-    from metrics.kvd import TooFewError, kvd_jackknife
+    from metrics.kvd import TooFewError
 
-    value = polynomial_value(found)
     try:
-        jackknife = kvd_jackknife(
-            found.features, found.reference, clusters=np.array([p for p, _ in found.clips])
-        )
+        jackknife = found.jackknife_of(found.clips)
     except TooFewError as error:
-        return [found.estimate("kvd", Comparison.VALUE, value=value, reason=str(error))]
+        return [found.estimate("kvd", Comparison.VALUE, reason=str(error))]
     estimates = [found.jackknifed("kvd", Comparison.VALUE, jackknife)]
     if baseline is not None:
         hows = (Comparison.DIFFERENCE, Comparison.RATIO)
         estimates += [_kvd_against(found, baseline, "the baseline", how) for how in hows]
     return estimates
-
-
-def polynomial_value(found: ArmSet) -> float:
-    """Return the KVD itself, which needs no prompts."""
-    from metrics.frechet import polynomial_mmd
-
-    return polynomial_mmd(found.features, found.reference)
 
 
 def _kvd_against(found: ArmSet, other: ArmSet, whose: str, how: Comparison) -> Estimate:

@@ -205,13 +205,15 @@ def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -
 
 
 def _contrasts(estimates: Estimates) -> list[str]:
-    """Return what two arms differ by, a line a metric; and which is better where that is shown."""
+    """Return what two arms differ by, a line a metric, and which is better where it is shown."""
     if not estimates.contrasts:
         return []
     names = {s.arm.id: s.arm.name for s in estimates.arms}
+    count = sum(len(one.results) for one in estimates.contrasts)
     lines = [
         "",
-        "contrasts: the first minus the second, paired by prompt",
+        "contrasts: the first minus the second, paired by prompt, with the pairs behind each;",
+        f"of {count} comparisons about one in 20 would seem to differ by chance",
     ]
     for one in estimates.contrasts:
         lines.append(f"  {names[one.arm_id]} against {names[one.against_id]}")

@@ -71,6 +71,87 @@ def test_leaving_out_a_prompt_leaves_out_all_its_clips() -> None:
         assert value == pytest.approx(kvd_jackknife(x[rest], z, clusters=prompts[rest]).value)
 
 
+def _of_prompts(rng: np.random.Generator, centres: FloatArray, each: int) -> FloatArray:
+    """`each` clips of every prompt: alike within one, different between them."""
+    centre = np.repeat(centres, each, axis=0)
+    return np.asarray(centre + 0.1 * rng.normal(size=centre.shape))
+
+
+def test_an_arm_as_good_as_its_reference_of_the_same_prompts_is_at_distance_zero() -> None:
+    # Arm and reference show the same prompts by the same law: the distance is 0, and the mean of
+    # many estimates must be. Counted with pairs of one prompt it comes out far below.
+    ids, right, wrong = np.arange(24), [], []
+    for seed in range(60):
+        rng = _rng(seed)
+        centres = rng.normal(size=(24, 6))
+        x, z = _of_prompts(rng, centres, 1), _of_prompts(rng, centres, 4)
+        found = kvd_jackknife(x, z, clusters=ids, reference_clusters=np.repeat(ids, 4))
+        right.append(found.value)
+        wrong.append(polynomial_mmd(x, z))
+    error = np.std(right) / np.sqrt(60)
+
+    assert abs(np.mean(right)) < 3 * error
+    assert np.mean(wrong) < -10 * error
+
+
+def test_pairs_of_one_prompt_are_left_out_of_all_three_means() -> None:
+    x, z = _draw(_rng(), 5), _draw(_rng(1), 7)
+    of_x, of_z = np.array(list("aabcd")), np.array(list("abbcxyy"))
+
+    def mean(p: FloatArray, q: FloatArray, of_p: object, of_q: object) -> float:
+        pairs = [
+            (a @ b / 12 + 1) ** 3
+            for a, i in zip(p, np.asarray(of_p), strict=True)
+            for b, j in zip(q, np.asarray(of_q), strict=True)
+            if i != j
+        ]
+        return float(np.mean(pairs))
+
+    expected = mean(x, x, of_x, of_x) + mean(z, z, of_z, of_z) - 2 * mean(x, z, of_x, of_z)
+    found = kvd_jackknife(x, z, clusters=of_x, reference_clusters=of_z)
+
+    assert found.value == pytest.approx(expected)
+
+
+def test_a_prompt_is_left_out_of_arm_and_reference_at_once() -> None:
+    x, z = _draw(_rng(), 6), _draw(_rng(1), 10)
+    of_x, of_z = np.array(list("aabcde")), np.array(list("abbcdxyyee"))
+    found = kvd_jackknife(x, z, clusters=of_x, reference_clusters=of_z)
+
+    def without(name: str) -> float:
+        kept_x, kept_z = of_x != name, of_z != name
+        rest = kvd_jackknife(
+            x[kept_x], z[kept_z], clusters=of_x[kept_x], reference_clusters=of_z[kept_z]
+        )
+        return rest.value
+
+    assert found.prompts == ("a", "b", "c", "d", "e")
+    assert found.without_prompt == pytest.approx([without(name) for name in "abcde"])
+    assert found.without_reference == pytest.approx([without(name) for name in "xy"])
+
+
+def test_a_reference_of_clips_of_their_own_equals_one_that_names_no_prompts() -> None:
+    x, z = _draw(_rng(), 6), _draw(_rng(1), 9)
+    named = np.array([f"reference {i}" for i in range(9)])
+    one = kvd_jackknife(x, z, clusters=np.arange(6), reference_clusters=named)
+    other = kvd_jackknife(x, z, clusters=np.arange(6))
+
+    assert one.value == pytest.approx(other.value)
+    assert one.interval(LEVEL).low == pytest.approx(other.interval(LEVEL).low)
+
+
+def test_the_interval_covers_the_truth_where_arm_and_reference_share_their_prompts() -> None:
+    ids, held = np.arange(32), 0
+    for seed in range(100):
+        rng = _rng(1000 + seed)
+        centres = rng.normal(size=(32, 6))
+        x, z = _of_prompts(rng, centres, 1), _of_prompts(rng, centres, 4)
+        found = kvd_jackknife(x, z, clusters=ids, reference_clusters=np.repeat(ids, 4))
+        held += found.interval(LEVEL).low <= 0 <= found.interval(LEVEL).high
+
+    assert held >= 90
+
+
 def test_clips_of_one_prompt_are_not_taken_for_independent_draws() -> None:
     # Copies of each clip carry nothing new. Counted as pairs they would add k(x, x).
     x, z = _draw(_rng(), 20), _draw(_rng(1), 30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from simulated_runs import STUDENT, arm, plan, teacher
@@ -26,6 +28,7 @@ def arm_set(arm_id: str, seed: int, prompts: range, reference: str = "clean") ->
         features=rng.normal(0.1 * seed, 1.0, (len(prompts), 4)),
         clips=tuple((f"p{n:04}", 0) for n in prompts),
         reference=np.random.default_rng(9).normal(0.0, 1.0, (20, 4)),
+        reference_prompts=tuple(f"p{n % 8:04}" for n in range(20)),
         planned=8,
         basis=SetBasis(
             n=len(prompts), reference_n=20, dimension=4, reference=reference,
@@ -34,21 +37,33 @@ def arm_set(arm_id: str, seed: int, prompts: range, reference: str = "clean") ->
     )  # fmt: skip
 
 
-def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased cubic MMD, pair by pair: Binkowski et al. 2018, eq. 4 with degree 3."""
+def kvd(one: ArmSet, first: int) -> float:
+    """Cubic MMD of the clips from `first` on, pair by pair, over pairs of different prompts."""
+    x, of_x = one.features[first:], [prompt for prompt, _ in one.clips][first:]
+    y, of_y = one.reference, one.reference_prompts
 
     def k(a: np.ndarray, b: np.ndarray) -> float:
         return float((a @ b / 4 + 1) ** 3)
 
-    own = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
-    rest = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
-    return float(own + rest - 2 * np.mean([k(a, b) for a in x for b in y]))
+    def mean(p: np.ndarray, q: np.ndarray, of_p: Sequence[str], of_q: Sequence[str]) -> float:
+        return float(
+            np.mean(
+                [
+                    k(a, b)
+                    for a, i in zip(p, of_p, strict=True)
+                    for b, j in zip(q, of_q, strict=True)
+                    if i != j
+                ]
+            )
+        )
+
+    return mean(x, x, of_x, of_x) + mean(y, y, of_y, of_y) - 2 * mean(x, y, of_x, of_y)
 
 
 def test_the_difference_stands_on_the_clips_that_both_arms_have() -> None:
     own, other = arm_set(STUDENT, 1, range(8)), arm_set(CONTROL, 2, range(2, 8))
     ((found,),) = contrast_differences(PLAN, {STUDENT: own, CONTROL: other})
-    expected = mmd(own.features[2:], own.reference) - mmd(other.features, own.reference)
+    expected = kvd(own, 2) - kvd(other, 0)
 
     assert found.value == pytest.approx(expected)
     assert (found.arm_id, found.comparison) == (STUDENT, Comparison.DIFFERENCE)

@@ -9,7 +9,7 @@ import pytest
 
 from poc import cli
 from poc.decide import table
-from poc.records import CriteriaFile, Decision, Estimates
+from poc.records import Comparison, CriteriaFile, Decision, Estimates
 
 README = Path("README.md").read_text(encoding="utf-8")
 DEMO = Path("reports/baselines/demo")
@@ -60,3 +60,22 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", Path("Makefile").read_text(), re.MULTILINE))
 
     assert set(re.findall(r"`?make ([a-z]+)`?$", README, re.MULTILINE)) <= targets
+
+
+def share(estimates: Estimates, arm: str, metric: str) -> float:
+    summary = next(s for s in estimates.arms if s.arm.name == arm)
+    found = next(
+        e for e in summary.estimates if e.metric == metric and e.comparison is Comparison.VALUE
+    )
+    assert found.value is not None
+    return found.value
+
+
+@pytest.mark.parametrize(
+    ("attribute", "least"),
+    [("colour", 0.8), ("background", 0.8), ("shape", 0.7), ("motion", 0.6)],
+)
+def test_the_committed_runs_teacher_follows_its_prompts(attribute: str, least: float) -> None:
+    estimates = Estimates.from_json((DEMO / "estimates.json").read_text(encoding="utf-8"))
+
+    assert share(estimates, "teacher-25", f"oracle_{attribute}") >= least
