@@ -55,11 +55,12 @@ class Jackknife:
         """The ratio to another arm's, prompt by prompt.
 
         Raises:
-            ValueError: the other is not above 0 throughout, so that a ratio has no meaning.
+            NoRatioError: the other is not above 0 throughout, so that a ratio has no meaning.
         """
         self._check_paired(other)
-        if min(other.value, other.without_prompt.min(), other.without_reference.min()) <= 0.0:
-            raise ValueError(
+        left_out = np.concatenate([other.without_prompt, other.without_reference])
+        if min(other.value, left_out.min()) <= 0.0:
+            raise NoRatioError(
                 f"a ratio to a KVD of {other.value:.3g} that reaches 0 has no meaning; "
                 "take the difference"
             )
@@ -167,6 +168,10 @@ def kvd(
 
 class TooFewError(ValueError):
     """Too few prompts or reference clips for an interval."""
+
+
+class NoRatioError(ValueError):
+    """A ratio to a distance that reaches 0."""
 
 
 def kvd_interval(

@@ -249,6 +249,8 @@ def _kvd(found: ArmSet, baseline: ArmSet | None) -> list[Estimate]:
 
 def _kvd_against(found: ArmSet, other: ArmSet, whose: str, how: Comparison) -> Estimate:
     """Return difference or ratio to another arm over clips that both arms have."""
+    from metrics.kvd import NoRatioError, TooFewError
+
     differs = [text for text in found.basis.differences(other.basis) if not text.startswith("n:")]
     if differs:
         reason = f"not comparable with {whose}: {'; '.join(differs)}"
@@ -257,7 +259,7 @@ def _kvd_against(found: ArmSet, other: ArmSet, whose: str, how: Comparison) -> E
     try:
         mine, theirs = found.jackknife_of(both), other.jackknife_of(both)
         compared = mine.over(theirs) if how is Comparison.RATIO else mine.minus(theirs)
-    except ValueError as error:  # too few, or a ratio to a distance that reaches 0
+    except (TooFewError, NoRatioError) as error:
         return found.estimate("kvd", how, reason=str(error), clips=both)
     return found.jackknifed("kvd", how, compared, both)
 

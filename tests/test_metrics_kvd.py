@@ -130,6 +130,18 @@ def test_a_prompt_is_left_out_of_arm_and_reference_at_once() -> None:
     assert found.without_reference == pytest.approx([without(name) for name in "xy"])
 
 
+def test_a_ratio_needs_no_reference_clip_outside_the_arms_prompts() -> None:
+    ids, z = np.arange(8), _draw(_rng(1), 16)
+    a, b = (
+        kvd_jackknife(
+            _draw(_rng(seed), 8, 1.5), z, clusters=ids, reference_clusters=np.repeat(ids, 2)
+        )
+        for seed in (2, 3)
+    )
+
+    assert a.over(b).value == pytest.approx(a.value / b.value)
+
+
 def test_a_reference_of_clips_of_their_own_equals_one_that_names_no_prompts() -> None:
     x, z = _draw(_rng(), 6), _draw(_rng(1), 9)
     named = np.array([f"reference {i}" for i in range(9)])
