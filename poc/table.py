@@ -23,7 +23,7 @@ from poc.records import (
     Standing,
 )
 
-WIDTH = 110
+WIDTH = 120
 """Columns of a terminal that the table fits into."""
 
 GAP = "  "
@@ -49,7 +49,7 @@ STANDINGS = {
 
 
 def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | None = None) -> str:
-    """Return the table, at most 110 columns wide, with a legend.
+    """Return the table, at most 120 columns wide, with a legend.
 
     With `criteria`, the recommended arm's results follow. Rows are in the plan's order.
     """
