@@ -27,7 +27,7 @@ ROOT = HERE.parent.parent
 SPECS = ROOT / "poc" / "specs"
 PROGRAM = [sys.executable, "-m", "poc"]
 FAST, TEACHER = "animatelcm-4", "teacher-25"
-POLL_S = 0.2
+POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def measured(command: list[str]) -> Usage:
     try:
         while process.poll() is None:
             peak = max(peak, family_memory_bytes(process.pid))
-            time.sleep(POLL_S if time.perf_counter() - begun > 1 else 0.005)
+            time.sleep(POLL_S if time.perf_counter() - begun > 3 else 0.005)
     finally:
         process.kill()
     duration_s = time.perf_counter() - begun
