@@ -17,7 +17,8 @@ def draw(shown: app.Shown) -> None:
     st.markdown(app.plain(content.sureness))
     for reason in content.reasons:
         st.markdown(f"- {app.plain(reason)}")
-    st.markdown(f"**{text('section.next.step')}** {app.plain(content.next_step)}")
+    colon = text("punctuation.colon")
+    st.markdown(f"**{text('section.next.step')}**{colon}{app.plain(content.next_step)}")
     _numbers(shown)
     _lights(shown)
     _criteria(shown)
