@@ -288,7 +288,7 @@ def _of_tests(run: _Run, said: Conditions, results: Sequence[TestResult]) -> Ite
             condition=Condition.MEASURE,
             said=Finding(
                 text_en=f"measure: theirs {said.measure}; ours {', '.join(metrics)}",
-                text_ja=f"評価指標：先方は{said.measure_ja}、当方は{'、'.join(metrics)}",
+                text_ja=f"評価指標：公表時は{said.measure_ja}、当方は{'、'.join(metrics)}",
             ),
         )
 
@@ -333,7 +333,7 @@ def _differs(condition: Condition, theirs: str, ours: str) -> Difference:
         condition=condition,
         said=Finding(
             text_en=f"{name_en}: theirs {theirs}; ours {here_en}",
-            text_ja=f"{name_ja}：先方は{theirs}、当方は{here_ja}",
+            text_ja=f"{name_ja}：公表時は{theirs}、当方は{here_ja}",
         ),
     )
 
@@ -349,11 +349,11 @@ def _scope(theirs: str) -> Finding:
     if theirs == "denoise":
         return Finding(
             text_en="seconds: theirs denoising only, without VAE decoding; ours prompt to file",
-            text_ja="計測範囲：先方はノイズ除去のみ（VAEの復号を除く）、当方は入力からファイル出力まで",
+            text_ja="計測範囲：公表時はノイズ除去のみ（VAEの復号を除く）、当方は入力からファイル出力まで",
         )
     return Finding(
         text_en="seconds: theirs prompt to file; ours denoising only",
-        text_ja="計測範囲：先方は入力からファイル出力まで、当方はノイズ除去のみ",
+        text_ja="計測範囲：公表時は入力からファイル出力まで、当方はノイズ除去のみ",
     )
 
 

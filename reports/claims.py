@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from poc.claims import ClaimResult, ClaimStatus, TestResult
-from poc.claims_file import Claim, ClaimTest, How, PublishedValue
+from poc.claims_file import Claim, ClaimTest, Condition, How, PublishedValue
 from poc.records import Comparison, Finding
 from poc.speed_split import Figure, SpeedSplit
 from reports import text as words
@@ -47,7 +47,9 @@ def _row(view: RunView, text: Text, result: ClaimResult) -> ClaimRow:
         numbers=tuple(_number(view, text, one) for one in result.results),
         mark=Mark(text(f"claim.{result.status}"), _LEVELS[result.status]),
         reasons=_sentences(text, result.reasons),
-        differs=_sentences(text, tuple(one.said for one in result.differs)),
+        differs=_sentences(
+            text, tuple(d.said for d in result.differs if d.condition is not Condition.WORLD)
+        ),
     )
 
 
@@ -97,8 +99,17 @@ def _cell(text: Text, test: ClaimTest, metric: str, found: Figure) -> Cell:
 
 def _asked(text: Text, test: ClaimTest, metric: str) -> str:
     ends = (("claim.above", test.above), ("claim.below", test.below))
-    said = [text(key, value=_written(text, test, metric, e)) for key, e in ends if e is not None]
+    said = [text(key, value=_line(text, test, metric, e)) for key, e in ends if e is not None]
     return text("list.comma").join(said)
+
+
+def _line(text: Text, test: ClaimTest, metric: str, end: float) -> str:
+    """Return a line with all its digits: it is a published figure, not a measured one."""
+    if test.how is How.SPEED_UP_PER_NFE:
+        return f"{end:g}"
+    if _HOWS[test.how] is Comparison.RATIO:
+        return text("number.ratio", value=f"{end:g}")
+    return _written(text, test, metric, end)
 
 
 def _written(text: Text, test: ClaimTest, metric: str, value: float | None) -> str:

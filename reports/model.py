@@ -122,6 +122,7 @@ class ClaimRow:
     mark: Mark
     reasons: tuple[str, ...]
     differs: tuple[str, ...]
+    """Without the tiny world of a demonstration: the page says that of all claims at once."""
 
 
 @dataclass(frozen=True, slots=True)
