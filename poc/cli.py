@@ -170,11 +170,14 @@ def _log(quiet: bool) -> Callable[[str], None]:
 
 
 def _print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json: bool) -> None:
+    from poc.claims_table import claims_text
+
     if as_json:
         found = {name: str(place) for name, place in places.items()}
         print(json.dumps(result.as_json() | found, ensure_ascii=False))
         return
     print(result.table)
+    print(f"\n{claims_text(result.claims)}\n")
     for name, place in places.items():
         print(f"{name + ':':<11}{place}")
     print(f"decision: {result.decision.decision}")

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from poc.claims import ClaimsReport, weigh
+from poc.claims_file import read_claims
 from poc.datasets import read_prompts
 from poc.decide import decide, table
 from poc.estimate import evaluate
@@ -39,6 +41,7 @@ class RunResult:
     estimates: Estimates
     decision: Decision
     table: str
+    claims: ClaimsReport
     path: Path
 
     @property
@@ -54,6 +57,7 @@ class RunResult:
             "complete": self.complete,
             "decision": str(self.decision.decision),
             "kind": self.decision.kind,
+            "claims": {one.claim.id: str(one.status) for one in self.claims.claims},
             "run": str(self.path),
         }
 
@@ -135,13 +139,13 @@ def conclude(
     """Derive estimates and decision from the raw records and write both."""
     from poc.set_metrics import set_estimates
 
-    plan = store.plan
+    plan, latencies = store.plan, store.latency()
     sets = set_estimates(store, judges_of(models))
     evidence = evaluate(
         plan,
         store.generations(),
         store.measurements(),
-        store.latency(),
+        latencies,
         sets.of_arms,
         closed_reason=store.closed_reason,
         set_differences=sets.of_contrasts,
@@ -156,6 +160,12 @@ def conclude(
         estimates=evidence.estimates,
         decision=decision,
         table=table(evidence.estimates, decision, asked),
+        claims=weigh(
+            read_claims(),
+            evidence.estimates,
+            kind=plan.spec.kind,
+            devices=[sample.device for sample in latencies],
+        ),
         path=store.path,
     )
 

@@ -84,6 +84,8 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.*": (CORE, "metrics.catalog"),
     "reports.*": (
         "metrics.catalog",
+        "poc.claims",
+        "poc.claims_file",
         "poc.cost",
         "poc.decide",
         "poc.errors",
@@ -92,6 +94,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.plan",
         "poc.records",
         "poc.spec",
+        "poc.speed_split",
         "poc.store",
         "poc.votes",
         "reports.*",

@@ -129,6 +129,26 @@ def test_decide_answers_by_its_exit_code(whole: Path) -> None:
     assert cli.main(["decide", str(whole)]) == codes[decision]
 
 
+def test_the_claims_are_printed_before_the_decision_and_stored_nowhere(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name for path in whole.iterdir()}
+    cli.main(["decide", str(whole)])
+    *others, last = capsys.readouterr().out.splitlines()
+
+    assert last.startswith("decision: ")
+    assert any("tested in the tiny world, not at real size" in line for line in others)
+    assert "confirmed" not in (whole / "decision.json").read_text()
+    assert {path.name for path in whole.iterdir()} == before
+
+
+def test_two_prompts_confirm_no_claim(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["decide", str(whole), "--json"])
+    found = json.loads(capsys.readouterr().out)["claims"]
+
+    assert set(found.values()) <= {"open", "not_testable"}
+
+
 def test_other_criteria_are_marked_as_edited(whole: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(whole, tmp_path / "run")
     text = Path("poc/specs/criteria/quick.yaml").read_text().replace("version: 1", "version: 2")
