@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from poc.run import RunResult
 
 COMPLETE, INCOMPLETE, ENVIRONMENT, INTERRUPTED, UNREAD = 0, 3, 2, 130, 141
+DIFFERENT = 1
+"""Of `verify`: something is not what the raw records say."""
 
 _NETWORK_OFF = {
     "HF_HUB_OFFLINE": "1",
@@ -120,6 +122,17 @@ def _decide(arguments: argparse.Namespace) -> int:
     return exit_code(result.decision.decision)
 
 
+def _verify(arguments: argparse.Namespace) -> int:
+    from poc.run import verify
+
+    amiss = verify(arguments.run, criteria=arguments.criteria)
+    if arguments.json:
+        print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
+    else:
+        print("\n".join([*amiss, f"verified: {'no' if amiss else 'yes'}"]))
+    return DIFFERENT if amiss else COMPLETE
+
+
 def _close(arguments: argparse.Namespace) -> int:
     from poc.run import close
 
@@ -196,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_plan(commands)
     _add_decide(commands)
+    _add_verify(commands)
     _add_close(commands)
     _add_report(commands)
     _add_dashboard(commands)
@@ -243,6 +257,16 @@ def _add_decide(commands: _Commands) -> None:
     parser = _command(commands, "decide", _decide, text)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+
+
+def _add_verify(commands: _Commands) -> None:
+    text = (
+        "derive estimates and decision again and compare them and every clip with the records; "
+        "exits 0 when all agrees, 1 when not"
+    )
+    parser = _command(commands, "verify", _verify, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--criteria", type=Path, help="criteria that the decision was made with")
 
 
 def _add_close(commands: _Commands) -> None:

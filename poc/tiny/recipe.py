@@ -79,7 +79,7 @@ FULL = Recipe(
     image_average=0.95,
     motion_average=0.95,
     vae=LoopConfig(steps=7500, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
-    image=LoopConfig(steps=3000, batch=32, learning_rate=1.2e-3, seed=2),
+    image=LoopConfig(steps=3600, batch=32, learning_rate=1.2e-3, seed=2),
     motion=LoopConfig(steps=1300, batch=4, learning_rate=1.5e-3, seed=3, average=0.998),
     lcm_lora=LoopConfig(steps=1200, batch=24, learning_rate=1e-3, seed=4, average=0.99),
     animatelcm=LoopConfig(steps=600, batch=4, learning_rate=5e-4, seed=5, average=0.98),
