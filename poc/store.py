@@ -287,6 +287,10 @@ class RunStore:
         found = chain.from_iterable(journal.findings for journal in self._journals)
         return (*found, *run.changed_machines())
 
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """Return every machine and installation that the run was made on, the first one first."""
+        return tuple(self._fresh().fingerprints)
+
     def results(self) -> Mapping[str, ClipResult]:
         """Return how each published clip ended, by its id."""
         return dict(self._fresh().results)

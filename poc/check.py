@@ -1,0 +1,85 @@
+"""`poc check`: two run folders in, the gate's answer and its files out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from poc import disk
+from poc.errors import InputError
+from poc.gate import compare
+from poc.gate_limits import DEFAULT_LIMITS, read_limits
+from poc.gate_records import GateResult, GateRun
+from poc.gate_report import junit, markdown
+from poc.records import Estimate
+from poc.store import RunStore
+
+FOLDER = "gate"
+"""Where the files go in HEAD, unless --out says otherwise."""
+
+
+def check(
+    head: Path, base: Path, *, limits: Path | None, out: Path | None
+) -> tuple[GateResult, Mapping[str, Path]]:
+    """Compare a run with its baseline and write the files; returns the result and their paths.
+
+    Raises:
+        InputError: no run, a run compared with itself, bad limits, records that contradict each
+            other, or files that cannot be written.
+    """
+    asked = read_limits(limits or DEFAULT_LIMITS)
+    if head.resolve() == base.resolve():
+        raise InputError(
+            f"{head}: expected another run as --baseline, got the same folder. "
+            "A run compared with itself always passes and shows nothing."
+        )
+    own, other = RunStore.open_reader(head), RunStore.open_reader(base)
+    before, now = _read(other, base), _read(own, head)
+    now = replace(now, set_changes=_set_changes(own, other))
+    try:
+        result = compare(now, before, asked)
+    except ValueError as error:
+        raise InputError(f"{head} against {base}: {error}. Restore both from a copy.") from error
+    return result, _write(result, out or head / FOLDER)
+
+
+def _read(store: RunStore, path: Path) -> GateRun:
+    return GateRun(
+        name=str(path),
+        plan=store.plan,
+        generations=store.generations(),
+        measurements=store.measurements(),
+        latencies=store.latency(),
+        resolved={one.arm_id: one for one in store.resolved()},
+        fingerprints=store.fingerprints(),
+        findings=store.findings,
+        closed_reason=store.closed_reason,
+    )
+
+
+def _set_changes(head: RunStore, base: RunStore) -> tuple[Estimate, ...]:
+    """Return the change of KVD, which is in the clips' features and not in their measurements."""
+    from poc.models import read_models
+    from poc.run import judges_of
+    from poc.set_metrics import changes_between
+
+    asked = [store.plan.spec.metrics for store in (head, base)]
+    if not all("kvd" in metrics for metrics in asked):
+        return ()
+    return changes_between(head, base, judges_of(read_models()))
+
+
+def _write(result: GateResult, folder: Path) -> dict[str, Path]:
+    text = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=1)
+    files = {
+        "gate.json": text.encode() + b"\n",
+        "junit.xml": junit(result),
+        "gate.md": markdown(result).encode(),
+    }
+    disk.make_folder(folder)
+    for name, data in files.items():
+        disk.publish(folder / name, data)
+    disk.sync_folder(folder)
+    return {name: folder / name for name in files}
