@@ -74,7 +74,9 @@ _LATENCY_SOURCE = (
 )
 
 
-def _oracle(attribute: str, label_en: str, label_ja: str) -> MetricInfo:
+def _oracle(
+    attribute: str, label_en: str, label_ja: str, what: str = "", version: int = 1
+) -> MetricInfo:
     return MetricInfo(
         name=f"oracle_{attribute}",
         label_en=label_en,
@@ -82,8 +84,9 @@ def _oracle(attribute: str, label_en: str, label_ja: str) -> MetricInfo:
         unit="fraction of clips",
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
-        version=1,
-        what=f"1 when pixels show the prompt's {attribute}, else 0; only in the procedural "
+        version=version,
+        what=what
+        or f"1 when pixels show the prompt's {attribute}, else 0; only in the procedural "
         "world, and blind to how good the clip looks",
         source=_ORACLE_SOURCE,
     )
@@ -284,7 +287,21 @@ _ROWS = (
     _oracle("background", "Right background", "背景の正答率"),
     _oracle("motion", "Right motion", "動きの正答率"),
     _oracle("style", "Right style", "スタイルの正答率"),
-    _oracle("all", "All attributes right", "全属性の正答率"),
+    _oracle(
+        "texture",
+        "Right texture",
+        "質感の正答率",
+        "1 when the background is mottled and stays so, with 0.6 to 1.67 times the contrast of "
+        "rendered clips, else 0; no caption speaks of it; only in the procedural world",
+    ),
+    _oracle(
+        "all",
+        "All attributes right",
+        "全属性の正答率",
+        "1 when shape, colour, background, texture and motion are all right, else 0; only in the "
+        "procedural world, and blind to style, light and camera",
+        version=2,
+    ),
     MetricInfo(
         name="motion_extent_px",
         label_en="Extent of motion",

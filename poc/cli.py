@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from poc.run import RunResult
 
 COMPLETE, INCOMPLETE, ENVIRONMENT, INTERRUPTED, UNREAD = 0, 3, 2, 130, 141
+DIFFERENT = 1
+"""Of `verify`: something is not what the raw records say."""
 
 _NETWORK_OFF = {
     "HF_HUB_OFFLINE": "1",
@@ -139,6 +141,17 @@ def _check(arguments: argparse.Namespace) -> int:
     return EXIT_CODES[result.status]
 
 
+def _verify(arguments: argparse.Namespace) -> int:
+    from poc.run import verify
+
+    amiss = verify(arguments.run, criteria=arguments.criteria)
+    if arguments.json:
+        print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
+    else:
+        print("\n".join([*amiss, f"verified: {'no' if amiss else 'yes'}"]))
+    return DIFFERENT if amiss else COMPLETE
+
+
 def _close(arguments: argparse.Namespace) -> int:
     from poc.run import close
 
@@ -189,11 +202,14 @@ def _log(quiet: bool) -> Callable[[str], None]:
 
 
 def _print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json: bool) -> None:
+    from poc.claims_table import claims_text
+
     if as_json:
         found = {name: str(place) for name, place in places.items()}
         print(json.dumps(result.as_json() | found, ensure_ascii=False))
         return
     print(result.table)
+    print(f"\n{claims_text(result.claims)}\n")
     for name, place in places.items():
         print(f"{name + ':':<11}{place}")
     print(f"decision: {result.decision.decision}")
@@ -213,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_decide(commands)
     _add_check(commands)
+    _add_verify(commands)
     _add_close(commands)
     _add_report(commands)
     _add_dashboard(commands)
@@ -274,6 +291,16 @@ def _add_check(commands: _Commands) -> None:
     )
     parser.add_argument("--limits", type=Path, help="limits file (default: the one that ships)")
     parser.add_argument("--out", type=Path, help="folder to write (default: HEAD/gate)")
+
+
+def _add_verify(commands: _Commands) -> None:
+    text = (
+        "derive estimates and decision again and compare them and every clip with the records; "
+        "exits 0 when all agrees, 1 when not"
+    )
+    parser = _command(commands, "verify", _verify, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--criteria", type=Path, help="criteria that the decision was made with")
 
 
 def _add_close(commands: _Commands) -> None:

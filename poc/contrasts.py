@@ -92,9 +92,20 @@ def standing(difference: Estimate) -> Standing:
 
 def _side(one: Estimate) -> int:
     """Return 1 or -1 for the side of 0 on which the interval lies, 0 when nothing is shown."""
-    planned = one.n_clips + one.n_missing
-    if one.n_prompts < BOOTSTRAP_FROM or one.n_missing > LOST_AT_MOST * planned:
+    if not rests_on_enough(one) or one.low is None or one.high is None:
         return 0
-    if one.low is None or one.high is None or one.low == one.high or one.low <= 0 <= one.high:
+    if one.low <= 0 <= one.high:
         return 0
     return 1 if one.low > 0 else -1
+
+
+def rests_on_enough(one: Estimate, *, prompts: int = BOOTSTRAP_FROM) -> bool:
+    """Return whether an estimate may carry a statement: an interval, prompts, few losses.
+
+    That is an interval with a width, at least `prompts` prompts, and at most one in 20 of what was
+    planned lost.
+    """
+    planned = one.n_clips + one.n_missing
+    if one.n_prompts < prompts or one.n_missing > LOST_AT_MOST * planned:
+        return False
+    return one.low is not None and one.high is not None and one.low != one.high

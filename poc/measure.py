@@ -332,13 +332,15 @@ def rendered_chunks(task: ReferenceTask) -> Iterator[Frames]:
 def oracle_values(reading: Reading, arm: Arm, prompt: Prompt) -> dict[str, float | None]:
     """Compare what the oracle reads with what prompt and arm asked for; 1.0 right, 0.0 wrong.
 
-    Style is right when it is the one asked for, or none where none was asked for.
+    Style is right when it is the one asked for, or none where none was asked for. The texture of
+    the background is no part of a prompt: it has to be there as in all pictures of the world.
     """
     right = {
         part: float(str(getattr(reading, part)) == prompt.attributes[part])
         for part in _ORACLE_PARTS
         if part in prompt.attributes
     }
+    right["texture"] = float(reading.textured)
     values: dict[str, float | None] = {f"oracle_{part}": value for part, value in right.items()}
     values["oracle_all"] = float(all(right.values()))
     values["oracle_style"] = float(_style_read(reading) == arm.style)

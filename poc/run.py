@@ -7,14 +7,17 @@ here and nothing is computed twice: `conclude` is the only way from raw records 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from poc.claims import ClaimsReport, weigh
+from poc.claims_file import read_claims
 from poc.datasets import read_prompts
 from poc.decide import decide, table
+from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import take_fingerprint
 from poc.models import ModelKind, ModelTable, read_models
@@ -39,6 +42,7 @@ class RunResult:
     estimates: Estimates
     decision: Decision
     table: str
+    claims: ClaimsReport
     path: Path
 
     @property
@@ -48,12 +52,20 @@ class RunResult:
             arm.counts.ok == arm.counts.planned for arm in self.estimates.arms
         )
 
+    def derived(self) -> dict[str, str]:
+        """Return the files of a run folder that follow from its raw records."""
+        return {
+            "estimates.json": self.estimates.to_json(),
+            "decision.json": self.decision.to_json(),
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
         return {
             "complete": self.complete,
             "decision": str(self.decision.decision),
             "kind": self.decision.kind,
+            "claims": {one.claim.id: str(one.status) for one in self.claims.claims},
             "run": str(self.path),
         }
 
@@ -133,15 +145,23 @@ def conclude(
     store: RunStore, models: ModelTable, criteria: CriteriaFile | None = None
 ) -> RunResult:
     """Derive estimates and decision from the raw records and write both."""
+    result = derive(store, models, criteria)
+    for name, text in result.derived().items():
+        store.write_derived(name, text)
+    return result
+
+
+def derive(store: RunStore, models: ModelTable, criteria: CriteriaFile | None = None) -> RunResult:
+    """Derive estimates and decision from the raw records; writes nothing."""
     from poc.set_metrics import set_estimates
 
-    plan = store.plan
+    plan, latencies = store.plan, store.latency()
     sets = set_estimates(store, judges_of(models))
     evidence = evaluate(
         plan,
         store.generations(),
         store.measurements(),
-        store.latency(),
+        latencies,
         sets.of_arms,
         closed_reason=store.closed_reason,
         set_differences=sets.of_contrasts,
@@ -149,13 +169,17 @@ def conclude(
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = criteria or plan.criteria
     decision = decide(plan, evidence.estimates, asked, evidence.draws, licences=licences)
-    store.write_derived("estimates.json", evidence.estimates.to_json())
-    store.write_derived("decision.json", decision.to_json())
     return RunResult(
         complete=evidence.estimates.complete,
         estimates=evidence.estimates,
         decision=decision,
         table=table(evidence.estimates, decision, asked),
+        claims=weigh(
+            read_claims(),
+            evidence.estimates,
+            kind=plan.spec.kind,
+            devices=[sample.device for sample in latencies],
+        ),
         path=store.path,
     )
 
@@ -167,6 +191,40 @@ def decide_again(path: Path, *, criteria: Path | None) -> RunResult:
         if asked is not None:
             check_criteria(store.plan.spec, asked)
         return conclude(store, read_models(), asked)
+
+
+def verify(path: Path, *, criteria: Path | None) -> tuple[str, ...]:
+    """Return what does not hold in a run folder: nothing when all of it follows from its records.
+
+    Estimates and decision are derived again and compared to the byte, every clip's frames with the
+    digest in its record, and damaged records are named. Writes nothing; needs no network.
+    """
+    store = RunStore.open_reader(path)
+    asked = read_criteria(criteria) if criteria else None
+    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, asked))
+
+
+def _clips_amiss(store: RunStore) -> Iterator[str]:
+    for clip_id, result in store.results().items():
+        if result.frames_digest is None:
+            continue
+        try:
+            store.read_clip(clip_id)
+        except InputError as error:
+            yield str(error)
+
+
+def _derived_amiss(store: RunStore, criteria: CriteriaFile | None) -> Iterator[str]:
+    for name, text in derive(store, read_models(), criteria).derived().items():
+        there = store.read_derived(name)
+        if there is None:
+            yield f"{store.path / name}: is not there. `poc decide {store.path}` writes it."
+        elif there != text:
+            yield (
+                f"{store.path / name}: is not what follows from the records. It was edited, or "
+                "made by another version, by other judges or, where decision.json says "
+                "criteria_edited, with the criteria of --criteria."
+            )
 
 
 def close(path: Path, reason: str) -> RunResult:

@@ -283,9 +283,13 @@ class RunStore:
     @property
     def findings(self) -> tuple[str, ...]:
         """What a reader must know: repaired tails, damaged records, a change of machine."""
-        run = self._fresh()
-        found = chain.from_iterable(journal.findings for journal in self._journals)
-        return (*found, *run.changed_machines())
+        return (*self.damage, *self._fresh().changed_machines())
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What of the records was lost or cannot be read: repaired tails, damaged lines."""
+        self._fresh()
+        return tuple(chain.from_iterable(journal.findings for journal in self._journals))
 
     def fingerprints(self) -> tuple[Fingerprint, ...]:
         """Return every machine and installation that the run was made on, the first one first."""

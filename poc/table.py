@@ -97,10 +97,10 @@ def _verdict(arm: Arm, light: Light | None) -> str:
     return SHORT_LIGHTS[light] + (" (c)" if arm.role is ArmRole.CONTROL else "")
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     """Return three significant digits without an exponent where that stays short.
 
-    >>> _figure(12.345), _figure(0.12345), _figure(1234.5), _figure(0.0), _figure(0.00001234)
+    >>> figure(12.345), figure(0.12345), figure(1234.5), figure(0.0), figure(0.00001234)
     ('12.3', '0.123', '1234', '0', '1.2e-05')
     """
     if value == 0:
@@ -111,17 +111,17 @@ def _figure(value: float) -> str:
 
 
 def _number(one: Estimate | None) -> str:
-    return MISSING if one is None or one.value is None else _figure(one.value)
+    return MISSING if one is None or one.value is None else figure(one.value)
 
 
 def _with_interval(one: Estimate | None) -> str:
     if one is None or one.value is None:
         return MISSING
-    figure = _percent if one.method == "Wilson" else _figure
+    shown = _percent if one.method == "Wilson" else figure
     unit = "%" if one.method == "Wilson" else ""
     if one.low is None or one.high is None:
-        return f"{figure(one.value)}{unit} {NO_INTERVAL}"
-    return f"{figure(one.value)}{unit} [{figure(one.low)},{figure(one.high)}]"
+        return f"{shown(one.value)}{unit} {NO_INTERVAL}"
+    return f"{shown(one.value)}{unit} [{shown(one.low)},{shown(one.high)}]"
 
 
 def _percent(share: float) -> str:
@@ -142,35 +142,40 @@ def _speed_up(ratio: Estimate | None) -> str:
 
 def _aligned(rows: list[list[str]]) -> list[str]:
     """Return rows as lines: names to the left and cut where needed, the rest to the right."""
-    widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
     others = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
     widths[0] = min(widths[0], max(WIDTH - others, 8))
     return [_line(row, widths)[:WIDTH] for row in rows]
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    name = _cut(row[0], widths[0])
-    cells = [name + " " * (widths[0] - _columns(name))]
+    name = cut(row[0], widths[0])
+    cells = [name + " " * (widths[0] - columns(name))]
     cells += [
-        " " * (width - _columns(cell)) + cell
+        " " * (width - columns(cell)) + cell
         for cell, width in zip(row[1:], widths[1:], strict=True)
     ]
     return GAP.join(cells)
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
     """Return how many terminal columns a text takes: wide and full-width signs take two.
 
-    >>> _columns("LCM"), _columns("動画")
+    >>> columns("LCM"), columns("動画")
     (3, 4)
     """
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
-def _cut(text: str, columns: int) -> str:
-    if _columns(text) <= columns:
+def cut(text: str, width: int) -> str:
+    """Return a text of at most `width` terminal columns, a tilde where something is left out.
+
+    >>> cut("animatelcm", 8)
+    'animate~'
+    """
+    if columns(text) <= width:
         return text
-    while _columns(text) > columns - 1:
+    while columns(text) > width - 1:
         text = text[:-1]
     return text + "~"
 
@@ -201,7 +206,7 @@ def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -
     asked = {criterion.name: criterion for criterion in criteria.criteria}
     lines = [f"{name}: {chosen.technical.value} (with the share of resamples at each line)"]
     lines += [_result(asked[r.criterion], r) for r in chosen.results if r.criterion in asked]
-    return [_cut(line, WIDTH) for line in lines]
+    return [cut(line, WIDTH) for line in lines]
 
 
 def _contrasts(estimates: Estimates) -> list[str]:
@@ -218,7 +223,7 @@ def _contrasts(estimates: Estimates) -> list[str]:
     for one in estimates.contrasts:
         lines.append(f"  {names[one.arm_id]} against {names[one.against_id]}")
         lines += [f"    {_contrast(found)}" for found in one.results]
-    return [_cut(line, WIDTH) for line in lines]
+    return [cut(line, WIDTH) for line in lines]
 
 
 def _contrast(result: ContrastResult) -> str:
@@ -226,19 +231,24 @@ def _contrast(result: ContrastResult) -> str:
     if one.value is None or one.low is None or one.high is None:
         return f"{one.metric}: {_number(one)} ({one.reason})"
     pairs = f"n = {one.n_clips} of {one.n_clips + one.n_missing}"
-    interval = f"[{_signed(one.low)},{_signed(one.high)}]"
+    interval = f"[{signed(one.low)},{signed(one.high)}]"
     said = STANDINGS[result.standing]
-    return f"{one.metric}: {_signed(one.value)} {interval}, {pairs}: {said}"
+    return f"{one.metric}: {signed(one.value)} {interval}, {pairs}: {said}"
 
 
-def _signed(value: float) -> str:
-    return f"+{_figure(value)}" if value > 0 else _figure(value)
+def signed(value: float) -> str:
+    """Return a difference with its sign.
+
+    >>> signed(0.5), signed(-0.5)
+    ('+0.500', '-0.500')
+    """
+    return f"+{figure(value)}" if value > 0 else figure(value)
 
 
 def _result(criterion: Criterion, result: CriterionResult) -> str:
-    value = MISSING if result.value is None else _figure(result.value)
+    value = MISSING if result.value is None else figure(result.value)
     if result.low is not None and result.high is not None:
-        value += f" [{_figure(result.low)},{_figure(result.high)}]"
+        value += f" [{figure(result.low)},{figure(result.high)}]"
     head = f"  {result.verdict.value:<12}  {criterion.weight.value:<6}  {criterion.name}: {value}"
     if result.minimum_attainment is None or result.target_attainment is None:
         return f"{head}; {result.reason}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poc.records import Arm
-from reports import evidence, judged
+from reports import claims, evidence, judged
 from reports import text as words
 from reports.judged import focus_arm, light_mark
 from reports.load import RunView
@@ -41,6 +41,8 @@ def make_content(view: RunView, text: Text) -> Content:
         arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
         contrasts=tuple(judged.contrasts(view, text)),
         compared=str(sum(len(one.results) for one in view.estimates.contrasts)),
+        claims=tuple(claims.claims(view, text)),
+        splits=tuple(claims.splits(view, text)),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),
         lost=tuple(evidence.lost(view, text)),

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from poc.claims import ClaimsReport, weigh
+from poc.claims_file import ClaimsFile, read_claims
 from poc.errors import InputError
 from poc.records import (
     Arm,
@@ -82,6 +84,8 @@ class RunView:
     findings: tuple[str, ...]
     """What the reader of the folder had to say: repaired tails, damaged records."""
     closed_reason: str | None
+    published: ClaimsFile
+    """What is claimed in public; no part of the run."""
 
     @property
     def name(self) -> str:
@@ -117,6 +121,12 @@ class RunView:
     def summaries(self) -> Mapping[str, ArmSummary]:
         """Arm id -> its summary; an arm without one is absent."""
         return {summary.arm.id: summary for summary in self.estimates.arms}
+
+    @cached_property
+    def claims(self) -> ClaimsReport:
+        """The published claims against this run, weighed whenever it is read."""
+        devices = [sample.device for sample in self.latency]
+        return weigh(self.published, self.estimates, kind=self.plan.spec.kind, devices=devices)
 
     @cached_property
     def _cells(self) -> Mapping[tuple[str, str, Comparison], Estimate]:
@@ -168,6 +178,7 @@ def _view(store: RunStore) -> RunView:
         manifest=store.manifest.model_dump(mode="json"),
         findings=store.findings,
         closed_reason=store.closed_reason,
+        published=read_claims(),
     )
 
 

@@ -101,6 +101,44 @@ class ContrastTable:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimNumber:
+    """Our number beside a claim: of what, of which arms, and the line that it has to pass."""
+
+    label: str
+    arm: str
+    cell: Cell
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A published claim, our numbers, and what differs from where it was made."""
+
+    label: str
+    said: str
+    source: str
+    published: tuple[str, ...]
+    numbers: tuple[ClaimNumber, ...]
+    mark: Mark
+    reasons: tuple[str, ...]
+    differs: tuple[str, ...]
+    """Without the tiny world of a demonstration: the page says that of all claims at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """An arm's speed-up as a product: fewer steps, no guidance, and the rest."""
+
+    name: str
+    denoise: Cell
+    steps: str
+    guidance: str
+    denoise_rest: Cell
+    whole: Cell
+    whole_rest: Cell
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A term and what is said of it: provenance, words, what is missing."""
 
@@ -130,6 +168,8 @@ class Content:
     arms: tuple[ArmRow, ...]
     contrasts: tuple[ContrastTable, ...]
     compared: str
+    claims: tuple[ClaimRow, ...]
+    splits: tuple[SplitRow, ...]
     method: tuple[Line, ...]
     missing: tuple[Line, ...]
     lost: tuple[Line, ...]

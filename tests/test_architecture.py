@@ -86,6 +86,8 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.*": (CORE, "metrics.catalog"),
     "reports.*": (
         "metrics.catalog",
+        "poc.claims",
+        "poc.claims_file",
         "poc.cost",
         "poc.decide",
         "poc.errors",
@@ -94,6 +96,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.plan",
         "poc.records",
         "poc.spec",
+        "poc.speed_split",
         "poc.store",
         "poc.votes",
         "reports.*",

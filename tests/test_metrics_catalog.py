@@ -19,6 +19,7 @@ SUPPLIED = {
     "oracle_motion",
     "oracle_shape",
     "oracle_style",
+    "oracle_texture",
     "peak_memory_bytes",
 }
 

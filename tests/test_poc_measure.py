@@ -40,6 +40,7 @@ def test_a_clip_that_shows_what_was_asked_is_right_in_everything() -> None:
         "oracle_shape",
         "oracle_colour",
         "oracle_background",
+        "oracle_texture",
         "oracle_motion",
         "oracle_all",
         "oracle_style",

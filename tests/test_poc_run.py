@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +57,57 @@ def test_a_finished_run_makes_nothing_again(whole: Path) -> None:
     assert run(whole) == 0
 
     assert [(whole / name).read_bytes() for name in journals] == before
+
+
+def test_a_run_verifies_and_verifying_writes_nothing(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    assert cli.main(["verify", str(whole)]) == 0
+
+    assert capsys.readouterr().out == "verified: yes\n"
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def _a_better_number(run: Path) -> None:
+    path = run / "estimates.json"
+    text = path.read_text()
+    count = re.search(r'"n_prompts":\s*(\d+)', text)
+    assert count is not None
+    path.write_text(text[: count.start(1)] + "99" + text[count.end(1) :])
+
+
+def _a_lost_decision(run: Path) -> None:
+    (run / "decision.json").unlink()
+
+
+def _another_clip(run: Path) -> None:
+    first, second = sorted((run / "clips").glob("*.png"))[:2]
+    shutil.copy(first, second)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_a_better_number, "estimates.json: is not what follows"),
+        (_a_lost_decision, "decision.json: is not there"),
+        (_another_clip, "expected frames of digest"),
+    ],
+)
+def test_what_was_changed_afterwards_does_not_verify(
+    whole: Path,
+    tmp_path: Path,
+    change: Callable[[Path], None],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = shutil.copytree(whole, tmp_path / "copy")
+    change(copy)
+
+    assert cli.main(["verify", str(copy), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["verified"]
+    assert said in " ".join(found["amiss"])
 
 
 def test_two_workers_give_the_bytes_of_one(whole: Path, tmp_path: Path) -> None:
@@ -127,6 +180,26 @@ def test_decide_answers_by_its_exit_code(whole: Path) -> None:
     codes = {"GO": 0, "NO_GO": 1, "INSUFFICIENT_EVIDENCE": 3, "CONDITIONAL": 4}
 
     assert cli.main(["decide", str(whole)]) == codes[decision]
+
+
+def test_the_claims_are_printed_before_the_decision_and_stored_nowhere(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name for path in whole.iterdir()}
+    cli.main(["decide", str(whole)])
+    *others, last = capsys.readouterr().out.splitlines()
+
+    assert last.startswith("decision: ")
+    assert any("tested in the tiny world, not at real size" in line for line in others)
+    assert "confirmed" not in (whole / "decision.json").read_text()
+    assert {path.name for path in whole.iterdir()} == before
+
+
+def test_two_prompts_confirm_no_claim(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["decide", str(whole), "--json"])
+    found = json.loads(capsys.readouterr().out)["claims"]
+
+    assert set(found.values()) <= {"open", "not_testable"}
 
 
 def test_other_criteria_are_marked_as_edited(whole: Path, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from metrics.extractors.clip import load_clip
 from poc.tiny import judges, world
 from poc.tiny.judges import auc, train_clip, train_video_network
 from poc.tiny.judging_data import ATTRIBUTES, UNKNOWN, render_examples, soften, training_examples
+from poc.tiny.oracle import read
 from poc.tiny.stills import read_stills, write_stills
 from poc.tiny.video_network import load_video_extractor
 from poc.tiny.world import Style
 
 
 def _short(config: judges.JudgeConfig) -> judges.JudgeConfig:
-    return replace(config, clips=8, loop=replace(config.loop, steps=2, batch=4))
+    return replace(config, clips=24, loop=replace(config.loop, steps=2, batch=4))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,9 @@ def test_both_judges_load_and_are_scored(weights: Path) -> None:
 
 def test_features_are_scaled_to_clean_plain_clips_and_depend_on_no_batch(weights: Path) -> None:
     network = load_video_extractor(weights / "video_features", extractor_id="v")
-    clips = training_examples(weights / "work", 8, judges.VIDEO.seed)
+    clips = training_examples(weights / "work", 24, judges.VIDEO.seed)
     features = network.features(clips.clips)
-    plain = features[clips.labels[:, -1] == 0]
+    plain = features[(clips.labels[:, judges.UNSAID] == 0).all(1)]
     assert np.allclose(plain.mean(0), 0, atol=0.05)
     assert np.allclose(plain.std(0, ddof=1), 1, atol=0.05)
     assert np.allclose(network.features(clips.clips[3:4]), features[3:4], atol=1e-4)
@@ -82,12 +83,25 @@ def test_examples_of_training_are_seen_scenes_and_come_back_from_disk(tmp_path: 
 
 def test_a_caption_fits_every_picture_that_it_does_not_contradict() -> None:
     data = render_examples(world.seen_scenes()[:1], 1, 0)
-    says = np.repeat(data.labels, 4, axis=0)
-    motion, light, shape = (list(ATTRIBUTES).index(k) for k in ("motion", "light", "shape"))
+    says = np.repeat(data.labels, 5, axis=0)
+    names = ("motion", "light", "shape", "texture")
+    motion, light, shape, texture = (list(ATTRIBUTES).index(name) for name in names)
     says[1, motion] = (says[1, motion] + 1) % 6  # no picture shows it
     says[2, light] = UNKNOWN
     says[3, shape] = (says[3, shape] + 1) % 4
-    assert judges._fits(data.labels, says).tolist() == [[True, True, True, False]]
+    says[4, texture] = (says[4, texture] + 1) % 3  # no caption speaks of it
+    assert judges._fits(data.labels, says).tolist() == [[True, True, True, False, True]]
+
+
+def test_half_of_the_examples_have_the_worlds_own_texture_and_the_rest_another() -> None:
+    data = render_examples(world.seen_scenes(), 200, 5, looks=(None,))
+    strengths = data.labels[:, list(ATTRIBUTES).index("texture")]
+    assert 0.4 <= np.mean(strengths == 0) <= 0.6
+    contrasts = [read(clip).contrast or 0.0 for clip in data.clips[:60]]
+    means = [
+        np.mean([c for c, s in zip(contrasts, strengths, strict=False) if s == k]) for k in range(3)
+    ]
+    assert means == pytest.approx([0.96, 0.48, 1.54], rel=0.1)
 
 
 def test_softening_keeps_a_flat_clip_and_smears_an_edge() -> None:

@@ -24,11 +24,12 @@ def _clip(scene: Scene = SCENE, style: Style | None = None, seed: int = 1) -> Pi
 
 
 def _said(reading: Reading) -> tuple[object, ...]:
-    return (reading.shape, reading.colour, reading.background, reading.motion, reading.style)
+    said = (reading.shape, reading.colour, reading.background, reading.motion, reading.style)
+    return (*said, reading.textured)
 
 
 def _accuracies(style: Style | None, how: str, count: int) -> npt.NDArray[np.float64]:
-    """Part of clips read rightly: shape, colour, background, motion, style."""
+    """Part of clips read rightly: shape, colour, background, motion, style, texture."""
     rng = np.random.default_rng(11)
     seen = world.seen_scenes()
     drawn = [seen[i] for i in rng.permutation(len(seen))[: count // 2]]
@@ -37,7 +38,7 @@ def _accuracies(style: Style | None, how: str, count: int) -> npt.NDArray[np.flo
         clip = world.render_clip(scene, rng, style)
         if how != "clean":
             clip = world.degrade(clip, rng) if how == "degraded" else soften(clip, 2.5)
-        truth = (scene.shape, scene.colour, scene.background, scene.motion, style)
+        truth = (scene.shape, scene.colour, scene.background, scene.motion, style, True)
         hits.append([a == b for a, b in zip(_said(read(clip)), truth, strict=True)])
     parts: npt.NDArray[np.float64] = np.array(hits, np.float64).mean(axis=0)
     return parts
@@ -51,8 +52,9 @@ def test_reads_every_attribute_of_rendered_clips(style: Style | None) -> None:
 @pytest.mark.parametrize("style", LOOKS)
 @pytest.mark.parametrize("how", ["degraded", "soft"])
 def test_reads_poor_copies_of_rendered_clips(style: Style | None, how: str) -> None:
-    # A blur of 2.5 pixels nearly hides the pastel outline of 2 pixels, by which that look is told.
-    least = 0.9 if (style, how) == (Style.PASTEL, "soft") else 0.95
+    # A blur of 2.5 pixels nearly hides the pastel outline of 2 pixels, by which that look is told,
+    # and takes a sixth of the texture's contrast.
+    least = 0.85 if how == "soft" else 0.95
 
     assert (_accuracies(style, how, 60) >= least).all()
 
@@ -116,7 +118,38 @@ TWINS = {
 def test_a_twin_is_not_read_as_the_original(name: str) -> None:
     original, twin = read(_clip()), read(_clip(TWINS[name]))
     differing = [a != b for a, b in zip(_said(original), _said(twin), strict=True)]
-    assert differing == [name == other for other in (*TWINS, "style")]
+    assert differing == [name == other for other in (*TWINS, "style", "texture")]
+
+
+@pytest.mark.parametrize("style", LOOKS)
+@pytest.mark.parametrize("strength", [0.2, 0.45, 2.0, 2.5])
+def test_a_ground_too_faint_or_too_strong_is_not_textured(
+    style: Style | None, strength: float
+) -> None:
+    clip = world.render_clip(SCENE, np.random.default_rng(4), style, mottle=strength)
+    assert not read(clip).textured
+
+
+@pytest.mark.parametrize("strength", [0.4, 0.7, 1.0, 1.3])
+def test_contrast_is_that_of_the_blotches_drawn(strength: float) -> None:
+    rng = np.random.default_rng(6)
+    grey = replace(SCENE, background=Background.GREY)  # light enough for blotches of any strength
+    readings = [read(world.render_clip(grey, rng, mottle=strength)).contrast for _ in range(40)]
+    mean = float(np.mean([value for value in readings if value is not None]))
+    # Clipping at two standard deviations takes 4 % of a normal variable's spread.
+    assert mean == pytest.approx(0.96 * strength, rel=0.05)
+
+
+def test_blotches_that_flicker_are_no_texture() -> None:
+    clips = [_clip(seed=seed) for seed in range(16)]
+    assert _clip_contrast(clips[0]) > 0.8
+    assert _clip_contrast(np.stack([clip[i] for i, clip in enumerate(clips)])) < 0.6
+
+
+def _clip_contrast(clip: Pixels) -> float:
+    contrast = read(clip).contrast
+    assert contrast is not None
+    return contrast
 
 
 def test_a_style_is_not_read_into_a_plain_clip_nor_the_other_way() -> None:

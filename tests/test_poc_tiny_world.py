@@ -74,6 +74,33 @@ def test_a_caption_may_leave_parts_open(
     assert world.parse(world.caption(scene)) == scene
 
 
+def _ground(style: Style | None, mottle: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two frames' left margin, which no object of the scene reaches, the light divided out."""
+    scene = Scene(Shape.CIRCLE, Colour.RED, Background.GREY, Motion.UP, Camera.AFAR, Light.LEFT)
+    clip = world.render_clip(scene, np.random.default_rng(seed), style, mottle=mottle)
+    light = 1 + world.LIGHT * (31.5 - np.arange(12)) / 31.5
+    first, last = clip[[0, -1], :, :12, 2] / light  # blue, of which a red halo has little
+    return first, last
+
+
+@pytest.mark.parametrize("style", [None, *Style])
+def test_backgrounds_vary_by_the_texture_of_their_style(style: Style | None) -> None:
+    deviations = [_ground(style, 1.0, seed)[0] for seed in range(60)]
+    # Over many clips; a normal variable clipped at two deviations keeps 96 % of its spread.
+    found = np.sqrt(np.mean([np.var(each) for each in deviations]))
+    jitter = 5 / np.sqrt(3) * world.texture(style) / world.MOTTLE
+    mean_of_all = np.std(np.concatenate(deviations))
+    assert found < mean_of_all
+    assert mean_of_all == pytest.approx(np.hypot(0.96 * world.texture(style), jitter), rel=0.1)
+
+
+def test_the_texture_stays_in_place_and_can_be_left_out() -> None:
+    first, last = _ground(None, 1.0, 3)
+    assert np.array_equal(first, last)
+    assert np.std(first) > 4
+    assert np.std(_ground(None, 0.0, 3)[0]) < 0.5
+
+
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import reports_fixture as fixture
 
-from poc.records import Comparison, Light
+from poc.claims_file import ClaimsFile
+from poc.records import ArmSummary, Comparison, Light
 from reports.content import make_content
 from reports.export import clips, html
 from reports.judged import focus_arm
@@ -194,6 +195,7 @@ def test_a_real_run_has_no_banner_and_no_watermark(tmp_path: Path) -> None:
 
     assert "DEMONSTRATION" not in page.replace(load_text("en")("term.demonstration"), "")
     assert load_text("ja")("banner.demonstration") not in page
+    assert load_text("en")("section.claims.demonstration") not in page
     assert 'class="banner"' not in page
 
 
@@ -267,6 +269,69 @@ def test_controls_are_named_as_such_and_never_in_focus(view: RunView) -> None:
 
     assert roles["dpmpp-8"] == "control"
     assert focus_arm(nobody).name not in fixture.CONTROLS
+
+
+# --- published claims ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_published_claim_stands_on_the_page_with_theirs_ours_and_what_differs(
+    view: RunView, page: str, language: Language
+) -> None:
+    said, content = read(page).words[language], make_content(view, load_text(language))
+
+    assert [len(content.claims), bool(content.splits)] == [len(view.published.claims), False]
+    assert load_text(language)("section.claims.demonstration") in said
+    for row in content.claims:
+        for sentence in (row.label, row.said, row.mark.word, *row.published, *row.reasons):
+            assert sentence in said
+        assert row.differs
+        assert all(sentence in said for sentence in row.differs)
+        assert all(one.cell.value in said for one in row.numbers)
+
+
+def test_a_claim_shows_the_number_interval_and_outcome_of_the_run(view: RunView) -> None:
+    text = load_text("en")
+    rows = {row.label: row for row in make_content(view, text).claims}
+    one = rows["Distilling image and motion apart pays"]
+    kvd, clip = one.numbers
+
+    assert (kvd.cell.value, kvd.cell.interval) == ("−0.131", "−0.200 to −0.0600")
+    assert (kvd.cell.n, kvd.asked) == ("n = 63", "below 0")
+    assert kvd.arm == "AnimateLCM, 4 steps against Naive LCM-LoRA, 4 steps"
+    assert (clip.cell.value, clip.cell.reason) == ("–", "not measured")
+    assert (one.mark.word, one.mark.level) == ("not testable here", "NONE")
+    (fast,) = rows["Denoising is 24 times as fast (NFE 4 for 100)"].numbers
+    assert fast.asked == "above ×24.47"
+
+
+def test_the_parts_of_a_speed_up_stand_side_by_side(view: RunView) -> None:
+    arms = tuple(_with_denoising(summary) for summary in view.estimates.arms)
+    timed = replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+    rows = {row.name: row for row in make_content(timed, load_text("en")).splits}
+    one = rows["AnimateLCM, 4 steps"]
+
+    # 25 guided steps in 2.61 s against 4 unguided ones in 0.262 s: x9.96 = x6.25 x x2 x x0.797.
+    assert (one.whole.value, one.steps, one.guidance) == ("×9.96", "×6.25", "×2.00")
+    assert one.whole_rest.value == "×0.797"
+    assert load_text("en")("section.splits") in html.render(timed)
+
+
+def _with_denoising(summary: ArmSummary) -> ArmSummary:
+    found = [e for e in summary.estimates if e.metric == "latency_p50_s"]
+    copies = [e.model_copy(update={"metric": "latency_denoise_p50_s"}) for e in found]
+    return summary.model_copy(update={"estimates": (*summary.estimates, *copies)})
+
+
+def test_a_hostile_claim_stays_text(view: RunView) -> None:
+    first, *others = view.published.claims
+    evil = first.model_copy(update={"label": "<img src=x>", "text": fixture.HOSTILE})
+    bad = replace(view, published=ClaimsFile(version=1, claims=(evil, *others)))
+    page = html.render(bad)
+
+    assert "<img" not in page
+    assert "&lt;img src=x&gt;" in page
+    assert "<script" not in page
 
 
 # --- what is missing -----------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import reports_fixture as fixture
 
 import reports
 from metrics.catalog import CATALOG, Direction
+from poc.claims import ClaimStatus
+from poc.claims_file import How
 from poc.records import Comparison, Criterion, Light, Verdict, Weight
 from reports import text as words
 from reports.text import LANGUAGES, Language, load_text
@@ -23,7 +25,7 @@ KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 SAME = {
     "arm.animatelcm", "arm.dpmpp", "arm.styled", "bound.window", "chart.quality.none",
-    "column.n", "column.nfe",
+    "claim.how.value", "claim.number", "column.n", "column.nfe",
     "comparison.value", "criterion.label", "app.language", "lost.clip", "missing.cell",
     "list.comma", "punctuation.colon",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
@@ -78,6 +80,8 @@ def test_every_sentence_that_the_code_asks_for_by_name_exists() -> None:
         ("verdict", list(Verdict)),
         ("weight", list(Weight)),
         ("comparison", list(Comparison)),
+        ("claim", list(ClaimStatus)),
+        ("claim.how", list(How)),
     ],
 )
 def test_every_outcome_has_a_word(prefix: str, names: list[str]) -> None:

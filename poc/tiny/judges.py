@@ -27,6 +27,7 @@ from poc.tiny import world
 from poc.tiny.architecture import build_tokenizer, clip_config, write_clip_folder
 from poc.tiny.judging_data import (
     ATTRIBUTES,
+    TEXTURES,
     UNKNOWN,
     Examples,
     Labels,
@@ -54,7 +55,7 @@ class JudgeConfig:
     """Draws the clips; the loop has its own."""
 
 
-VIDEO: Final = JudgeConfig(LoopConfig(450, batch=32, learning_rate=2e-3, seed=21, average=0.99))
+VIDEO: Final = JudgeConfig(LoopConfig(1200, batch=32, learning_rate=2e-3, seed=21, average=0.99))
 CLIP: Final = JudgeConfig(
     LoopConfig(steps=1000, batch=64, learning_rate=1e-3, seed=22, weight_decay=0.01, average=0.995)
 )
@@ -63,6 +64,9 @@ CLIP: Final = JudgeConfig(
 
 SPOILT: Final = {"order": 3, "picture": 3}
 """Classes of what was done to a clip: straight, frozen, shuffled; clean, blurred, degraded."""
+
+UNSAID: Final = [list(ATTRIBUTES).index(name) for name in ("texture", "style")]
+"""Columns of what no caption speaks of; 0 is as the world draws it."""
 
 SMOOTHING: Final = 0.05  # of labels: keeps the features of one class from collapsing to a point
 
@@ -99,6 +103,7 @@ def _video_batch(draw: Draw, data: Examples, size: int) -> tuple[torch.Tensor, t
     done = np.array([marks for _, *marks in spoilt], np.int64)
     labels = np.concatenate([data.labels[index], done], axis=1)
     labels[done[:, 0] > 0, list(ATTRIBUTES).index("motion")] = UNKNOWN
+    labels[done[:, 1] > 0, list(ATTRIBUTES).index("texture")] = UNKNOWN
     return to_tensor(np.stack([clip for clip, *_ in spoilt])), torch.from_numpy(labels)
 
 
@@ -122,7 +127,7 @@ def _spoil(clip: world.Pixels, rng: np.random.Generator) -> tuple[world.Pixels, 
 @torch.no_grad()
 def _set_scale(network: VideoNetwork, data: Examples) -> None:
     """Fix the buffers so that clean plain clips have features of mean 0 and variance 1."""
-    plain = data.clips[data.labels[:, -1] == 0][:512]
+    plain = data.clips[(data.labels[:, UNSAID] == 0).all(1)][:512]
     raw = torch.cat([network.raw(to_tensor(plain[i : i + 32])) for i in range(0, len(plain), 32)])
     network.mean.copy_(raw.mean(0))
     network.scale.copy_(raw.std(0).clamp(min=1e-3))
@@ -141,7 +146,7 @@ VISIBLE: Final = ("shape", "colour", "background")
 @dataclass(frozen=True, slots=True)
 class _Texts:
     tokens: torch.Tensor  # (n, 20)
-    says: Labels  # (n, 7), UNKNOWN where the caption is silent
+    says: Labels  # (n, 8), UNKNOWN where the caption is silent
 
 
 def train_clip(work: Path, out: Path, config: JudgeConfig, log: Log) -> None:
@@ -192,7 +197,7 @@ def _seen_triples() -> list[tuple[Scene, Labels]]:
     scenes = {(s.shape, s.colour, s.background): s for s in world.seen_scenes()}
     columns = [ATTRIBUTES[name] for name in VISIBLE]
     rows = [[kind.index(v) for kind, v in zip(columns, key, strict=True)] for key in scenes]
-    labels = np.array([[*row, *[UNKNOWN] * 4] for row in rows], np.int64)
+    labels = np.array([[*row, *[UNKNOWN] * (len(ATTRIBUTES) - len(row))] for row in rows], np.int64)
     bare = [replace(s, motion=None, camera=None, light=None) for s in scenes.values()]
     return list(zip(bare, labels, strict=True))
 
@@ -230,8 +235,7 @@ def _texts(
 def _fits(shown: Labels, says: Labels) -> npt.NDArray[np.bool_]:
     """Whether picture i agrees with all that text j says, motion apart: no picture shows it."""
     agrees = (shown[:, None] == says[None]) | (says[None] == UNKNOWN)
-    ignored = [list(ATTRIBUTES).index(name) for name in ("motion", "style")]
-    agrees[..., ignored] = True
+    agrees[..., [list(ATTRIBUTES).index("motion"), *UNSAID]] = True
     fits: npt.NDArray[np.bool_] = agrees.all(-1)
     return fits
 
@@ -269,7 +273,9 @@ def evaluate_judges(weights: Path, *, count: int = 192, seed: int = 31) -> Score
     Raises:
         metrics.extractors.base.WeightsError: a judge cannot be loaded.
     """
-    unseen = render_examples(world.unseen_scenes(), count, seed, looks=(None,))
+    unseen = render_examples(
+        world.unseen_scenes(), count, seed, looks=(None,), textures=TEXTURES[:1]
+    )
     judge = load_clip(
         weights / "clip", extractor_id="tiny-clip", batch_size=64, expected_sha256=None
     )
@@ -316,13 +322,13 @@ def auc(right: npt.NDArray[Any], wrong: npt.NDArray[Any]) -> float:
 def _probe_scores(folder: Path, unseen: Examples, seed: int) -> Scores:
     """Accuracy on unseen scenes of a ridge regression fitted to features of seen scenes."""
     network = load_video_extractor(folder, extractor_id="tiny-video")
-    seen = render_examples(world.seen_scenes(), 600, seed + 1, looks=(None,))
+    seen = render_examples(world.seen_scenes(), 600, seed + 1, looks=(None,), textures=TEXTURES[:1])
     known = _with_one(network.features(seen.clips))
     tested = _with_one(network.features(unseen.clips))
     gram = known.T @ known + 1e-3 * len(known) * np.eye(known.shape[1])
     scores = {}
     for column, (name, kind) in enumerate(ATTRIBUTES.items()):
-        if name == "style":
+        if column in UNSAID:
             continue
         targets = np.eye(len(kind))[seen.labels[:, column]]
         answers = (tested @ np.linalg.solve(gram, known.T @ targets)).argmax(1)

@@ -17,13 +17,17 @@ from poc.tiny.world import Scene, Style
 
 Labels = npt.NDArray[np.int64]
 
-ATTRIBUTES: Final[dict[str, tuple[StrEnum | None, ...]]] = {
+TEXTURES: Final = (1.0, 0.5, 1.6)
+"""Strengths of the ground's blotches, in parts of the world's own."""
+
+ATTRIBUTES: Final[dict[str, tuple[StrEnum | float | None, ...]]] = {
     "shape": tuple(world.Shape),
     "colour": tuple(world.Colour),
     "background": tuple(world.Background),
     "motion": tuple(world.Motion),
     "camera": tuple(world.Camera),
     "light": tuple(world.Light),
+    "texture": TEXTURES,
     "style": (None, *Style),
 }
 """What a clip is labelled with, and the values in the order of their labels."""
@@ -36,27 +40,37 @@ UNKNOWN: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Clean clips of known scenes."""
+    """Clips of known scenes, clean but for the strength of their texture."""
 
     clips: world.Pixels  # (n, 16, 64, 64, 3)
-    labels: Labels  # (n, 7), columns as in ATTRIBUTES
+    labels: Labels  # (n, 8), columns as in ATTRIBUTES
     scenes: tuple[Scene, ...]
 
 
 def render_examples(
-    scenes: tuple[Scene, ...], count: int, seed: int, *, looks: tuple[Style | None, ...] = LOOKS
+    scenes: tuple[Scene, ...],
+    count: int,
+    seed: int,
+    *,
+    looks: tuple[Style | None, ...] = LOOKS,
+    textures: tuple[float, ...] = TEXTURES,
 ) -> Examples:
-    """Render `count` scenes drawn without order from `scenes`, the looks in turn."""
+    """Render `count` scenes drawn without order from `scenes`, the looks in turn.
+
+    Half of the clips have the first of `textures`, the others one of the rest.
+    """
     rng = np.random.default_rng(seed)
     rounds = -(-count // len(scenes))
     order = np.concatenate([rng.permutation(len(scenes)) for _ in range(rounds)])[:count]
     chosen = tuple(scenes[i] for i in order)
     styles = [looks[i % len(looks)] for i in range(count)]
+    others = textures[1:] or textures
+    strengths = [rng.choice(others) if rng.random() < 0.5 else textures[0] for _ in chosen]
     clips = np.empty((count, world.FRAMES, world.SIZE, world.SIZE, 3), np.uint8)
-    for i, (scene, style) in enumerate(zip(chosen, styles, strict=True)):
-        clips[i] = world.render_clip(scene, rng, style)
-    labels = np.array([_label(*pair) for pair in zip(chosen, styles, strict=True)], np.int64)
-    return Examples(clips, labels, chosen)
+    drawn = list(zip(chosen, strengths, styles, strict=True))
+    for i, (scene, strength, style) in enumerate(drawn):
+        clips[i] = world.render_clip(scene, rng, style, mottle=strength)
+    return Examples(clips, np.array([_label(*each) for each in drawn], np.int64), chosen)
 
 
 def training_examples(work: Path, count: int, seed: int) -> Examples:
@@ -75,15 +89,15 @@ def training_examples(work: Path, count: int, seed: int) -> Examples:
         return Examples(content["clips"], labels, tuple(_scene(row) for row in labels))
 
 
-def _label(scene: Scene, style: Style | None) -> list[int]:
-    values = [getattr(scene, name) for name in ATTRIBUTES if name != "style"]
-    kinds = zip(ATTRIBUTES.values(), [*values, style], strict=True)
+def _label(scene: Scene, strength: float, style: Style | None) -> list[int]:
+    said = [getattr(scene, name) for name in list(ATTRIBUTES)[:-2]]
+    kinds = zip(ATTRIBUTES.values(), [*said, strength, style], strict=True)
     return [kind.index(value) for kind, value in kinds]
 
 
 def _scene(row: Labels) -> Scene:
     values = [kind[i] for kind, i in zip(ATTRIBUTES.values(), row, strict=True)]
-    return Scene(*values[:-1])
+    return Scene(*values[:-2])
 
 
 def to_tensor(clips: world.Pixels) -> torch.Tensor:

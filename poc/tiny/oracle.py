@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from poc.tiny.world import (
     FRAMES,
+    MOTTLE_SIZE,
     SIZE,
     Background,
     Colour,
@@ -25,6 +26,7 @@ from poc.tiny.world import (
     Style,
     distance,
     palette,
+    texture,
 )
 
 BORDER: Final = 3  # pixels; no object and no mark of a degraded clip stands there
@@ -43,6 +45,11 @@ TRAVEL_LEAST: Final = 8.0  # pixels; a third of the world's travel
 GROWTH_LEAST: Final = 0.5  # of the logarithm of the area; a third of the world's growth
 STRAIGHT: Final = 0.5  # part of the variance that the straight line must explain
 HALO: Final = 0.12  # part of the object's colour about 4 px outside it; neon has 0.25, plain 0
+AWAY: Final = 4.0  # pixels from the object's edge, where the ground shows
+SEEN: Final = 3  # of 8 frames, in which a pixel must show the ground to tell its texture
+LAG: Final = 6  # pixels between which the ground's texture is compared
+TEXTURE_LEAST: Final = 0.6  # of the world's own contrast; the autoencoder leaves 0.85 of it
+TEXTURE_MOST: Final = 1.0 / TEXTURE_LEAST
 LINE: Final = 0.2  # part of white just outside; pastel has 0.8, plain 0
 
 _Floats = npt.NDArray[np.float32]
@@ -54,7 +61,8 @@ class Reading:
     """What a clip shows; `None` where nothing of the world can be read.
 
     A `style` of `None` is the plain look. `extent_px` is how far the centre travels, or by how
-    much the radius changes, over the clip: the larger of the two, by least squares.
+    much the radius changes, over the clip: the larger of the two, by least squares. `contrast` is
+    that of the ground's lasting blotches, in parts of the world's own: near 1 in rendered clips.
     """
 
     shape: Shape | None
@@ -63,6 +71,12 @@ class Reading:
     motion: Motion | None
     style: Style | None
     extent_px: float | None
+    contrast: float | None
+
+    @property
+    def textured(self) -> bool:
+        """Whether the ground is mottled as in the world, with 0.6 to 1.67 times the contrast."""
+        return self.contrast is not None and TEXTURE_LEAST <= self.contrast <= TEXTURE_MOST
 
     @property
     def found(self) -> bool:
@@ -104,7 +118,7 @@ def read(frames: Pixels) -> Reading:
     pastel = _nearest_style(ground.colour) is Style.PASTEL
     thing = _object(ground, pastel=pastel)
     if thing is None:
-        return Reading(None, None, _background(ground, None), None, None, None)
+        return Reading(None, None, _background(ground, None), None, None, None, None)
     shape, overlap, edge = _shape(thing)
     style = _style(ground, thing, edge, pastel=pastel)
     motion, extent = _motion(thing, shape)
@@ -115,6 +129,7 @@ def read(frames: Pixels) -> Reading:
         motion=motion,
         style=style,
         extent_px=extent,
+        contrast=_contrast(ground, thing, edge, style),
     )
 
 
@@ -317,6 +332,37 @@ def _style(ground: _Ground, thing: _Object, edge: _Floats, *, pastel: bool) -> S
     halo = float(_share(band, ground.colour, thing.tint).mean()) if band.size else 0.0
     lean = (_gap(ground.colour, None)[0] - _gap(ground.colour, Style.NEON)[0]) / 30.0
     return Style.NEON if halo / HALO + lean > 1.0 else None
+
+
+# Mean square of a difference in a field of variance 1: white noise under a Gaussian, its mean over
+# the picture taken out.
+_LAGGED: Final = (
+    2.0
+    * (1.0 - np.exp(-(LAG**2) / (4.0 * MOTTLE_SIZE**2)))
+    / (1.0 - 4.0 * np.pi * MOTTLE_SIZE**2 / SIZE**2)
+)
+
+
+def _contrast(ground: _Ground, thing: _Object, edge: _Floats, style: Style | None) -> float | None:
+    """Strength of the ground's lasting blotches, in parts of what the world draws.
+
+    From the mean square of differences across `LAG` pixels, which a wrong light does not touch; of
+    the world's own field it is known. The part of a pixel that a halo of the object's colour
+    explains is taken out first. Averaging over time leaves what lasts: blotches that flicker are
+    none.
+    """
+    grey, way = np.ones(3, np.float32), thing.tint - ground.colour
+    take_grey = np.linalg.pinv(np.stack([grey, way]))[:, 0]
+    blotches = (ground.frames[::2] - ground.colour) @ take_grey
+    shows = (edge > AWAY) & _INSIDE
+    lasting = np.where(shows, blotches, 0.0).sum(0) / np.maximum(shows.sum(0), 1)
+    lasting[shows.sum(0) < SEEN] = np.nan
+    across, down = lasting[:, LAG:] - lasting[:, :-LAG], lasting[LAG:] - lasting[:-LAG]
+    squares = np.concatenate([across[np.isfinite(across)], down[np.isfinite(down)]]) ** 2
+    if squares.size < AREAS[0]:
+        return None
+    expected = _LAGGED * texture(style) ** 2
+    return float(np.sqrt(squares.mean() / expected))
 
 
 def _motion(thing: _Object, shape: Shape) -> tuple[Motion | None, float]:

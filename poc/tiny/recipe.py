@@ -43,7 +43,7 @@ from poc.training.motion import train_motion, with_motion
 from poc.training.style import train_style
 from poc.training.vae import encode, train_vae
 
-VERSION = 2
+VERSION = 3
 HELD_OUT_STILLS = 16
 """Stills of each style that no training sees; style similarity is measured against them."""
 
@@ -78,10 +78,10 @@ FULL = Recipe(
     guidance=2.5,
     image_average=0.95,
     motion_average=0.95,
-    vae=LoopConfig(steps=6000, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
-    image=LoopConfig(steps=3400, batch=32, learning_rate=1.2e-3, seed=2),
-    motion=LoopConfig(steps=1600, batch=4, learning_rate=1.5e-3, seed=3, average=0.998),
-    lcm_lora=LoopConfig(steps=900, batch=24, learning_rate=1e-3, seed=4, average=0.99),
+    vae=LoopConfig(steps=7500, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
+    image=LoopConfig(steps=3600, batch=32, learning_rate=1.2e-3, seed=2),
+    motion=LoopConfig(steps=1300, batch=4, learning_rate=1.5e-3, seed=3, average=0.998),
+    lcm_lora=LoopConfig(steps=1200, batch=24, learning_rate=1e-3, seed=4, average=0.99),
     animatelcm=LoopConfig(steps=600, batch=4, learning_rate=5e-4, seed=5, average=0.98),
     style=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
     video_judge=VIDEO,

@@ -1,7 +1,9 @@
-"""A small procedural world of captioned clips: one moving shape before a plain background.
+"""A small procedural world of captioned clips: one moving shape before a mottled background.
 
 Every attribute of a clip can be read from its caption and from its pixels, so that a generated
-clip can be judged exactly. NumPy only: planning and decoding a prompt must start fast.
+clip can be judged exactly. The mottle is the fine detail that real pictures have and no caption
+tells: without it a prompt fixes the picture, and few steps have nothing to lose. NumPy only:
+planning and decoding a prompt must start fast.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ NEON_GROUND: Final = 0.42  # how dark neon makes a background
 EARLY: Final = 0.4  # stills show this first part of a motion
 MARK: Final = 0.3  # opacity of the watermark on cheap clips
 GLOW: Final = (0.6, 5.0)  # strength at the edge, and the e-folding length in pixels
+MOTTLE: Final = 10.0  # levels, the standard deviation of a background round its colour
+MOTTLE_SIZE: Final = 4.0  # pixels, of the Gaussian that smooths white noise into blotches
+MOTTLE_MOST: Final = 2.0  # standard deviations; blotches are clipped there
 LIGHT: Final = 0.22  # the light falls off by this part either side of the middle
 CREAM: Final = np.array([255.0, 246.0, 226.0])
 
@@ -104,7 +109,7 @@ COLOURS: Final[dict[Colour, tuple[float, float, float]]] = {
     Colour.MAGENTA: (214, 58, 200),
 }
 BACKGROUNDS: Final[dict[Background, tuple[float, float, float]]] = {
-    Background.BLACK: (12, 12, 12),
+    Background.BLACK: (20, 20, 20),
     Background.NAVY: (20, 28, 92),
     Background.GREY: (118, 118, 118),
     Background.BROWN: (104, 62, 26),
@@ -133,6 +138,7 @@ class _Take:
     radius: float  # pixels
     tint: Floats  # (3,) the object's colour, jittered
     ground: Floats  # (3,) the background's colour, jittered
+    mottle: Floats  # (64, 64) levels about the background's colour, the same in all frames
 
 
 def caption(scene: Scene) -> str:
@@ -270,9 +276,20 @@ def distance(shape: Shape, x: Floats, y: Floats, radius: float) -> Floats:
     return sides - inner
 
 
-def render_clip(scene: Scene, rng: np.random.Generator, style: Style | None = None) -> Pixels:
-    """A clean clip of a scene, uint8 (16, 64, 64, 3); styled ones serve as references only."""
-    take = _shoot(scene, rng)
+def texture(style: Style | None) -> float:
+    """Standard deviation in levels of a style's backgrounds round their colour, without light."""
+    parts = {None: 1.0, Style.PASTEL: 1.0 - PASTEL_GROUND, Style.NEON: NEON_GROUND}
+    return MOTTLE * parts[style]
+
+
+def render_clip(
+    scene: Scene, rng: np.random.Generator, style: Style | None = None, *, mottle: float = 1.0
+) -> Pixels:
+    """A clean clip of a scene, uint8 (16, 64, 64, 3); styled ones serve as references only.
+
+    `mottle` below or above 1 draws the background's blotches fainter or stronger than the world's.
+    """
+    take = _shoot(scene, rng, mottle)
     times = np.linspace(0.0, 1.0, FRAMES)
     return np.stack([_render(take, float(time), style) for time in times])
 
@@ -288,7 +305,7 @@ def render_still(scene: Scene, rng: np.random.Generator, style: Style | None = N
     return _render(take, float(EARLY * rng.random()), style)
 
 
-def _shoot(scene: Scene, rng: np.random.Generator) -> _Take:
+def _shoot(scene: Scene, rng: np.random.Generator, mottle: float = 1.0) -> _Take:
     filled = Scene(
         scene.shape,
         scene.colour,
@@ -301,7 +318,18 @@ def _shoot(scene: Scene, rng: np.random.Generator) -> _Take:
     radius = RADII[filled.camera or Camera.CLOSE] * rng.uniform(0.95, 1.05)
     tint = np.array(COLOURS[filled.colour]) + rng.uniform(-10.0, 10.0, 3)
     ground = np.array(BACKGROUNDS[filled.background]) + rng.uniform(-5.0, 5.0, 3)
-    return _Take(filled, (float(x), float(y)), float(radius), tint, ground)
+    blotches = mottle * MOTTLE * _blotches(rng)
+    return _Take(filled, (float(x), float(y)), float(radius), tint, ground, blotches)
+
+
+def _blotches(rng: np.random.Generator) -> Floats:
+    """A smooth random field (64, 64) of mean 0 and variance 1, clipped; its edges fit together."""
+    frequency = np.fft.fftfreq(SIZE)
+    pass_band = np.exp(-2.0 * (np.pi * MOTTLE_SIZE) ** 2 * np.add.outer(frequency**2, frequency**2))
+    pass_band[0, 0] = 0.0  # the mean is the background's colour
+    pass_band /= np.sqrt((pass_band**2).mean())
+    noise = np.fft.fft2(rng.standard_normal((SIZE, SIZE)))
+    return np.clip(np.fft.ifft2(noise * pass_band).real, -MOTTLE_MOST, MOTTLE_MOST)
 
 
 def _pose(take: _Take, time: float) -> tuple[float, float, float]:
@@ -327,8 +355,7 @@ def _render(take: _Take, time: float, style: Style | None) -> Pixels:
     x, y, radius = _pose(take, time)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64)
     edge = distance(take.scene.shape, columns - x, rows - y, radius)[..., None]
-    tint, ground = _dress(take, style)
-    picture = np.broadcast_to(ground, (SIZE, SIZE, 3))
+    tint, picture = _dress(take, style)
     if style is Style.PASTEL:
         picture = _over(picture, np.full(3, 255.0), _cover(edge - OUTLINE))
     if style is Style.NEON:
@@ -342,9 +369,11 @@ def _render(take: _Take, time: float, style: Style | None) -> Pixels:
 
 
 def _dress(take: _Take, style: Style | None) -> tuple[Floats, Floats]:
+    """The object's colour (3,) and the picture behind it (64, 64, 3), as a style shows them."""
+    ground = take.ground + take.mottle[..., None]
     if style is Style.PASTEL:
-        return _towards_cream(take.tint, PASTEL_TINT), _towards_cream(take.ground, PASTEL_GROUND)
-    return take.tint, (NEON_GROUND if style is Style.NEON else 1.0) * take.ground
+        return _towards_cream(take.tint, PASTEL_TINT), _towards_cream(ground, PASTEL_GROUND)
+    return take.tint, (NEON_GROUND if style is Style.NEON else 1.0) * ground
 
 
 def _cover(edge: Floats) -> Floats:

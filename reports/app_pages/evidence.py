@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from reports import app
-from reports.model import Cell, Mark
+from reports.model import Cell, ClaimRow, Mark, SplitRow
+from reports.text import Text
 from reports.tidy import shown_estimates
 
 
@@ -17,6 +18,7 @@ def draw(shown: app.Shown) -> None:
     st.subheader(text("section.method"))
     app.lines(content.method, term, said)
     _contrasts(shown)
+    _claims(shown)
     st.subheader(text("section.missing"))
     missing = (*content.missing, *content.lost)
     if missing:
@@ -52,6 +54,45 @@ def _contrasts(shown: app.Shown) -> None:
                 for row in contrast.rows
             ]
         )
+
+
+def _claims(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    st.subheader(text("section.claims"))
+    st.caption(app.plain(text("section.claims.about", level=content.level)))
+    if content.banner:
+        st.caption(app.plain(text("section.claims.demonstration")))
+    app.table([_claim(text, row) for row in content.claims])
+    if content.splits:
+        st.subheader(text("section.splits"))
+        st.caption(app.plain(text("section.splits.about", level=content.level)))
+        app.table([_split(text, row) for row in content.splits])
+
+
+def _claim(text: Text, row: ClaimRow) -> dict[str, str | Mark]:
+    comma = text("list.comma")
+    numbers = [f"{one.label} ({one.arm}): {_difference(one.cell)}" for one in row.numbers]
+    return {
+        text("column.claim"): row.label,
+        text("column.published"): comma.join(row.published),
+        text("column.ours"): " / ".join(numbers) or text("number.none"),
+        text("column.outcome"): row.mark,
+        text("column.reason"): " / ".join(row.reasons),
+        text("column.differs"): " / ".join(row.differs),
+    }
+
+
+def _split(text: Text, row: SplitRow) -> dict[str, str | Mark]:
+    rest, denoise, whole = (text(f"column.split.{part}") for part in ("rest", "denoise", "whole"))
+    return {
+        text("column.arm"): row.name,
+        denoise: _difference(row.denoise),
+        text("column.split.steps"): row.steps,
+        text("column.split.guidance"): row.guidance,
+        f"{rest} ({denoise})": _difference(row.denoise_rest),
+        whole: _difference(row.whole),
+        f"{rest} ({whole})": _difference(row.whole_rest),
+    }
 
 
 def _difference(cell: Cell) -> str:
