@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ def check(
 
 def _read(store: RunStore, path: Path) -> GateRun:
     return GateRun(
-        name=str(path),
+        name=os.fsencode(path).decode("utf-8", "replace"),
         plan=store.plan,
         generations=store.generations(),
         measurements=store.measurements(),
@@ -60,7 +61,7 @@ def _read(store: RunStore, path: Path) -> GateRun:
 
 
 def _set_changes(head: RunStore, base: RunStore) -> tuple[Estimate, ...]:
-    """Return the change of KVD, which is in the clips' features and not in their measurements."""
+    """Return the changes of KVD, which is in the clips' features and not in their measurements."""
     from poc.models import read_models
     from poc.run import judges_of
     from poc.set_metrics import changes_between

@@ -30,7 +30,7 @@ class GateStatus(StrEnum):
     """What the gate says of a cell and of the whole; the worst first."""
 
     REGRESSION = "REGRESSION"
-    """Shown to be worse than the baseline by more than the limit."""
+    """Shown to be worse than the baseline, and by more than the limit as far as can be told."""
     NOT_COMPARABLE = "NOT_COMPARABLE"
     """The two runs did not measure the same thing; the reason names what differs."""
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -151,7 +151,7 @@ class GateRun:
     findings: tuple[str, ...] = ()
     closed_reason: str | None = None
     set_changes: tuple[Estimate, ...] = ()
-    """Of the head only: its set metrics over those of the base, ready, as ratios."""
+    """Of the head only: its set metrics against those of the base, ready."""
 
 
 # --- the result ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ obeyed by a terminal, a browser or a Markdown renderer.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree import ElementTree as ET
@@ -58,9 +59,9 @@ def limit_text(cell: GateCell) -> str:
     """Return the changes that are accepted."""
     lowest, highest = cell.lowest, cell.highest
     if lowest is None:
-        return "-" if highest is None else f"< {_one(cell, highest)}"
+        return "-" if highest is None else f"<= {_one(cell, highest)}"
     if highest is None:
-        return f"> {_one(cell, lowest)}"
+        return f">= {_one(cell, lowest)}"
     return f"{_one(cell, lowest)} .. {_one(cell, highest)}"
 
 
@@ -179,6 +180,9 @@ def _properties(cell: GateCell) -> Iterator[tuple[str, str]]:
 
 # --- Markdown ------------------------------------------------------------------------------------
 
+_JOINTS = re.compile(r"(?<=[@#])|(?<=www)(?=\.)|(?<=:)(?=//)", re.IGNORECASE)
+"""Where names, issues and addresses are cut, which GitHub links even in character references."""
+
 _MARKS = {ord(mark): f"&#{ord(mark)};" for mark in "&<>\"'|`*_~[]()!#@\\$:"}
 
 
@@ -188,7 +192,7 @@ def escaped(text: str) -> str:
     >>> escaped("<script>|")
     '&#60;script&#62;&#124;'
     """
-    return shown(text).translate(_MARKS)
+    return _JOINTS.sub("\u200b", shown(text)).translate(_MARKS)
 
 
 def markdown(result: GateResult, limit: int = MARKDOWN_BYTES) -> str:

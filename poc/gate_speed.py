@@ -178,8 +178,8 @@ def _weighed(
     most_s = float(np.quantile(own - other, intervals.tail(LEVEL)))
     accepted = Accepted(None, 1 + limit.relative)
     beyond = one.value is not None and one.value > 1 + limit.relative and more_s > limit.absolute_s
-    short = most_s < limit.absolute_s
-    within = one.high is not None and (one.high < 1 + limit.relative or short)
+    short = most_s <= limit.absolute_s
+    within = one.high is not None and (one.high <= 1 + limit.relative or short)
     p = p_worse(one, accepted, found.rounds - 1) if enough else None
     numbers = _numbers(one, accepted, limit, more_s)
     return Trial(

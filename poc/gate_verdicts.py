@@ -4,7 +4,8 @@ PASS         the 95 % interval of the change lies wholly inside the limits: bein
              No correction for many metrics, since all must pass for the whole to pass
              (intersection-union test, Berger 1982).
 REGRESSION   the change itself lies beyond a limit, and "no worse than the baseline" is rejected on
-             that side after Holm's correction over every test of the check, at `ALARM_RATE`.
+             that side after Holm's correction over every test of the check, at `ALARM_RATE`:
+             being worse than the baseline is shown, and the best guess is that it is too much.
 INCONCLUSIVE anything else. It exits with 3: it holds a merge up like a regression, without
              blaming anybody.
 
@@ -36,15 +37,15 @@ NO_CHANGE = {Comparison.DIFFERENCE: 0.0, Comparison.RATIO: 1.0}
 
 
 class Accepted(NamedTuple):
-    """The changes that are accepted lie strictly between these; None: no limit on that side."""
+    """The changes that are accepted lie between these, both included; None: no limit there."""
 
     lowest: float | None
     highest: float | None
 
     def holds(self, low: float, high: float) -> bool:
         """Return whether all from `low` to `high` is accepted."""
-        above = self.lowest is None or self.lowest < low
-        return above and (self.highest is None or high < self.highest)
+        above = self.lowest is None or self.lowest <= low
+        return above and (self.highest is None or high <= self.highest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def _settled(trial: Trial, adjusted: float | None) -> GateCell:
 
 def _status(trial: Trial, adjusted: float | None) -> tuple[GateStatus, str]:
     if trial.beyond and adjusted is not None and adjusted <= ALARM_RATE:
-        return GateStatus.REGRESSION, f"worse than the limit allows (Holm's p = {adjusted:.2g})"
+        text = f"shown to be worse than the baseline (Holm's p = {adjusted:.2g}), beyond the limit"
+        return GateStatus.REGRESSION, text
     if trial.within and not trial.hold:
         return GateStatus.PASS, ""
     if trial.hold:

@@ -213,25 +213,26 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
 
 
 def changes_between(head: RunStore, base: RunStore, judges: Judges) -> tuple[Estimate, ...]:
-    """Return KVD of every arm of `head` over the same arm's of `base`, paired by prompt."""
+    """Return KVD of every arm of `head` against that of `base`, as difference and as ratio."""
     if "kvd" not in {*head.plan.spec.metrics} & {*base.plan.spec.metrics}:
         return ()
     before = {arm.id for arm in base.plan.arms}
     arms = [arm for arm in head.plan.arms if arm.id in before]
-    return tuple(_change(head, base, judges, arm) for arm in arms)
+    return tuple(one for arm in arms for one in _changes(head, base, judges, arm))
 
 
-def _change(head: RunStore, base: RunStore, judges: Judges, arm: Arm) -> Estimate:
+def _changes(head: RunStore, base: RunStore, judges: Judges, arm: Arm) -> list[Estimate]:
+    hows = (Comparison.DIFFERENCE, Comparison.RATIO)
     own, other = (_arm_set(store, judges, arm) for store in (head, base))
     if own is not None and other is not None:
-        return _kvd_against(own, other, BASELINE, Comparison.RATIO)
+        return [_kvd_against(own, other, BASELINE, how) for how in hows]
     reason = "fewer than 2 clips, or no reference set, have features"
     networks = [_networks(store, arm) for store in (base, head)]
     if networks[0] != networks[1]:
         names = [" and ".join(sorted(one)) or "none" for one in networks]
         reason = f"not comparable with {BASELINE}: features of {names[0]} -> {names[1]}"
     nothing = _no_set(arm, "kvd", _planned(head.plan, arm))
-    return nothing.model_copy(update={"comparison": Comparison.RATIO, "reason": reason})
+    return [nothing.model_copy(update={"comparison": how, "reason": reason}) for how in hows]
 
 
 def _networks(store: RunStore, arm: Arm) -> set[str]:
