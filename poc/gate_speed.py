@@ -16,7 +16,7 @@ from poc.estimate import resampling_seed
 from poc.fingerprint import UNKNOWN
 from poc.gate_pairs import Pair, Side
 from poc.gate_records import GateCell, GateGroup, GateLimits, GateStatus, MemoryLimit, SpeedLimit
-from poc.gate_verdicts import Accepted, Trial, decided, p_worse
+from poc.gate_verdicts import Accepted, Trial, decided, p_slower
 from poc.intervals import LEVEL, FloatArray
 from poc.latency_estimates import ROUNDS_FOR_INTERVAL, Timings, timings
 from poc.outcomes import Size, outcome, settled
@@ -180,7 +180,7 @@ def _weighed(
     beyond = one.value is not None and one.value > 1 + limit.relative and more_s > limit.absolute_s
     short = most_s <= limit.absolute_s
     within = one.high is not None and (one.high <= 1 + limit.relative or short)
-    p = p_worse(one, accepted, found.rounds - 1) if enough else None
+    p = p_slower(head, base) if enough else None
     numbers = _numbers(one, accepted, limit, more_s)
     return Trial(
         cell.model_copy(update=numbers), p=p, beyond=beyond, within=within, hold=found.hold

@@ -14,9 +14,9 @@ import small_run
 from scipy import stats
 
 from poc.gate import compare
-from poc.gate_records import GateGroup, GateRun, GateStatus
-from poc.gate_verdicts import ALARM_RATE
-from poc.records import ClipStatus, Comparison, Estimate, LatencySpec, Measurement
+from poc.gate_records import GateGroup, GateLimits, GateRun, GateStatus
+from poc.gate_verdicts import ALARM_RATE, p_slower
+from poc.records import ClipStatus, Comparison, Estimate, LatencySample, LatencySpec, Measurement
 
 PASS, REGRESSION = GateStatus.PASS, GateStatus.REGRESSION
 NOT_COMPARABLE, INCONCLUSIVE = GateStatus.NOT_COMPARABLE, GateStatus.INCONCLUSIVE
@@ -127,6 +127,22 @@ def test_speed_by_the_ratio_of_medians(base: GateRun, slower: float, status: Gat
     assert cell.status is status
     assert cell.change == pytest.approx(slower, rel=0.02)
     assert cell.improved is (slower == 0.8)
+
+
+def test_the_p_value_of_speed_is_welchs_on_logarithms(base: GateRun) -> None:
+    result = g.check(g.gate_run("head", slower=1.005), base)
+    logs = [
+        np.log([one.total_s for one in run.latencies if _is_timed(one)])
+        for run in (g.gate_run("head", slower=1.005), base)
+    ]
+    expected = stats.ttest_ind(logs[0], logs[1], equal_var=False, alternative="greater").pvalue
+
+    # Holm multiplies by the number of tests at most, and never makes a p-value smaller.
+    found = g.cell(result, "latency_p50_s").p_adjusted
+    tests = sum(cell.p_adjusted is not None for cell in result.cells)
+    assert found is not None
+    assert expected <= found <= min(1.0, expected * tests) + 1e-12
+    assert p_slower(np.exp(logs[0]), np.exp(logs[1])) == pytest.approx(expected)
 
 
 def test_a_slower_arm_needs_both_limits_to_be_a_regression() -> None:
@@ -521,20 +537,29 @@ def test_a_kvd_that_was_not_compared_never_passes() -> None:
 # --- the promise ---------------------------------------------------------------------------------
 
 
+def tight() -> GateLimits:
+    """Return limits that any change for the worse exceeds, so that only the tests hold back."""
+    quality = [
+        one.model_copy(update={"margin": 1e-9} if one.margin else {"window": 1 + 1e-9})
+        for one in g.LIMITS.quality
+    ]
+    speed = [
+        one.model_copy(update={"relative": 1e-9, "absolute_s": 1e-9}) for one in g.LIMITS.speed
+    ]
+    return g.LIMITS.model_copy(update={"quality": tuple(quality), "speed": tuple(speed)})
+
+
 def test_equal_runs_raise_no_more_alarms_than_promised() -> None:
-    runs, alarms, passes = 40, 0, 0
+    runs, alarms, passes, limits = 40, 0, 0, tight()
     for n in range(runs):
-        result = g.check(
-            g.gate_run(f"head {n}", prompts=40, rounds=7),
-            g.gate_run(f"base {n}", prompts=40, rounds=7),
-        )
-        alarms += result.status is REGRESSION
-        passes += result.status is PASS
+        pair = [g.gate_run(f"{who} {n}", prompts=40, rounds=7) for who in ("head", "base")]
+        alarms += compare(pair[0], pair[1], limits).status is REGRESSION
+        passes += g.check(pair[0], pair[1]).status is PASS
 
     # The 99.9 % quantile of alarms at the promised rate. With fewer than 38 prompts nothing could
     # pass: a rate that is the same in all of n pairs has an interval of 3.84 / (n + 3.84).
     assert alarms <= stats.binom.ppf(0.999, runs, ALARM_RATE)
-    assert passes >= runs // 2
+    assert passes >= 0.9 * runs
 
 
 def test_planted_regressions_are_found() -> None:
@@ -553,6 +578,10 @@ def test_planted_regressions_are_found() -> None:
 
 def _is(one: Measurement, metric: str) -> bool:
     return one.metric == metric and one.arm_id == sim.STUDENT
+
+
+def _is_timed(one: LatencySample) -> bool:
+    return one.arm_id == sim.arm(sim.STUDENT).id and one.round >= 0
 
 
 def _values(run: GateRun, metric: str) -> list[float]:
