@@ -20,16 +20,22 @@ from poc.store import RunStore
 FOLDER = "gate"
 """Where the files go in HEAD, unless --out says otherwise."""
 
+FILES = ("gate.json", "junit.xml", "gate.md")
+
 
 def check(
     head: Path, base: Path, *, limits: Path | None, out: Path | None
 ) -> tuple[GateResult, Mapping[str, Path]]:
     """Compare a run with its baseline and write the files; returns the result and their paths.
 
+    The files of an earlier check go first: nobody shall find a pass where a check failed.
+
     Raises:
         InputError: no run, a run compared with itself, bad limits, records that contradict each
             other, or files that cannot be written.
     """
+    folder = out or head / FOLDER
+    _clear(folder)
     asked = read_limits(limits or DEFAULT_LIMITS)
     if head.resolve() == base.resolve():
         raise InputError(
@@ -43,7 +49,13 @@ def check(
         result = compare(now, before, asked)
     except ValueError as error:
         raise InputError(f"{head} against {base}: {error}. Restore both from a copy.") from error
-    return result, _write(result, out or head / FOLDER)
+    return result, _write(result, folder)
+
+
+def _clear(folder: Path) -> None:
+    for name in FILES:
+        with disk.explained(folder):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _read(store: RunStore, path: Path) -> GateRun:
@@ -74,11 +86,8 @@ def _set_changes(head: RunStore, base: RunStore) -> tuple[Estimate, ...]:
 
 def _write(result: GateResult, folder: Path) -> dict[str, Path]:
     text = json.dumps(result.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=1)
-    files = {
-        "gate.json": text.encode() + b"\n",
-        "junit.xml": junit(result),
-        "gate.md": markdown(result).encode(),
-    }
+    made = (text.encode() + b"\n", junit(result), markdown(result).encode())
+    files = dict(zip(FILES, made, strict=True))
     disk.make_folder(folder)
     for name, data in files.items():
         disk.publish(folder / name, data)

@@ -11,10 +11,9 @@ import gate_runs as g
 import pytest
 
 from poc import cli
+from poc.check import FILES
 from poc.gate_limits import DEFAULT_LIMITS
 from poc.gate_records import GateResult
-
-FILES = {"gate.json", "junit.xml", "gate.md"}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def test_the_files_are_whole_and_agree(base: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in head.rglob("*") if path.is_file()}
     assert check(head, base, "--out", str(out)) == 1
 
-    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.name for path in out.iterdir()} == set(FILES)
     result = GateResult.from_json((out / "gate.json").read_text(encoding="utf-8"))
     cases = ET.parse(out / "junit.xml").findall(".//testcase")  # noqa: S314  # our own file
     assert len(cases) == len(result.cells) + len(result.not_judged)
@@ -88,7 +87,7 @@ def test_json_says_the_status_the_counts_and_the_files(
     assert found["cells"]["PASS"] > 0
     assert found["cells"]["REGRESSION"] == 0
     assert {Path(path).exists() for path in found["files"].values()} == {True}
-    assert set(found["files"]) == FILES
+    assert set(found["files"]) == {"gate.json", "junit.xml", "gate.md"}
 
 
 def test_other_limits_decide_otherwise(base: Path, tmp_path: Path) -> None:
@@ -135,6 +134,18 @@ def test_bad_limits_are_bad_input_and_leave_no_file(
     assert check(head, base, "--limits", str(limits)) == 2
     assert "limits.yaml" in refused(capsys)
     assert not (head / "gate").exists()
+
+
+def test_a_check_that_fails_leaves_no_pass_of_an_earlier_one(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = g.folder(tmp_path / "head")
+    assert check(head, base) == 0
+    capsys.readouterr()
+
+    assert check(head, tmp_path / "nowhere") == 2
+    assert "nowhere" in refused(capsys)
+    assert list((head / "gate").iterdir()) == []
 
 
 def test_files_that_cannot_be_written_are_no_pass(

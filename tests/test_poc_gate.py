@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import gate_runs as g
@@ -15,7 +16,7 @@ from scipy import stats
 
 from poc.gate import compare
 from poc.gate_records import GateGroup, GateLimits, GateRun, GateStatus
-from poc.gate_verdicts import ALARM_RATE, p_slower
+from poc.gate_verdicts import ALARM_RATE, holm, p_slower
 from poc.records import ClipStatus, Comparison, Estimate, LatencySample, LatencySpec, Measurement
 
 PASS, REGRESSION = GateStatus.PASS, GateStatus.REGRESSION
@@ -110,9 +111,6 @@ def test_clips_that_go_wrong_are_a_regression_of_the_rate(base: GateRun) -> None
     # Prompts 0 to 3 of every ten are lost: 28 of 64, and the others stay as they were.
     assert cell.change == pytest.approx(-28 / 64)
     assert cell.status is REGRESSION
-    tests = 12  # 2 arms x (clips, 4 metrics of which motion counts once, 2 stages) less those of 1
-    assert cell.p_adjusted is not None
-    assert cell.p_adjusted <= 0.5**28 * 2 * tests
 
 
 # --- speed and memory ----------------------------------------------------------------------------
@@ -394,7 +392,10 @@ def test_prompts_in_another_order_are_compared_by_name() -> None:
     base = g.gate_run("base")
     turned = base.plan.model_copy(update={"prompts": base.plan.prompts[::-1]})
 
-    assert g.cell(g.check(replace(base, plan=turned), base), "clip_score").change == 1.0
+    cell = g.cell(g.check(replace(base, plan=turned), base), "clip_score")
+
+    # Pairs of one prompt are equal, so there is no spread; pairs of two prompts would have one.
+    assert (cell.change, cell.low, cell.high) == (1.0, 1.0, 1.0)
 
 
 def test_other_seeds_are_paired_by_prompt_and_said(base: GateRun) -> None:
@@ -537,6 +538,28 @@ def test_a_kvd_that_was_not_compared_never_passes() -> None:
 # --- the promise ---------------------------------------------------------------------------------
 
 
+def test_holms_p_values_are_those_of_closed_testing() -> None:
+    p_values = (0.01, 0.04, 0.03, 0.005, 0.03)
+    places = range(len(p_values))
+    sets = [s for n in places for s in combinations(places, n + 1)]
+
+    # A hypothesis is rejected when Bonferroni rejects every set that it is in (Marcus et al. 1976).
+    expected = [
+        max(min(1.0, len(s) * min(p_values[j] for j in s)) for s in sets if i in s) for i in places
+    ]
+    assert holm(p_values) == pytest.approx(expected)
+    assert holm(()) == ()
+
+
+def test_every_test_of_the_check_is_in_holms_correction(base: GateRun) -> None:
+    result = g.check(g.gate_run("head", oracle_all=0.4), base)
+    tests = sum(cell.p_adjusted is not None for cell in result.cells)
+
+    # The smallest p-value is multiplied by the number of tests: 28 of 28 discordant pairs lost.
+    assert tests == 2 * (1 + len(g.METRICS) + 2)
+    assert g.cell(result, "oracle_all").p_adjusted == pytest.approx(0.5**28 * tests)
+
+
 def tight() -> GateLimits:
     """Return limits that any change for the worse exceeds, so that only the tests hold back."""
     quality = [
@@ -556,7 +579,7 @@ def test_equal_runs_raise_no_more_alarms_than_promised() -> None:
         alarms += compare(pair[0], pair[1], limits).status is REGRESSION
         passes += g.check(pair[0], pair[1]).status is PASS
 
-    # The 99.9 % quantile of alarms at the promised rate. With fewer than 38 prompts nothing could
+    # The 99.9 % quantile of alarms at the promised rate. With fewer than 35 prompts nothing could
     # pass: a rate that is the same in all of n pairs has an interval of 3.84 / (n + 3.84).
     assert alarms <= stats.binom.ppf(0.999, runs, ALARM_RATE)
     assert passes >= 0.9 * runs
