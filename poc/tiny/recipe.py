@@ -75,7 +75,7 @@ FULL = Recipe(
     stills=10000,
     clips=1500,
     style_stills=60,
-    guidance=2.5,
+    guidance=1.5,
     image_average=0.95,
     motion_average=0.95,
     vae=LoopConfig(steps=7500, batch=8, learning_rate=1.5e-3, seed=1, average=0.998, bfloat16=True),
