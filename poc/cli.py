@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read this closed the pipe, as `head` does; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
-    except Exception:  # noqa: BLE001  # a crash must never look like exit 1, which is NO_GO
+    except Exception:  # noqa: BLE001  # a crash must never look like exit 1: NO_GO, REGRESSION
         traceback.print_exc()
         print("poc: error: this is a fault of the program; please report it", file=sys.stderr)
         return ENVIRONMENT
@@ -120,6 +120,25 @@ def _decide(arguments: argparse.Namespace) -> int:
     result = decide_again(arguments.run, criteria=arguments.criteria)
     _print_result(result, {"run": result.path}, as_json=arguments.json)
     return exit_code(result.decision.decision)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from poc.check import check
+    from poc.gate_records import EXIT_CODES
+    from poc.gate_report import table
+
+    result, files = check(
+        arguments.head, arguments.baseline, limits=arguments.limits, out=arguments.out
+    )
+    if arguments.json:
+        counts = {str(status): result.count(status) for status in EXIT_CODES}
+        found = {"gate": str(result.status), "cells": counts}
+        places = {name: str(path) for name, path in files.items()}
+        print(json.dumps(found | {"files": places}, ensure_ascii=False))
+    else:
+        print("\n".join(f"{name + ':':<11}{path}" for name, path in files.items()))
+        print(table(result))
+    return EXIT_CODES[result.status]
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -209,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_plan(commands)
     _add_decide(commands)
+    _add_check(commands)
     _add_verify(commands)
     _add_close(commands)
     _add_report(commands)
@@ -257,6 +277,20 @@ def _add_decide(commands: _Commands) -> None:
     parser = _command(commands, "decide", _decide, text)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+
+
+def _add_check(commands: _Commands) -> None:
+    text = (
+        "compare a run with its baseline; exits 0 PASS, 1 REGRESSION, 3 INCONCLUSIVE, "
+        "NOT_COMPARABLE or CALIBRATION_NEEDED"
+    )
+    parser = _command(commands, "check", _check, text)
+    parser.add_argument("head", type=Path, metavar="HEAD", help="run folder to be judged")
+    parser.add_argument(
+        "--baseline", type=Path, required=True, metavar="BASE", help="run folder to compare with"
+    )
+    parser.add_argument("--limits", type=Path, help="limits file (default: the one that ships)")
+    parser.add_argument("--out", type=Path, help="folder to write (default: HEAD/gate)")
 
 
 def _add_verify(commands: _Commands) -> None:

@@ -325,7 +325,7 @@ def samples(book: Ledger, arms: Iterable[Arm], baseline_id: str) -> list[Sample]
             if arm.id != baseline_id:
                 found.append(difference_sample(arm.id, metric, own, base))
             if arm.id != baseline_id and metric not in book.rates and not _negative(own, base):
-                found.append(_ratio(arm.id, metric, own, base))
+                found.append(ratio_sample(arm.id, metric, own, base))
     return found
 
 
@@ -357,11 +357,12 @@ def difference_sample(
     return replace(sample, comparison=Comparison.DIFFERENCE, **pairing)
 
 
-def _ratio(arm_id: str, metric: str, own: Grid, base: Grid) -> Sample:
+def ratio_sample(arm_id: str, metric: str, own: Grid, base: Grid, whose: str = BASELINE) -> Sample:
+    """Return the ratio of two arms' means, over pairs that both have."""
     both = ~np.isnan(own.values) & ~np.isnan(base.values)
     below, _ = _prompt_means(np.where(both, base.values, np.nan))
     sample = value_sample(arm_id, metric, replace(own, values=np.where(both, own.values, np.nan)))
-    pairing = _pairing(own, base, sample)
+    pairing = _pairing(own, base, sample, whose)
     return replace(sample, comparison=Comparison.RATIO, denominator=below, **pairing)
 
 

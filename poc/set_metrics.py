@@ -24,6 +24,7 @@ from poc.measure import (
     video_key,
 )
 from poc.records import Arm, Comparison, Estimate, Plan
+from poc.samples import BASELINE
 
 if TYPE_CHECKING:
     from metrics.kvd import Jackknife
@@ -209,6 +210,37 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
             extractor_digest=judges.video_digest,
         ),
     )
+
+
+def changes_between(head: RunStore, base: RunStore, judges: Judges) -> tuple[Estimate, ...]:
+    """Return KVD of every arm of `head` against that of `base`, as difference and as ratio."""
+    if "kvd" not in {*head.plan.spec.metrics} & {*base.plan.spec.metrics}:
+        return ()
+    before = {arm.id for arm in base.plan.arms}
+    arms = [arm for arm in head.plan.arms if arm.id in before]
+    return tuple(one for arm in arms for one in _changes(head, base, judges, arm))
+
+
+def _changes(head: RunStore, base: RunStore, judges: Judges, arm: Arm) -> list[Estimate]:
+    hows = (Comparison.DIFFERENCE, Comparison.RATIO)
+    own, other = (_arm_set(store, judges, arm) for store in (head, base))
+    if own is not None and other is not None:
+        return [_kvd_against(own, other, BASELINE, how) for how in hows]
+    reason = "fewer than 2 clips, or no reference set, have features"
+    networks = [_networks(store, arm) for store in (base, head)]
+    if networks[0] != networks[1]:
+        names = [" and ".join(sorted(one)) or "none" for one in networks]
+        reason = f"not comparable with {BASELINE}: features of {names[0]} -> {names[1]}"
+    nothing = _no_set(arm, "kvd", _planned(head.plan, arm))
+    return [nothing.model_copy(update={"comparison": how, "reason": reason}) for how in hows]
+
+
+def _networks(store: RunStore, arm: Arm) -> set[str]:
+    """Return the names of the features that an arm's clips have, each naming its network."""
+    clips = [clip.id for b in store.plan.batches if b.arm_id == arm.id for clip in b.clips]
+    return {
+        name for clip in clips if store.has_features(clip) for name in store.read_features(clip)
+    }
 
 
 def _planned(plan: Plan, arm: Arm) -> int:

@@ -291,6 +291,10 @@ class RunStore:
         self._fresh()
         return tuple(chain.from_iterable(journal.findings for journal in self._journals))
 
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """Return every machine and installation that the run was made on, the first one first."""
+        return tuple(self._fresh().fingerprints)
+
     def results(self) -> Mapping[str, ClipResult]:
         """Return how each published clip ended, by its id."""
         return dict(self._fresh().results)
