@@ -146,6 +146,19 @@ def test_blotches_that_flicker_are_no_texture() -> None:
     assert _clip_contrast(np.stack([clip[i] for i, clip in enumerate(clips)])) < 0.6
 
 
+@pytest.mark.parametrize("noise", [5.0, 15.0])
+def test_flicker_adds_nothing_to_a_weak_texture(noise: float) -> None:
+    grey = replace(SCENE, background=Background.GREY)
+    rng = np.random.default_rng(9)
+    clip = world.render_clip(grey, np.random.default_rng(2), mottle=0.4)
+    still = _clip_contrast(clip)
+    shaken = clip + rng.normal(0.0, noise, (*clip.shape[:3], 1))
+    flickering = _clip_contrast(np.clip(np.rint(shaken), 0, 255).astype(np.uint8))
+
+    assert still == pytest.approx(0.4, abs=0.1)
+    assert flickering < still + 0.1
+
+
 def _clip_contrast(clip: Pixels) -> float:
     contrast = read(clip).contrast
     assert contrast is not None

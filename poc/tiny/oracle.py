@@ -46,7 +46,7 @@ GROWTH_LEAST: Final = 0.5  # of the logarithm of the area; a third of the world'
 STRAIGHT: Final = 0.5  # part of the variance that the straight line must explain
 HALO: Final = 0.12  # part of the object's colour about 4 px outside it; neon has 0.25, plain 0
 AWAY: Final = 4.0  # pixels from the object's edge, where the ground shows
-SEEN: Final = 3  # of 8 frames, in which a pixel must show the ground to tell its texture
+SEEN: Final = 2  # of 4 frames, in which a pixel must show the ground to tell its texture
 LAG: Final = 6  # pixels between which the ground's texture is compared
 TEXTURE_LEAST: Final = 0.6  # of the world's own contrast; the autoencoder leaves 0.85 of it
 TEXTURE_MOST: Final = 1.0 / TEXTURE_LEAST
@@ -344,25 +344,34 @@ _LAGGED: Final = (
 
 
 def _contrast(ground: _Ground, thing: _Object, edge: _Floats, style: Style | None) -> float | None:
-    """Strength of the ground's lasting blotches, in parts of what the world draws.
+    """Strength of the ground's lasting blotches, in parts of what the world draws; 0 for none.
 
-    From the mean square of differences across `LAG` pixels, which a wrong light does not touch; of
-    the world's own field it is known. The part of a pixel that a halo of the object's colour
-    explains is taken out first. Averaging over time leaves what lasts: blotches that flicker are
-    none.
+    From differences across `LAG` pixels, which a wrong light does not touch: of the world's own
+    field their mean square is known. Those of the first half of the clip are multiplied by those of
+    the second, so that blotches that flicker or drift cancel instead of adding up. The part of a
+    pixel that a halo of the object's colour explains is taken out first.
     """
     grey, way = np.ones(3, np.float32), thing.tint - ground.colour
     take_grey = np.linalg.pinv(np.stack([grey, way]))[:, 0]
     blotches = (ground.frames[::2] - ground.colour) @ take_grey
     shows = (edge > AWAY) & _INSIDE
-    lasting = np.where(shows, blotches, 0.0).sum(0) / np.maximum(shows.sum(0), 1)
-    lasting[shows.sum(0) < SEEN] = np.nan
-    across, down = lasting[:, LAG:] - lasting[:, :-LAG], lasting[LAG:] - lasting[:-LAG]
-    squares = np.concatenate([across[np.isfinite(across)], down[np.isfinite(down)]]) ** 2
-    if squares.size < AREAS[0]:
+    early, late = (_lagged(blotches[half], shows[half]) for half in _HALVES)
+    products = (early * late)[np.isfinite(early * late)]
+    if products.size < AREAS[0]:
         return None
-    expected = _LAGGED * texture(style) ** 2
-    return float(np.sqrt(squares.mean() / expected))
+    power = float(products.mean()) / (_LAGGED * texture(style) ** 2)
+    return float(np.sqrt(max(power, 0.0)))
+
+
+_HALVES: Final = (slice(0, 4), slice(4, 8))  # of every second frame
+
+
+def _lagged(blotches: _Floats, shows: npt.NDArray[np.bool_]) -> _Floats:
+    """Differences across and down of the mean over frames; NaN where too few show the ground."""
+    mean = np.where(shows, blotches, 0.0).sum(0) / np.maximum(shows.sum(0), 1)
+    mean[shows.sum(0) < SEEN] = np.nan
+    across, down = mean[:, LAG:] - mean[:, :-LAG], mean[LAG:] - mean[:-LAG]
+    return np.concatenate([across.ravel(), down.ravel()])
 
 
 def _motion(thing: _Object, shape: Shape) -> tuple[Motion | None, float]:
