@@ -261,8 +261,8 @@ _ROWS = (
         scope=Scope.ARM,
         version=2,
         what="unbiased squared MMD of video features of arm and reference over clips of different "
-        "prompts, cubic kernel; can be slightly negative, sees only what its extractor sees (the tiny world's was "
-        "taught the strength of textures, and so is sensitive to it)",
+        "prompts, cubic kernel; can be slightly negative, sees only what its extractor sees (the "
+        "tiny world's was taught the strength of textures and is sensitive to it)",
         source="Binkowski et al. 2018 (KID) on video features, Unterthiner et al. 2018 (KVD)",
         takes=("video_features", "reference_features"),
         target="metrics.kvd:kvd",

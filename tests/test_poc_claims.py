@@ -391,7 +391,7 @@ def test_no_claim_is_confirmed_whose_contrast_is_not_shown_to_be_better(demo: Es
         for result in contrast.results
         if result.standing is Standing.BETTER
     }
-    comparing = ("better-than-ddim", "better-than-dpmpp", "decoupling-pays", "one-step-breaks")
+    comparing = ("better-than-ddim", "better-than-dpmpp", "one-step-breaks")
     found = {one.claim.id: one for one in shipped(demo).claims if one.claim.id in comparing}
     shown = {
         key: all((r.arm, r.against, r.metric) in better for r in one.results)
@@ -401,7 +401,8 @@ def test_no_claim_is_confirmed_whose_contrast_is_not_shown_to_be_better(demo: Es
     assert {key for key, one in found.items() if one.status is ClaimStatus.CONFIRMED} == {
         key for key, all_better in shown.items() if all_better
     }
-    assert set(shown.values()) == {True, False}
+    assert better
+    assert False in shown.values()
 
 
 def test_the_block_fits_its_columns_and_is_about_every_claim(demo: Estimates) -> None:
