@@ -15,12 +15,13 @@ from poc.gate_limits import DEFAULT_LIMITS, read_limits
 from poc.gate_records import GateResult, GateRun
 from poc.gate_report import junit, markdown
 from poc.records import Estimate
+from poc.run_folder import refuse_links
 from poc.store import RunStore
 
 FOLDER = "gate"
 """Where the files go in HEAD, unless --out says otherwise."""
 
-FILES = ("gate.json", "junit.xml", "gate.md")
+FILES = ("gate.json", "gate-junit.xml", "gate.md")
 
 
 def check(
@@ -34,7 +35,9 @@ def check(
         InputError: no run, a run compared with itself, bad limits, records that contradict each
             other, or files that cannot be written.
     """
-    folder = out or head / FOLDER
+    own, folder = RunStore.open_reader(head), out or head / FOLDER
+    for place in (head, folder):
+        refuse_links(place)
     _clear(folder)
     asked = read_limits(limits or DEFAULT_LIMITS)
     if head.resolve() == base.resolve():
@@ -42,7 +45,7 @@ def check(
             f"{head}: expected another run as --baseline, got the same folder. "
             "A run compared with itself always passes and shows nothing."
         )
-    own, other = RunStore.open_reader(head), RunStore.open_reader(base)
+    other = RunStore.open_reader(base)
     before, now = _read(other, base), _read(own, head)
     now = replace(now, set_changes=_set_changes(own, other))
     try:

@@ -142,13 +142,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from poc.gate_report import shown
     from poc.run import verify
 
     amiss = verify(arguments.run, criteria=arguments.criteria)
     if arguments.json:
         print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
     else:
-        print("\n".join([*amiss, f"verified: {'no' if amiss else 'yes'}"]))
+        print("\n".join([*map(shown, amiss), f"verified: {'no' if amiss else 'yes'}"]))
     return DIFFERENT if amiss else COMPLETE
 
 

@@ -105,7 +105,7 @@ def _arm_lines(cells: Sequence[GateCell]) -> Iterator[str]:
     for cell in cells:
         values = f"{_value(cell.base)} -> {_value(cell.head)}" if cell.head is not None else ""
         change = "" if cell.change is None else f"{change_text(cell)}, accepted {limit_text(cell)}"
-        yield f"  {_word(cell):<19} {cell.subject:<22} {values:<20} {change}"
+        yield f"  {_word(cell):<19} {shown(cell.subject):<22} {values:<20} {change}"
         if cell.reason:
             yield f"  {'':<19} {shown(cell.reason)}"
 
@@ -113,7 +113,7 @@ def _arm_lines(cells: Sequence[GateCell]) -> Iterator[str]:
 def _footnotes(result: GateResult) -> Iterator[str]:
     """Yield what stands under the cells: what was not judged, what else differs, the promise."""
     for one in result.not_judged:
-        yield f"not judged: {one.metric}: {shown(one.reason)}"
+        yield f"not judged: {shown(one.metric)}: {shown(one.reason)}"
     for text in result.differences:
         yield f"differs: {shown(text)}"
     yield f"base -> head; [low, high]: 95 % intervals. Limits: {shown(result.limits)}."

@@ -197,7 +197,9 @@ def verify(path: Path, *, criteria: Path | None) -> tuple[str, ...]:
     """Return what does not hold in a run folder: nothing when all of it follows from its records.
 
     Estimates and decision are derived again and compared to the byte, every clip's frames with the
-    digest in its record, and damaged records are named. Writes nothing; needs no network.
+    digest in its record, and damaged records are named. Measurements and features are taken as
+    they are: this catches accidents and edited results, not a forged measurement. Writes nothing;
+    needs no network.
     """
     store = RunStore.open_reader(path)
     asked = read_criteria(criteria) if criteria else None
@@ -215,7 +217,12 @@ def _clips_amiss(store: RunStore) -> Iterator[str]:
 
 
 def _derived_amiss(store: RunStore, criteria: CriteriaFile | None) -> Iterator[str]:
-    for name, text in derive(store, read_models(), criteria).derived().items():
+    try:
+        derived = derive(store, read_models(), criteria).derived()
+    except ValueError as error:
+        yield f"{store.path}: the records contradict each other: {error}"
+        return
+    for name, text in derived.items():
         there = store.read_derived(name)
         if there is None:
             yield f"{store.path / name}: is not there. `poc decide {store.path}` writes it."

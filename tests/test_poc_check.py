@@ -70,7 +70,7 @@ def test_the_files_are_whole_and_agree(base: Path, tmp_path: Path) -> None:
 
     assert {path.name for path in out.iterdir()} == set(FILES)
     result = GateResult.from_json((out / "gate.json").read_text(encoding="utf-8"))
-    cases = ET.parse(out / "junit.xml").findall(".//testcase")  # noqa: S314  # our own file
+    cases = ET.parse(out / "gate-junit.xml").findall(".//testcase")  # noqa: S314  # our own file
     assert len(cases) == len(result.cells) + len(result.not_judged)
     assert (out / "gate.md").read_text(encoding="utf-8").startswith("## gate: REGRESSION\n")
     assert {path: path.read_bytes() for path in head.rglob("*") if path.is_file()} == before
@@ -87,7 +87,7 @@ def test_json_says_the_status_the_counts_and_the_files(
     assert found["cells"]["PASS"] > 0
     assert found["cells"]["REGRESSION"] == 0
     assert {Path(path).exists() for path in found["files"].values()} == {True}
-    assert set(found["files"]) == {"gate.json", "junit.xml", "gate.md"}
+    assert set(found["files"]) == {"gate.json", "gate-junit.xml", "gate.md"}
 
 
 def test_other_limits_decide_otherwise(base: Path, tmp_path: Path) -> None:
@@ -164,3 +164,16 @@ def test_a_baseline_is_required(base: Path, capsys: pytest.CaptureFixture[str]) 
 
     assert ended.value.code == 2
     assert "--baseline" in capsys.readouterr().err
+
+
+def test_a_link_in_the_gates_folder_is_refused_and_not_followed(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, out, victim = g.folder(tmp_path / "head"), tmp_path / "out", tmp_path / "victim"
+    victim.write_text("mine", encoding="utf-8")
+    out.mkdir()
+    (out / "gate.json.tmp").symlink_to(victim)
+
+    assert check(head, base, "--out", str(out)) == 2
+    assert "link" in refused(capsys)
+    assert victim.read_text(encoding="utf-8") == "mine"

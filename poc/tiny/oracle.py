@@ -366,7 +366,9 @@ def _contrast(ground: _Ground, thing: _Object, edge: _Floats, style: Style | Non
 _HALVES: Final = (slice(0, 4), slice(4, 8))  # of every second frame
 
 
-def _lagged(blotches: _Floats, shows: npt.NDArray[np.bool_]) -> _Floats:
+def _lagged(
+    blotches: npt.NDArray[np.floating], shows: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.floating]:
     """Differences across and down of the mean over frames; NaN where too few show the ground."""
     mean = np.where(shows, blotches, 0.0).sum(0) / np.maximum(shows.sum(0), 1)
     mean[shows.sum(0) < SEEN] = np.nan
