@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from poc.tiny import recipe as recipes
 from poc.tiny import world
+from poc.training.diffusion import HUBER
 from poc.training.loop import LoopConfig
 
 _STAGE_TEXT = {
@@ -49,6 +50,7 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     yield ""
     yield from _notes(kitchen)
     yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
+    yield f"Their loss is pseudo-Huber with h = {HUBER:g}, where the paper has 0.001."
     yield (
         "The networks predict v, so that words decide the layout where there is only noise. "
         "Losses are smoothed and belong to their stage; that of a distillation says little, since "
