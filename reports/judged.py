@@ -17,6 +17,7 @@ from poc.records import (
     CriterionResult,
     Estimate,
     Light,
+    Verdict,
 )
 from reports import text as words
 from reports.load import RunView
@@ -44,16 +45,22 @@ _LIGHT_ORDER: Final = list(Light)
 
 
 def focus_arm(view: RunView) -> Arm:
-    """Return the arm that the page is about: the recommended one, else the best light's first."""
+    """Return the arm that the page is about: the recommended one, else the one that comes closest.
+
+    Closest is the candidate of the best light that fails the fewest criteria, and among those the
+    one whose worst criterion is met most often.
+    """
     if view.decision.recommended_arm_id is not None:
         return view.arm(view.decision.recommended_arm_id)
     ranked = sorted(view.decision.arms, key=lambda arm: _standing_of(view, arm))
     return view.arm(ranked[0].arm_id) if ranked else view.baseline
 
 
-def _standing_of(view: RunView, arm: ArmDecision) -> tuple[bool, int]:
+def _standing_of(view: RunView, arm: ArmDecision) -> tuple[bool, int, int, float]:
     control = view.arm(arm.arm_id).role is ArmRole.CONTROL
-    return control, _LIGHT_ORDER.index(arm.technical)
+    failed = sum(result.verdict is Verdict.FAIL for result in arm.results)
+    worst = min((result.minimum_attainment or 0.0 for result in arm.results), default=0.0)
+    return control, _LIGHT_ORDER.index(arm.technical), failed, -worst
 
 
 def table_metrics(view: RunView) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pytest
 import reports_fixture as fixture
 
 from poc.claims_file import ClaimsFile
-from poc.records import ArmSummary, Comparison, Light
+from poc.records import ArmDecision, ArmRole, ArmSummary, Comparison, Light, Verdict
 from reports.content import make_content
 from reports.export import clips, html
 from reports.judged import focus_arm
@@ -210,6 +210,27 @@ def test_without_a_recommended_arm_the_best_light_is_in_focus(view: RunView) -> 
     assert content.headline == "No candidate can replace Teacher, 25 steps."
     lights = {arm.arm_id: arm.technical for arm in nobody.arms}
     assert lights[focus_arm(bare).id] is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_of_candidates_that_all_fail_the_one_that_fails_least_is_in_focus(view: RunView) -> None:
+    candidates = [
+        arm
+        for arm in view.decision.arms
+        if view.arm(arm.arm_id).role is ArmRole.CANDIDATE and arm.results
+    ]
+    nearest = candidates[-1].arm_id
+
+    def failing(arm: ArmDecision) -> ArmDecision:
+        verdict = Verdict.INCONCLUSIVE if arm.arm_id == nearest else Verdict.FAIL
+        results = tuple(r.model_copy(update={"verdict": verdict}) for r in arm.results)
+        return arm.model_copy(update={"technical": Light.NO_GO, "results": results})
+
+    arms = tuple(failing(arm) for arm in view.decision.arms)
+    nobody = {"recommended_arm_id": None, "decision": Light.NO_GO, "arms": arms}
+    bare = replace(view, decision=view.decision.model_copy(update=nobody))
+
+    assert len(candidates) > 1
+    assert focus_arm(bare).id == nearest
 
 
 def test_warnings_stand_at_the_top(view: RunView) -> None:
