@@ -48,7 +48,7 @@ HALO: Final = 0.12  # part of the object's colour about 4 px outside it; neon ha
 AWAY: Final = 4.0  # pixels from the object's edge, where the ground shows
 SEEN: Final = 2  # of 4 frames, in which a pixel must show the ground to tell its texture
 LAG: Final = 6  # pixels between which the ground's texture is compared
-TEXTURE_LEAST: Final = 0.6  # of the world's own contrast; the autoencoder leaves 0.85 of it
+TEXTURE_LEAST: Final = 0.6  # of the world's own contrast; the autoencoder leaves about 0.8 of it
 TEXTURE_MOST: Final = 1.0 / TEXTURE_LEAST
 LINE: Final = 0.2  # part of white just outside; pastel has 0.8, plain 0
 
