@@ -188,7 +188,7 @@ def _generate(
     batch: Batch, arm: Arm, prompts: Mapping[str, str], families: Families
 ) -> GeneratedBatch:
     family = families.of(arm)
-    resolved = family.prepare(arm, fused=False)
+    resolved = family.prepare(arm)
     start = time.perf_counter()
     try:
         embeddings = family.encode_reused([prompts[clip.prompt_id] for clip in batch.clips])
@@ -239,9 +239,9 @@ def latency_pass(
 ) -> None:
     """Time single clips, prompt to encoded video, arms interleaved round by round.
 
-    LoRAs are fused as production would. Each arm's first call of all is kept as cold (round -1);
-    warm-up calls of the same shape are not kept. A round counts once it is complete for all arms,
-    so a pass that is stopped goes on with the next round.
+    Each arm's first call of all is kept as cold (round -1); warm-up calls of the same shape are
+    not kept. A round counts once it is complete for all arms, so a pass that is stopped goes on
+    with the next round.
     """
     plan, spec = store.plan, store.plan.spec.latency
     if spec is None or not plan.prompts:
@@ -274,7 +274,7 @@ def _complete_rounds(samples: Iterable[LatencySample], plan: Plan) -> int:
 def _warm_up(store: RunStore, families: Families, arm: Arm, calls: int, *, cold: bool) -> None:
     prompt = store.plan.prompts[0]
     family = families.of(arm)
-    family.prepare(arm, fused=True)
+    family.prepare(arm)
     for call in range(calls):
         sample = _timed(family, arm, prompt.id, prompt.text, -1)
         if cold and call == 0:
@@ -287,7 +287,7 @@ def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySampl
     shift = number % len(plan.arms)
     for arm in plan.arms[shift:] + plan.arms[:shift]:
         family = families.of(arm)
-        family.prepare(arm, fused=True)
+        family.prepare(arm)
         yield _timed(family, arm, prompt.id, prompt.text, number)
 
 

@@ -29,17 +29,16 @@ def family(folders: dict[str, Path]) -> AnimateDiffFamily:
     return AnimateDiffFamily(base="base", dtype="float32", folders=folders)
 
 
-def _frames(family: AnimateDiffFamily, arm: Arm, *, fused: bool = False) -> NDArray[np.uint8]:
-    family.prepare(arm, fused=fused)
+def _frames(family: AnimateDiffFamily, arm: Arm) -> NDArray[np.uint8]:
+    family.prepare(arm)
     latents = family.denoise(family.encode_reused(PROMPTS), SEEDS)
     frames, finite = family.decode(latents)
     assert all(finite)
     return frames
 
 
-def test_an_arm_gives_the_frames_of_a_plain_diffusers_call(
-    folders: dict[str, Path], family: AnimateDiffFamily
-) -> None:
+def _plain_frames(folders: dict[str, Path], *, fused: bool) -> NDArray[np.uint8]:
+    """Sample the first prompt by diffusers alone, with one LoRA at 0.8."""
     plain = AnimateDiffPipeline.from_pretrained(
         folders["base"], motion_adapter=MotionAdapter.from_pretrained(folders["motion_a"])
     )
@@ -49,8 +48,10 @@ def test_an_arm_gives_the_frames_of_a_plain_diffusers_call(
         folders["lora_a"], weight_name="pytorch_lora_weights.safetensors", adapter_name="a"
     )
     plain.set_adapters(["a"], [0.8])
+    if fused:
+        plain.fuse_lora(components=["unet"])
     plain.set_progress_bar_config(disable=True)
-    expected = plain(
+    frames = plain(
         PROMPTS[0],
         num_frames=SHAPE.num_frames,
         height=64,
@@ -60,13 +61,35 @@ def test_an_arm_gives_the_frames_of_a_plain_diffusers_call(
         generator=torch.Generator().manual_seed(SEEDS[0]),
         output_type="np",
     ).frames[0]
+    rounded: NDArray[np.uint8] = np.rint(frames * 255).astype(np.uint8)
+    return rounded
 
-    arm = make_arm(loras=(lora("lora_a", 0.8),))
-    family.prepare(arm, fused=False)
-    latents = family.denoise(family.encode([PROMPTS[0]]), SEEDS[:1])
-    frames, _ = family.decode(latents)
 
-    np.testing.assert_array_equal(frames[0], np.rint(expected * 255).astype(np.uint8))
+def _first_frames(family: AnimateDiffFamily) -> NDArray[np.uint8]:
+    family.prepare(make_arm(loras=(lora("lora_a", 0.8),)))
+    frames, _ = family.decode(family.denoise(family.encode([PROMPTS[0]]), SEEDS[:1]))
+    first: NDArray[np.uint8] = frames[0]
+    return first
+
+
+def test_an_arm_gives_the_frames_of_a_plain_diffusers_call(
+    folders: dict[str, Path], family: AnimateDiffFamily
+) -> None:
+    np.testing.assert_array_equal(_first_frames(family), _plain_frames(folders, fused=True))
+
+
+def test_fusing_changes_no_frame_beyond_rounding(
+    folders: dict[str, Path], family: AnimateDiffFamily
+) -> None:
+    apart = _plain_frames(folders, fused=False).astype(int)
+
+    assert np.abs(_first_frames(family).astype(int) - apart).max() <= 2
+
+
+def test_a_prepared_network_holds_no_lora_layers(family: AnimateDiffFamily) -> None:
+    for arm in (make_arm(loras=(lora("lora_a"),)), make_arm()):
+        family.prepare(arm)
+        assert not [key for key in family.network().state_dict() if "lora" in key]
 
 
 def test_the_order_of_arms_changes_no_frame(folders: dict[str, Path]) -> None:
@@ -82,20 +105,28 @@ def test_the_order_of_arms_changes_no_frame(folders: dict[str, Path]) -> None:
     assert sweep(arms) == sweep(arms[::-1])
 
 
-def test_weights_are_equal_after_a_fused_lora_was_taken_out(family: AnimateDiffFamily) -> None:
-    plain, styled = make_arm(), make_arm(loras=(lora("lora_a"), lora("lora_b")))
-    before = _frames(family, plain)
-    _frames(family, styled, fused=True)
+def test_weights_are_equal_after_a_lora_was_taken_out(family: AnimateDiffFamily) -> None:
+    family.prepare(make_arm())
+    before = {key: tensor.clone() for key, tensor in family.network().state_dict().items()}
+    family.prepare(make_arm(loras=(lora("lora_a"), lora("lora_b"))))
+    assert not _same(family.network().state_dict(), before)
 
-    np.testing.assert_array_equal(_frames(family, plain), before)
+    family.prepare(make_arm())
+
+    assert _same(family.network().state_dict(), before)
 
 
-def test_a_fused_lora_gives_nearly_the_frames_of_an_unfused_one(family: AnimateDiffFamily) -> None:
-    arm = make_arm(loras=(lora("lora_a", 0.8),))
-    apart = _frames(family, arm).astype(int)
-    together = _frames(family, arm, fused=True).astype(int)
+def test_a_weight_that_changed_under_a_lora_is_noticed(family: AnimateDiffFamily) -> None:
+    family.prepare(make_arm(loras=(lora("lora_a"),)))
+    with torch.no_grad():
+        family.network().get_parameter("conv_out.bias").add_(1.0)
 
-    assert np.abs(apart - together).max() <= 2
+    with pytest.raises(RuntimeError, match="base weights differ"):
+        family.prepare(make_arm())
+
+
+def _same(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return state.keys() == other.keys() and all(torch.equal(state[k], other[k]) for k in state)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +152,11 @@ def test_a_lora_that_changes_nothing_is_refused(folders: dict[str, Path], tmp_pa
     )
 
     with pytest.raises(InputError, match="did not change"):
-        family.prepare(make_arm(loras=(lora("dead"),)), fused=False)
+        family.prepare(make_arm(loras=(lora("dead"),)))
 
 
 def test_clips_of_a_batch_start_from_their_own_seeds(family: AnimateDiffFamily) -> None:
-    family.prepare(make_arm(), fused=False)
+    family.prepare(make_arm())
     embeddings = family.encode([PROMPTS[0], PROMPTS[0]])
     one, other = family.denoise(embeddings, [1, 2])
     same, again = family.denoise(embeddings, [1, 1])
@@ -135,7 +166,7 @@ def test_clips_of_a_batch_start_from_their_own_seeds(family: AnimateDiffFamily) 
 
 
 def test_what_is_not_finite_is_flagged_and_not_blackened(family: AnimateDiffFamily) -> None:
-    family.prepare(make_arm(), fused=False)
+    family.prepare(make_arm())
     latents = family.denoise(family.encode(PROMPTS), SEEDS).clone()
     latents[1, 0, 0, 0, 0] = float("nan")
 
@@ -154,7 +185,7 @@ def test_what_is_not_finite_is_flagged_and_not_blackened(family: AnimateDiffFami
 def test_timesteps_are_those_of_the_paper_and_of_trailing_spacing(
     family: AnimateDiffFamily, scheduler: SchedulerName, steps: int, expected: tuple[int, ...]
 ) -> None:
-    resolved = family.prepare(make_arm(scheduler=scheduler, steps=steps), fused=False)
+    resolved = family.prepare(make_arm(scheduler=scheduler, steps=steps))
 
     assert resolved.timesteps == expected
     assert resolved.scheduler_config["beta_schedule"] == "linear"

@@ -1,8 +1,9 @@
 """The AnimateDiff family: AnimateDiff, AnimateLCM and naive LCM-LoRA, through diffusers' pipeline.
 
-One base model stays resident. Motion adapters are copied into it, LoRAs are switched by peft,
-and every switch is checked: a LoRA that changes nothing is an error, and after a LoRA has been
-fused the untouched weights are put back and compared.
+One base model stays resident. Motion adapters are copied into it, and LoRAs are fused into its
+weights, as production would and as the paper does (AnimateLCM, weight fusion): what is judged is
+then what is timed. Every switch is checked: a LoRA that changes nothing is an error, and after one
+was taken out the untouched weights are put back and compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AnimateDiffPipeline, MotionAdapter
+from diffusers import AnimateDiffPipeline, MotionAdapter, UNetMotionModel
 from diffusers.utils import logging as diffusers_logging
 from safetensors import safe_open
 
@@ -46,19 +47,21 @@ class AnimateDiffFamily:
         self._pipe: Any = None
         self._motion = ""
         self._pristine: dict[str, torch.Tensor] = {}
-        self._fused = False
+        self._fused: tuple[str, ...] = ()
+        self._wrappers: dict[str, torch.nn.Module] = {}
+        self._taken_out: set[tuple[str, ...]] = set()
         self._arm: Arm | None = None
 
     # --- switching -------------------------------------------------------------------------------
 
-    def prepare(self, arm: Arm, *, fused: bool) -> ResolvedArm:
+    def prepare(self, arm: Arm) -> ResolvedArm:
         """Make the resident pipeline sample as `arm` says; returns what it turned out to be."""
         if arm.base != self._base:
             raise InputError(f"arm {arm.name!r}: base {arm.base!r}, but {self._base!r} is loaded")
         self._load_base(arm)
-        self._unfuse()
+        self._take_loras_out()
         self._set_motion(arm.motion_adapter)
-        self._set_loras(arm, fused=fused)
+        self._put_loras_in(arm)
         self._pipe.scheduler = make_scheduler(arm.scheduler, self._base_scheduler_config)
         self._arm = arm
         return self._resolved(arm)
@@ -101,19 +104,50 @@ class AnimateDiffFamily:
             self._pipe.unet.load_motion_modules(self._adapter(model))
             self._motion = model
 
-    def _set_loras(self, arm: Arm, *, fused: bool) -> None:
-        if not arm.loras:
-            if self._loras:
-                self._pipe.disable_lora()
+    def _put_loras_in(self, arm: Arm) -> None:
+        """Fuse an arm's LoRAs into the weights; what peft wrapped around layers is set aside.
+
+        A wrapper does nothing once its LoRA is fused, but costs time at every call, and more with
+        each LoRA that some other arm has loaded.
+        """
+        names = tuple(self._load_lora(use.model) for use in arm.loras)
+        if names:
+            self._pipe.enable_lora()
+            for name, use in zip(names, arm.loras, strict=True):
+                self._check_effect(name, use.scale, use.model)
+            self._pipe.set_adapters(list(names), [use.scale for use in arm.loras])
+            self._pipe.fuse_lora(components=["unet"], adapter_names=list(names))
+            self._fused = names
+        unet = self._pipe.unet
+        self._wrappers = {name: unet.get_submodule(name) for name in _lora_layers(unet)}
+        for name, wrapper in self._wrappers.items():
+            unet.set_submodule(name, wrapper.base_layer)
+
+    def _take_loras_out(self) -> None:
+        """Undo a fusion exactly: unmerge, then put kept weights back over the rounding error."""
+        for name, wrapper in self._wrappers.items():
+            self._pipe.unet.set_submodule(name, wrapper)
+        self._wrappers = {}
+        if not self._fused:
             return
-        names = [self._load_lora(use.model) for use in arm.loras]
-        scales = [use.scale for use in arm.loras]
-        self._pipe.enable_lora()
-        for name, use in zip(names, arm.loras, strict=True):
-            self._check_effect(name, use.scale, use.model)
-        self._pipe.set_adapters(names, scales)
-        if fused:
-            self._fuse(names)
+        self._pipe.unfuse_lora(components=["unet"])
+        state = self._pipe.unet.state_dict()
+        for key, tensor in self._pristine.items():
+            state[key].copy_(tensor)
+        self._check_weights(self._fused)
+        self._fused = ()
+
+    def _check_weights(self, taken_out: tuple[str, ...]) -> None:
+        """Compare all weights with those of the base, once for each set of LoRAs."""
+        if taken_out in self._taken_out:
+            return
+        if tensors_digest(_without_motion(self._pipe.unet)) != self._digests["unet"]:
+            raise RuntimeError(
+                f"{self._base}: base weights differ after a LoRA was taken out; "
+                "results of later arms would be wrong. Report this with the versions of diffusers "
+                "and peft."
+            )
+        self._taken_out.add(taken_out)
 
     def _load_lora(self, model: str) -> str:
         if model in self._loras:
@@ -145,10 +179,11 @@ class AnimateDiffFamily:
         return name
 
     def _keep_pristine(self, layers: set[str]) -> None:
+        """Keep weights as they are before any fusion, in main memory: a device's is measured."""
         modules = dict(self._pipe.unet.named_modules())
         for layer in layers:
             for key, tensor in modules[layer].base_layer.state_dict().items():
-                self._pristine[f"{layer}.base_layer.{key}"] = tensor.detach().clone()
+                self._pristine[f"{layer}.base_layer.{key}"] = tensor.to("cpu", copy=True)
 
     @torch.inference_mode()
     def _check_effect(self, name: str, scale: float, model: str) -> None:
@@ -178,26 +213,6 @@ class AnimateDiffFamily:
             )
         self._lora_checked.add(name)
 
-    def _fuse(self, names: Sequence[str]) -> None:
-        self._pipe.fuse_lora(components=["unet"], adapter_names=list(names))
-        self._fused = True
-
-    def _unfuse(self) -> None:
-        """Undo a fusion exactly: unmerge, then put kept weights back over the rounding error."""
-        if not self._fused:
-            return
-        self._pipe.unfuse_lora(components=["unet"])
-        state = self._pipe.unet.state_dict()
-        for key, tensor in self._pristine.items():
-            state[key].copy_(tensor)
-        if tensors_digest(_without_motion(self._pipe.unet)) != self._digests["unet"]:
-            raise RuntimeError(
-                f"{self._base}: base weights differ after a LoRA was taken out; "
-                "results of later arms would be wrong. Report this with the versions of diffusers "
-                "and peft."
-            )
-        self._fused = False
-
     def _resolved(self, arm: Arm) -> ResolvedArm:
         self._pipe.scheduler.set_timesteps(arm.steps, device="cpu")
         wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
@@ -212,6 +227,12 @@ class AnimateDiffFamily:
             pipeline_arguments=plain_json(arguments),
             device=self._device.type,
         )
+
+    def network(self) -> UNetMotionModel:
+        """The denoising network of the prepared arm: its motion module in, its LoRAs fused."""
+        self._ready()
+        network: UNetMotionModel = self._pipe.unet
+        return network
 
     # --- sampling --------------------------------------------------------------------------------
 

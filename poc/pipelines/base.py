@@ -26,8 +26,8 @@ class NonFiniteOutputError(ArithmeticError):
 class VideoPipeline(Protocol):
     """A family with its models resident; arms are switched, not reloaded."""
 
-    def prepare(self, arm: Arm, *, fused: bool) -> ResolvedArm:
-        """Switch to `arm`; `fused` merges its LoRAs into the weights as production would."""
+    def prepare(self, arm: Arm) -> ResolvedArm:
+        """Switch to `arm`, its LoRAs merged into the weights as production would."""
 
     def encode(self, texts: Sequence[str]) -> Any:
         """Embed prompts for the prepared arm."""
