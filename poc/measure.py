@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from metrics import catalog
 from poc.engine.local import run_tasks
-from poc.errors import InputError
 from poc.records import (
     Arm,
     Batch,
@@ -181,10 +180,11 @@ class Bench:
 
     def style_features(self, style: str) -> Floats:
         """Return unit features (s, d) of a style's held-out stills, computed once."""
+        from poc.tiny.stills import read_heldout
+
         if style not in self._styles:
-            self._styles[style] = self.image_features(
-                read_stills(self._setup.judges.stills / style / "heldout")
-            )
+            stills = read_heldout(self._setup.judges.stills / style)
+            self._styles[style] = self.image_features(stills)
         return self._styles[style]
 
     def reference(self, task: ReferenceTask) -> Floats:
@@ -402,13 +402,3 @@ def _measurement(
         reason="" if value is not None else reason or "the oracle found no object",
         extractor=extractor if value is not None else None,
     )
-
-
-def read_stills(folder: Path) -> Frames:
-    """Return the stills of a folder in name order, (s, h, w, 3)."""
-    from PIL import Image
-
-    paths = sorted(folder.glob("*.png"))
-    if not paths:
-        raise InputError(f"{folder}: expected held-out stills as PNG files, found none")
-    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])

@@ -59,6 +59,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.tiny.*": (
         CORE,
         "metrics.extractors.*",
+        "metrics.style",
         "poc.pipelines.*",
         "poc.tiny.*",
         "poc.training.*",
@@ -78,6 +79,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "metrics.*",
         "poc.engine.*",
         "poc.tiny.oracle",
+        "poc.tiny.stills",
         "poc.tiny.video_network",
         "poc.video",
     ),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 from tiny_components import make_arm
 
-from poc.errors import InputError
-from poc.measure import ReferenceTask, oracle_values, read_stills, rendered_chunks
+from poc.measure import ReferenceTask, oracle_values, rendered_chunks
 from poc.records import Prompt, ReferenceSet
 from poc.tiny import world
 from poc.tiny.oracle import read
@@ -87,15 +83,3 @@ def test_a_reference_shows_the_plans_own_prompts_in_turn_and_is_the_same_each_ti
         str(world.unseen_scenes()[0].colour),
         "red",
     ]
-
-
-def test_missing_stills_are_an_error_that_names_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=str(tmp_path)):
-        read_stills(tmp_path)
-
-
-def test_stills_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name, level in (("001.png", 200), ("000.png", 100)):
-        Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(tmp_path / name)
-
-    assert read_stills(tmp_path)[:, 0, 0, 0].tolist() == [100, 200]

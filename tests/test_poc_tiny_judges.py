@@ -11,11 +11,12 @@ from PIL import Image
 
 from metrics.extractors.base import WeightsError
 from metrics.extractors.clip import load_clip
+from poc.errors import InputError
 from poc.tiny import judges, world
 from poc.tiny.judges import auc, train_clip, train_video_network
 from poc.tiny.judging_data import ATTRIBUTES, UNKNOWN, render_examples, soften, training_examples
 from poc.tiny.oracle import read
-from poc.tiny.stills import read_stills, write_stills
+from poc.tiny.stills import read_heldout, read_stills, write_stills
 from poc.tiny.video_network import load_video_extractor
 from poc.tiny.world import Style
 
@@ -33,12 +34,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     train_clip(folder / "work", folder / "clip", _short(judges.CLIP), lines.append)
     assert any("step 2 of 2" in line for line in lines)
+    for style in Style:
+        write_stills(folder / "stills" / style, style, 2, 1, 2)
     return folder
 
 
 def test_both_judges_load_and_are_scored(weights: Path) -> None:
     scores = judges.evaluate_judges(weights, count=4)
-    assert {"clip_auc", "clip_auc_degraded", "video_shape", "video_motion"} <= set(scores)
+    named = {"clip_auc", "clip_auc_degraded", "style_auc_neon", "video_shape", "video_texture"}
+    assert named <= set(scores)
     assert all(0 <= score <= 1 for score in scores.values())
 
 
@@ -133,3 +137,16 @@ def test_stills_are_distinct_seen_scenes_with_captions_that_parse(tmp_path: Path
 def test_too_many_stills_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1921"):
         write_stills(tmp_path, Style.NEON, 1900, 1, 21)
+
+
+def test_missing_stills_are_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=str(tmp_path)):
+        read_heldout(tmp_path)
+
+
+def test_stills_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "heldout").mkdir()
+    for name, level in (("001.png", 200), ("000.png", 100)):
+        Image.fromarray(np.full((8, 8, 3), level, np.uint8)).save(tmp_path / "heldout" / name)
+
+    assert read_heldout(tmp_path)[:, 0, 0, 0].tolist() == [100, 200]

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from metrics.extractors.clip import WEIGHTS as CLIP_WEIGHTS
 from metrics.extractors.clip import OpenClipExtractor, load_clip
 from metrics.extractors.tiny import CONFIG, WEIGHTS
+from metrics.style import style_similarity
 from poc.tiny import world
 from poc.tiny.architecture import build_tokenizer, clip_config, write_clip_folder
 from poc.tiny.judging_data import (
@@ -36,6 +37,7 @@ from poc.tiny.judging_data import (
     to_tensor,
     training_examples,
 )
+from poc.tiny.stills import read_heldout
 from poc.tiny.video_network import VideoConfig, VideoNetwork, load_video_extractor
 from poc.tiny.world import Scene
 from poc.training.image import adopt, named
@@ -153,12 +155,15 @@ def train_clip(work: Path, out: Path, config: JudgeConfig, log: Log) -> None:
     """Train the open_clip model and write its folder `out`; goes on from what `work` holds.
 
     Pictures are compared with their own captions and with one of every seen triple of shape,
-    colour and background: so each has hard negatives that differ from it in one word.
+    colour and background: so each has hard negatives that differ from it in one word. Captions
+    do not speak of looks, so comparing alone would make a picture's features forget them; naming
+    the look of pictures keeps it there, where style similarity reads it.
     """
     data = training_examples(work, config.clips, config.seed)
     torch.manual_seed(config.loop.seed)
     model = open_clip.CLIP(**clip_config()["model_cfg"])
     heads = nn.Linear(model.visual.output_dim, sum(len(ATTRIBUTES[name]) for name in VISIBLE))
+    looks = nn.Linear(model.visual.output_dim, len(ATTRIBUTES["style"]))
     tokenize = _tokenizer()
     triples = _seen_triples()
 
@@ -171,12 +176,14 @@ def train_clip(work: Path, out: Path, config: JudgeConfig, log: Log) -> None:
             seen = model.encode_image(to_tensor(pictures[:, None])[:, :, 0], normalize=True)
             read = model.encode_text(texts.tokens, normalize=True)
             named_ = heads(10.0 * torch.cat([seen, read]))
+            look = looks(10.0 * seen)
         labels = np.concatenate([data.labels[index], texts.says])
         logits = model.logit_scale.exp().clamp(max=50.0) * seen.float() @ read.float().T
         fits = torch.from_numpy(_fits(data.labels[index], texts.says))
-        return _contrast(logits, fits, len(own)) + 0.3 * _naming(named_.float(), labels)
+        naming = _naming(named_.float(), labels) + _naming_looks(look.float(), data.labels[index])
+        return _contrast(logits, fits, len(own)) + 0.3 * naming
 
-    parameters = named(model=model, heads=heads)
+    parameters = named(model=model, heads=heads, looks=looks)
     adopt(parameters, train("clip", config.loop, parameters, loss, work=work, log=log))
     write_clip_folder(out)
     save_file(_half(model), out / CLIP_WEIGHTS)
@@ -259,16 +266,23 @@ def _naming(answers: torch.Tensor, labels: Labels) -> torch.Tensor:
     return torch.stack([F.cross_entropy(p, right[:, i]) for i, p in enumerate(parts)]).mean()
 
 
+def _naming_looks(answers: torch.Tensor, labels: Labels) -> torch.Tensor:
+    """Cross-entropy of naming the look of pictures (n, looks)."""
+    return F.cross_entropy(answers, torch.from_numpy(labels[:, list(ATTRIBUTES).index("style")]))
+
+
 # -- how good they are ---------------------------------------------------------------------------
 
 
 def evaluate_judges(weights: Path, *, count: int = 192, seed: int = 31) -> Scores:
     """Held-out scores of both judges in `weights/clip` and `weights/video_features`.
 
-    All are measured on `count` clean plain clips of unseen scenes (degraded ones too for CLIP).
+    All are measured on `count` clean clips of unseen scenes (degraded ones too for CLIP).
     `clip_auc`: how often a clip's own caption scores above a caption of any clip that differs
-    from that clip in exactly one of shape, colour and background; chance is 0.5. `video_*`: the
-    part that a linear probe on the features names rightly, fitted to seen scenes.
+    from that clip in exactly one of shape, colour and background; chance is 0.5. `style_auc_*`:
+    how often a clip in a style is more similar to the held-out stills of that style, in
+    `weights/stills`, than a clip in another look. `video_*`: the part that a linear probe on the
+    features names rightly, fitted to seen scenes.
 
     Raises:
         metrics.extractors.base.WeightsError: a judge cannot be loaded.
@@ -284,7 +298,8 @@ def evaluate_judges(weights: Path, *, count: int = 192, seed: int = 31) -> Score
     scores = _clip_scores(judge, unseen, "clip_auc") | _clip_scores(
         judge, poor, "clip_auc_degraded"
     )
-    return scores | _probe_scores(weights / "video_features", unseen, seed)
+    scores |= _style_scores(judge, weights / "stills", count, seed)
+    return scores | _probe_scores(weights / "video_features", count, seed)
 
 
 def _clip_scores(judge: OpenClipExtractor, data: Examples, name: str) -> Scores:
@@ -319,16 +334,37 @@ def auc(right: npt.NDArray[Any], wrong: npt.NDArray[Any]) -> float:
     return float(above / (len(right) * len(wrong)))
 
 
-def _probe_scores(folder: Path, unseen: Examples, seed: int) -> Scores:
-    """Accuracy on unseen scenes of a ridge regression fitted to features of seen scenes."""
+def _style_scores(judge: OpenClipExtractor, stills: Path, count: int, seed: int) -> Scores:
+    clips = {
+        look: render_examples(
+            world.unseen_scenes(), -(-count // 4), seed, looks=(look,), textures=TEXTURES[:1]
+        ).clips
+        for look in (None, *world.Style)
+    }
+    features = {look: [judge.image_features(clip) for clip in made] for look, made in clips.items()}
+    scores = {}
+    for style in world.Style:
+        shown = judge.image_features(read_heldout(stills / style))
+        near = {
+            look: np.array([style_similarity(one, shown).value for one in made])
+            for look, made in features.items()
+        }
+        others = [values for look, values in near.items() if look is not style]
+        scores[f"style_auc_{style}"] = auc(near[style], np.concatenate(others))
+    return scores
+
+
+def _probe_scores(folder: Path, count: int, seed: int) -> Scores:
+    """Accuracy on unseen plain scenes of a ridge regression fitted to features of seen ones."""
     network = load_video_extractor(folder, extractor_id="tiny-video")
-    seen = render_examples(world.seen_scenes(), 600, seed + 1, looks=(None,), textures=TEXTURES[:1])
+    seen = render_examples(world.seen_scenes(), 600, seed + 1, looks=(None,))
+    unseen = render_examples(world.unseen_scenes(), count, seed + 2, looks=(None,))
     known = _with_one(network.features(seen.clips))
     tested = _with_one(network.features(unseen.clips))
     gram = known.T @ known + 1e-3 * len(known) * np.eye(known.shape[1])
     scores = {}
     for column, (name, kind) in enumerate(ATTRIBUTES.items()):
-        if column in UNSAID:
+        if name == "style":
             continue
         targets = np.eye(len(kind))[seen.labels[:, column]]
         answers = (tested @ np.linalg.solve(gram, known.T @ targets)).argmax(1)

@@ -67,7 +67,9 @@ def _lines(kitchen: recipes.Kitchen, judges: Mapping[str, float]) -> Iterator[st
     yield (
         "`clip_auc`: how often a clip's own caption scores above one that differs in exactly one "
         "of shape, colour and background (chance: 0.5). It looks at single frames and cannot see "
-        "motion. `video_*`: the share that a linear probe on the video features names rightly."
+        "motion. `style_auc_*`: how often a clip in a style is more similar to that style's "
+        "held-out stills than a clip in another look (chance: 0.5). `video_*`: the share that a "
+        "linear probe on the video features names rightly; texture comes in three strengths."
     )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from poc.tiny.world import Scene, Style, caption, render_still, seen_scenes
+from poc.errors import InputError
+from poc.tiny.world import Pixels, Scene, Style, caption, render_still, seen_scenes
 
 CAPTIONS = "captions.json"
 
@@ -42,6 +43,18 @@ def read_stills(folder: Path) -> list[tuple[Path, str]]:
     """
     captions = json.loads((folder / "train" / CAPTIONS).read_bytes())
     return [(folder / "train" / name, text) for name, text in sorted(captions.items())]
+
+
+def read_heldout(folder: Path) -> Pixels:
+    """The held-out stills of a style's folder in name order, (n, h, w, 3).
+
+    Raises:
+        InputError: there are none.
+    """
+    paths = sorted((folder / "heldout").glob("*.png"))
+    if not paths:
+        raise InputError(f"{folder}: expected held-out stills, heldout/*.png; found none")
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
 
 
 def _different_scenes(count: int, rng: np.random.Generator) -> list[Scene]:
