@@ -158,11 +158,9 @@ def _weighed(
     base: FloatArray,
 ) -> Trial:
     seed, enough = resampling_seed(pair.head.run.plan), found.rounds >= ROUNDS_FOR_INTERVAL
-    # The runs were timed apart, so their rounds are drawn apart.
-    own, other = (
-        intervals.resampled_medians(seconds[:, None], seed=seed + place)[:, 0]
-        for place, seconds in enumerate((head, base))
-    )
+    # The runs were timed apart: any quantile of the one may go with any of the other.
+    shuffled = np.random.default_rng(seed).permutation
+    own, other = shuffled(intervals.median_draws(head)), intervals.median_draws(base)
     size = Size(found.head.n_clips, found.head.n_prompts, found.missing)
     one = outcome(
         pair.arm.id,
@@ -170,7 +168,7 @@ def _weighed(
         Comparison.RATIO,
         value=float(np.median(head) / np.median(base)),
         draws=own / other if enough else None,
-        method="bootstrap over rounds of each run (percentile)",
+        method="order statistics of each run's rounds, combined",
         n=size,
         reason="" if enough else found.hold,
     ).estimate

@@ -24,7 +24,7 @@ LEVEL = 0.95
 """Two-sided confidence level of every interval."""
 
 BOOTSTRAP_FROM = 15
-"""Prompts from which the bootstrap is used; below it would under-cover, and t is used instead."""
+"""Prompts or rounds from which the bootstrap is used; below it would under-cover."""
 
 CHUNK_ELEMENTS = 2_000_000
 """Resampling indices held in memory at once (16 MB)."""
@@ -265,6 +265,25 @@ def median_interval(samples: FloatArray, level: float = LEVEL) -> Interval | Non
         return None
     method = f"order statistics {rank} and {n - rank + 1} of {n}"
     return Interval(float(ordered[rank - 1]), float(ordered[n - rank]), method)
+
+
+def median_draws(samples: FloatArray, count: int = RESAMPLES) -> FloatArray:
+    """Return evenly spaced quantiles of the distribution behind `median_interval`.
+
+    The median lies between the k-th and the next of n ordered samples with chance C(n, k) / 2^n.
+    Where in that gap is not known, so each quantile is taken at the gap's outer end; a quantile
+    beyond all samples, where nothing bounds it, at the outermost one.
+
+    >>> median_draws(np.array([3.0, 1.0, 2.0]), count=8).tolist()
+    [1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0]
+    """
+    ordered = np.sort(samples)
+    n = len(ordered)
+    quantiles = even_quantiles(count)
+    gap = np.searchsorted(special.bdtr(np.arange(n), n, 0.5), quantiles)
+    outer = np.where(quantiles < 1 / 2, gap - 1, gap)
+    draws: FloatArray = ordered[np.clip(outer, 0, n - 1)]
+    return draws
 
 
 def resampled_medians(columns: FloatArray, *, seed: int, count: int = RESAMPLES) -> FloatArray:

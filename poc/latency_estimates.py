@@ -1,8 +1,10 @@
 """Estimates of the latency pass: medians, their ratios to the baseline, peak memory.
 
 Rounds are the sample: in each round every arm is timed once, one after the other, so a slow moment
-of the machine hits all arms and cancels in the ratio when rounds are resampled together. Slow
-drifts over many rounds are not modelled.
+of the machine hits all arms and cancels in the round's own ratio. Few rounds get a
+distribution-free interval from the order of these ratios, many a bootstrap of the ratio of medians.
+That ratio always lies between the smallest and the largest of them. Slow drifts over many rounds
+are not modelled.
 """
 
 from __future__ import annotations
@@ -12,7 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poc.intervals import FloatArray, median_interval, resampled_medians
+from poc.intervals import (
+    BOOTSTRAP_FROM,
+    FloatArray,
+    median_draws,
+    median_interval,
+    resampled_medians,
+)
 from poc.outcomes import NOTHING, Outcome, Size, outcome
 from poc.records import Comparison, LatencySample, Plan
 
@@ -100,7 +108,7 @@ def latency_outcomes(plan: Plan, found: Mapping[str, Timings], *, seed: int) -> 
         return []
     outcomes = []
     for arm in plan.arms:
-        outcomes += [_median(plan, found, arm.id, metric, seed) for metric in STAGES]
+        outcomes += [_median(plan, found, arm.id, metric) for metric in STAGES]
         outcomes += [_cold(found.get(arm.id), arm.id), _peak_memory(found.get(arm.id), arm.id)]
         if arm.id != plan.baseline_id:
             outcomes += [_ratio(plan, found, arm.id, m, seed) for m in (LATENCY, DENOISE)]
@@ -111,9 +119,7 @@ def _missing(plan: Plan, rounds: int) -> int:
     return max(0, plan.spec.latency.repeats - rounds) if plan.spec.latency else 0
 
 
-def _median(
-    plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str, seed: int
-) -> Outcome:
+def _median(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) -> Outcome:
     """Return the median of a stage with its order-statistic interval."""
     n = _rounds(found, arm_id)
     if n == 0:
@@ -131,7 +137,7 @@ def _median(
         Comparison.VALUE,
         value=None if len(timing.devices) > 1 else float(np.median(seconds)),
         interval=interval,
-        draws=resampled_medians(seconds[:, None], seed=seed)[:, 0] if interval else None,
+        draws=median_draws(seconds) if interval else None,
         n=Size(timing.n_clips, timing.n_prompts, _missing(plan, n)),
         reason=reason,
     )
@@ -163,19 +169,23 @@ def _ratio_of_medians(
         reason = "the baseline took 0 seconds in a round: its clock is too coarse for a ratio"
         return outcome(arm_id, metric, Comparison.RATIO, reason=reason, n=n)
     own, base = np.median(columns, axis=0)
-    enough = len(columns) >= ROUNDS_FOR_INTERVAL
-    draws = None
-    if enough:
+    paired = columns[:, 0] / columns[:, 1]
+    interval, draws = median_interval(paired), None
+    if len(columns) >= BOOTSTRAP_FROM:
         medians = resampled_medians(columns, seed=seed)
-        draws = medians[:, 0] / medians[:, 1]
+        interval, draws = None, medians[:, 0] / medians[:, 1]
+    elif interval:
+        interval = interval._replace(method=f"rounds' ratios, {interval.method}")
+        draws = median_draws(paired)
     return outcome(
         arm_id,
         metric,
         Comparison.RATIO,
         value=float(own / base),
+        interval=interval,
         draws=draws,
-        method="bootstrap over rounds, paired (percentile)",
-        reason="" if enough else _too_few(len(columns)),
+        method="bootstrap over rounds, paired (percentile)" if draws is not None else "",
+        reason="" if draws is not None else _too_few(len(columns)),
         n=n,
     )
 

@@ -334,6 +334,34 @@ def test_slow_moments_that_hit_both_arms_cancel_in_the_latency_ratio() -> None:
     assert estimates.complete
 
 
+def uneven(a: Arm, r: int) -> float:
+    """The baseline takes 8 seconds, the student one to two, another in every round."""
+    return 8.0 if a.id == BASELINE else 1.0 + abs(noise("own", r))
+
+
+def test_a_ratio_over_few_rounds_spans_the_order_statistics_of_their_ratios() -> None:
+    result = timed(
+        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}), uneven, rounds=7
+    )
+
+    ratio = the(result.evidence().estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
+
+    ratios = [uneven(PAIR[1], r) / 8.0 for r in range(7)]
+    assert bounds(ratio) == pytest.approx((min(ratios), max(ratios)))
+    assert ratio.value == pytest.approx(np.median(ratios))
+    assert ratio.method == "rounds' ratios, order statistics 1 and 7 of 7"
+
+
+def test_a_ratio_over_many_rounds_is_bootstrapped() -> None:
+    result = timed(
+        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}), uneven, rounds=15
+    )
+
+    ratio = the(result.evidence().estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
+
+    assert ratio.method == "bootstrap over rounds, paired (percentile)"
+
+
 def test_the_cold_call_is_kept_apart() -> None:
     result = latency_run()
     result.latencies[:] = [

@@ -238,6 +238,37 @@ def test_five_samples_have_no_two_sided_interval() -> None:
     assert intervals.median_interval(np.arange(5.0)) is None
 
 
+@pytest.mark.parametrize("n", [6, 7, 20, 41])
+def test_quantiles_of_median_draws_are_the_ends_of_the_median_interval(n: int) -> None:
+    samples = np.random.default_rng(n).lognormal(size=n)
+    interval = intervals.median_interval(samples)
+    assert interval is not None
+
+    draws = intervals.median_draws(samples)
+
+    assert np.quantile(draws, [0.025, 0.975]).tolist() == list(interval[:2])
+
+
+def test_seven_rounds_hold_the_median_where_a_bootstrap_of_them_does_not() -> None:
+    samples = np.random.default_rng(13).lognormal(size=(1000, 7))  # of median 1
+
+    ordered = np.mean([_holds_one(intervals.median_draws(row)) for row in samples])
+    booted = np.mean(
+        [
+            _holds_one(intervals.resampled_medians(row[:, None], seed=0, count=200)[:, 0])
+            for row in samples
+        ]
+    )
+
+    assert ordered >= 0.95
+    assert booted < 0.92
+
+
+def _holds_one(draws: intervals.FloatArray) -> bool:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return bool(low <= 1.0 <= high)
+
+
 def test_medians_of_arms_are_resampled_together() -> None:
     rounds = np.random.default_rng(12).lognormal(size=(15, 1))
 
