@@ -243,12 +243,23 @@ def _faster_only_if_as_good(cells: tuple[GateCell, ...]) -> tuple[GateCell, ...]
 def _not_judged(pairs: Sequence[Pair], limits: GateLimits) -> tuple[NotJudged, ...]:
     """Return what was measured and not judged, so that nobody takes silence for a pass."""
     asked = {metric for pair in pairs for metric in unjudged_metrics(pair, limits)}
-    timed = any(pair.head.run.latencies or pair.base.run.latencies for pair in pairs)
-    return tuple(
+    timed = any(_is_timed(side.run) for pair in pairs for side in (pair.head, pair.base))
+    named = [
         one
         for one in limits.not_judged
         if one.metric in asked or (timed and one.metric.startswith("latency_"))
-    )
+    ]
+    return tuple(named if timed else [*named, _UNTIMED])
+
+
+_UNTIMED = NotJudged(
+    metric="latency and memory",
+    reason="neither run has a latency pass, so nothing guards speed here; give the spec one",
+)
+
+
+def _is_timed(run: GateRun) -> bool:
+    return bool(run.latencies) or run.plan.spec.latency is not None
 
 
 def _run_differences(head: GateRun, base: GateRun) -> Iterator[str]:

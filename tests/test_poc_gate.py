@@ -343,6 +343,17 @@ def test_what_is_never_judged_is_named_and_nothing_else(base: GateRun) -> None:
     assert "fvd" not in {one.metric for one in g.check(base, base).not_judged}
 
 
+def test_that_speed_is_guarded_by_nothing_is_said_where_neither_run_times_anything(
+    base: GateRun,
+) -> None:
+    untimed = g.made(sim.run(sim.plan([sim.teacher()], prompts=64), {}), "run")
+
+    said = [one.reason for one in g.check(untimed, untimed).not_judged]
+
+    assert any("nothing guards speed" in reason for reason in said)
+    assert not any("guards speed" in one.reason for one in g.check(base, base).not_judged)
+
+
 def test_an_arm_of_which_no_metric_is_judged_does_not_pass() -> None:
     result = sim.run(sim.plan([sim.teacher()], prompts=64, metrics=("fvd",)), {})
     run = g.made(result, "run")
