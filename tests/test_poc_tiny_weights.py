@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from diffusers import AnimateDiffPipeline, MotionAdapter
+from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter
 
 from poc.models import read_models
 from poc.tiny import architecture as tiny
 from poc.tiny.export import digests
 from poc.tiny.judges import evaluate_judges
+from poc.tiny.reconstruction import SAID, reconstruct
 
 WEIGHTS = Path("poc/tiny/weights")
 
@@ -49,3 +50,19 @@ def test_the_judges_score_on_unseen_scenes_what_the_card_promises() -> None:
 
     assert scores["clip_auc"] >= 0.9
     assert min(value for name, value in scores.items() if name.startswith("video_")) >= 0.8
+
+
+def test_the_oracle_reads_what_went_through_the_autoencoder() -> None:
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "base", subfolder="vae").eval()
+
+    shares = reconstruct(vae, count=16).shares
+
+    assert set(shares) == {"plain", "pastel", "neon"}
+    assert min(found[name] for found in shares.values() for name in (*SAID, "style")) >= 15 / 16
+
+
+def test_an_untrained_autoencoder_leaves_nothing_to_read() -> None:
+    shares = reconstruct(tiny.build_vae().eval(), count=4).shares
+
+    assert shares["plain"]["colour"] <= 0.5
+    assert shares["plain"]["texture"] == 0.0

@@ -22,6 +22,7 @@ from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.judges import evaluate_judges
 from poc.tiny.model_card import model_card
+from poc.tiny.reconstruction import COUNT, reconstruct
 
 CARD = "MODEL_CARD.md"
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -44,7 +45,10 @@ def export(kitchen: recipes.Kitchen, out: Path) -> None:
     for style in world.Style:
         shutil.copytree(recipes.written_stills(kitchen, style), beside / "stills" / style)
     write_index(kitchen, beside)
-    (beside / CARD).write_text(model_card(kitchen, evaluate_judges(beside)), encoding="utf-8")
+    count = min(COUNT, kitchen.recipe.clips)
+    rebuilt = reconstruct(recipes.loaded_vae(kitchen), count=count)
+    card = model_card(kitchen, evaluate_judges(beside), rebuilt)
+    (beside / CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
 

@@ -74,3 +74,10 @@ def encode(vae: AutoencoderKL, pictures: torch.Tensor, chunk: int = 64) -> torch
         x = pictures[start : start + chunk].float() / 127.5 - 1
         parts.append(vae.encode(x).latent_dist.mean)
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def decode(vae: AutoencoderKL, latents: torch.Tensor, chunk: int = 64) -> torch.Tensor:
+    """Return pictures uint8 (n, 3, h, w) of latents (n, c, h/8, w/8) that are not scaled."""
+    parts = [vae.decode(latents[i : i + chunk]).sample for i in range(0, len(latents), chunk)]
+    return ((torch.cat(parts) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
