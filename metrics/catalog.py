@@ -168,6 +168,106 @@ _ROWS = (
         target="metrics.temporal:luminance_jump",
     ),
     MetricInfo(
+        name="first_frame_darkness",
+        label_en="Dark first frame",
+        label_ja="先頭フレームの暗さ",
+        unit="levels of 255",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean luma of the later frames minus the first's: clips that begin in the dark; a "
+        "scene that is lit up on purpose looks the same",
+        source="ITU-R BT.709 luma; definition of this project",
+        takes=("frames",),
+        target="metrics.temporal:first_frame_darkness",
+    ),
+    MetricInfo(
+        name="warping_error",
+        label_en="Warping error",
+        label_ja="ワーピング誤差",
+        unit="squared difference of [0, 1]",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="change of look along the optical flow, where the flow is sure of itself: texture "
+        "that boils, objects that melt; a frozen clip scores 0, and where the flow fails nothing "
+        "is seen",
+        source="Lai et al. 2018 (blind video temporal consistency), with DIS flow and the "
+        "visibility test of Sundaram et al. 2010: not comparable with FlowNet2's numbers",
+        takes=("frames",),
+        target="metrics.motion:warping_error",
+    ),
+    MetricInfo(
+        name="sharpness",
+        label_en="Sharpness",
+        label_ja="鮮鋭度",
+        unit="levels squared",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="variance of the Laplacian of luma: falls with blur, grows with detail, contrast and "
+        "noise alike; depends on the frame size",
+        source="Pech-Pacheco et al. 2000, variance of the Laplacian",
+        takes=("frames",),
+        target="metrics.image:sharpness",
+    ),
+    MetricInfo(
+        name="contrast",
+        label_en="Contrast",
+        label_ja="コントラスト",
+        unit="levels of 255",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="spread of luma within a frame: washed-out and harsh pictures on either side of the "
+        "baseline's; knows nothing of where the light falls",
+        source="RMS contrast, Peli 1990",
+        takes=("frames",),
+        target="metrics.image:contrast",
+    ),
+    MetricInfo(
+        name="saturation",
+        label_en="Saturation",
+        label_ja="彩度",
+        unit="fraction",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean HSV saturation: pale and burnt colours on either side of the baseline's; dark "
+        "pixels count as much as bright ones",
+        source="HSV colour model, Smith 1978",
+        takes=("frames",),
+        target="metrics.image:saturation",
+    ),
+    MetricInfo(
+        name="clipped_share",
+        label_en="Clipped pixels",
+        label_ja="白飛び・黒つぶれの割合",
+        unit="fraction of pixels",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="pixels with a channel at 0 or 255, where detail is cut off; drawn styles clip on "
+        "purpose",
+        source="definition of this project",
+        takes=("frames",),
+        target="metrics.image:clipped_share",
+    ),
+    MetricInfo(
+        name="high_frequency_share",
+        label_en="Fine detail and noise",
+        label_ja="細部・ノイズの割合",
+        unit="fraction of variance",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="share of luma's variance beyond half the Nyquist frequency: low in blurred clips, "
+        "high where noise is left behind; cannot tell fine detail from noise",
+        source="Fourier power spectrum; threshold of this project",
+        takes=("frames",),
+        target="metrics.image:high_frequency_share",
+    ),
+    MetricInfo(
         name="motion",
         label_en="Mean optical flow",
         label_ja="平均動き量",
@@ -316,6 +416,24 @@ _ROWS = (
         source=_ORACLE_SOURCE,
     ),
 )
+
+MOTION = frozenset({"motion", "dynamic_degree", "motion_extent_px"})
+"""How much a clip moves; all are worst when it stands still."""
+
+SMOOTHNESS = frozenset({"flicker", "clip_frame_consistency", "luminance_jump", "warping_error"})
+"""How little changes from frame to frame; all are best when a clip stands still."""
+
+LOOK = frozenset(
+    {
+        "sharpness",
+        "contrast",
+        "saturation",
+        "clipped_share",
+        "high_frequency_share",
+        "first_frame_darkness",
+    }
+)
+"""How pictures look, whatever they show."""
 
 CATALOG: Mapping[str, MetricInfo] = MappingProxyType({row.name: row for row in _ROWS})
 

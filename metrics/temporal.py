@@ -48,3 +48,16 @@ def luminance_jump(frames: Frames) -> ClipValue:
     if len(checked) < 2:
         return ClipValue.invalid(_ONE_FRAME)
     return ClipValue.ok(np.max(np.abs(np.diff(frames_.luma(checked).mean(axis=(1, 2))))))
+
+
+def first_frame_darkness(frames: Frames) -> ClipValue:
+    """Mean luma of all later frames minus that of the first, in levels of 255; 0 is no change.
+
+    Positive where the clip begins in the dark and lights up, a known fault of motion modules that
+    run with another sampler than their own.
+    """
+    checked = frames_.check(frames)
+    if len(checked) < 2:
+        return ClipValue.invalid(_ONE_FRAME)
+    means = frames_.luma(checked).mean(axis=(1, 2))
+    return ClipValue.ok(means[1:].mean() - means[0])

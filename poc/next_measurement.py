@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metrics.catalog import SMOOTHNESS
 from poc import findings, intervals
 from poc.front import find
 from poc.intervals import BOOTSTRAP_FROM
 from poc.latency_estimates import ROUNDS_FOR_INTERVAL
 from poc.outcomes import Draws
 from poc.records import Arm, ArmSummary, Comparison, Criterion, Estimate, Finding, Verdict
-from poc.verdicts import FAIL_SHARE, PASS_SHARE, SMOOTHNESS_METRICS, estimate_draws, slack
+from poc.verdicts import FAIL_SHARE, PASS_SHARE, estimate_draws, slack
 
 OUT_OF_REACH = 100
 """Times the present sample beyond which more of it is not worth proposing."""
@@ -61,7 +62,7 @@ def settle(
     summary: ArmSummary, undecided: Sequence[Criterion], draws: Draws, *, replicates: int
 ) -> Finding:
     """Return what settles the deciding criterion: the undecided one that needs the most clips."""
-    measured = [c for c in undecided if c.metric not in SMOOTHNESS_METRICS]
+    measured = [c for c in undecided if c.metric not in SMOOTHNESS]
     if not measured:
         return findings.add_motion_criterion()
     proposals = [_proposal(summary, criterion, draws, replicates) for criterion in measured]

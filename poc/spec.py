@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from metrics.catalog import CATALOG, Direction
+from metrics.catalog import CATALOG, SMOOTHNESS, Direction
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.models import ModelKind, ModelTable, read_models
@@ -43,7 +43,6 @@ PIXELS_PER_LATENT: Final = 8
 
 _METRIC: Final = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<style>[^\[\]]+)\])?")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-_SMOOTHNESS: Final = frozenset({"flicker", "clip_frame_consistency"})
 _MOVEMENT: Final = frozenset({"motion", "motion_extent_px", "oracle_motion"})
 _REFERENCE_METRICS: Final = frozenset({"fvd", "kvd"})
 
@@ -271,7 +270,7 @@ def _contrast_metric_problems(spec: SweepSpec, contrast: Contrast, at: Node) -> 
             text = f"'{metric}' is given twice. Remove one."
         if text:
             yield Problem(at.get("metrics", number).line, f"contrast: {text}")
-    if set(contrast.metrics) & _SMOOTHNESS and not set(contrast.metrics) & _MOVEMENT:
+    if set(contrast.metrics) & SMOOTHNESS and not set(contrast.metrics) & _MOVEMENT:
         text = f"smoothness alone favours a frozen clip. Add one of {', '.join(sorted(_MOVEMENT))}."
         yield Problem(at.get("metrics").line, f"contrast: {text}")
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metrics.catalog import LOOK, MOTION, SMOOTHNESS
 from poc import intervals
 from poc.front import find
 from poc.intervals import FloatArray
@@ -39,14 +40,8 @@ BASELINE_FLOOR = 0.5
 """Share of clips that a baseline must get right, lower end of its interval, before "no worse than
 the baseline" means anything: being as good as something that fails is no recommendation."""
 
-MOTION_METRICS = frozenset({"motion", "dynamic_degree", "motion_extent_px"})
-"""How much a clip moves; all are worst when it stands still."""
-
-SMOOTHNESS_METRICS = frozenset({"flicker", "clip_frame_consistency", "luminance_jump"})
-"""How little changes from frame to frame; all are best when a clip stands still."""
-
 NO_QUALITY_METRICS = (
-    MOTION_METRICS | SMOOTHNESS_METRICS | {"valid_share", "validity", "peak_memory_bytes", "fvd"}
+    MOTION | SMOOTHNESS | LOOK | {"valid_share", "validity", "peak_memory_bytes", "fvd"}
 )
 """What does not say that a clip shows what was asked for. FVD never decides alone (its bias
 depends on n and its features mix everything)."""
@@ -100,7 +95,7 @@ def judge_all(
     """Return the result of every criterion that applies to an arm, guards included."""
     asked = [criterion for criterion in criteria if applies(criterion, summary)]
     results = [_measured_by(baseline, c, judge(c, summary, draws)) for c in asked]
-    moves = [r.verdict for c, r in zip(asked, results, strict=True) if c.metric in MOTION_METRICS]
+    moves = [r.verdict for c, r in zip(asked, results, strict=True) if c.metric in MOTION]
     return tuple(_guarded(c, r, moves) for c, r in zip(asked, results, strict=True))
 
 
@@ -186,7 +181,7 @@ def _guarded(
     criterion: Criterion, result: CriterionResult, moves: Sequence[Verdict]
 ) -> CriterionResult:
     """Take a smoothness PASS back unless the arm is shown to move as it should."""
-    if criterion.metric not in SMOOTHNESS_METRICS or result.verdict is not Verdict.PASS:
+    if criterion.metric not in SMOOTHNESS or result.verdict is not Verdict.PASS:
         return result
     if moves and all(one is Verdict.PASS for one in moves):
         return result

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from metrics.base import FloatArray, Frames, Status
-from metrics.motion import dynamic_degree, flow_speeds, motion
+from metrics.base import ClipValue, FloatArray, Frames, Status
+from metrics.motion import _seen, dynamic_degree, flow_speeds, motion, warping_error
 
 RNG = np.random.default_rng(0)
 
@@ -164,3 +164,47 @@ def test_what_are_no_speeds_is_refused(bad: FloatArray) -> None:
     for metric in (motion, dynamic_degree):
         with pytest.raises(ValueError, match="finite lengths"):
             metric(bad)
+
+
+# --- warping error ------------------------------------------------------------------------------
+
+
+def _number(value: ClipValue) -> float:
+    assert value.value is not None
+    return value.value
+
+
+def _shaken(frames: Frames, levels: float) -> Frames:
+    """Each frame with noise of its own: what boils while it moves."""
+    noisy = frames + np.random.default_rng(5).normal(0, levels, frames.shape[:3])[..., None]
+    return np.clip(np.round(noisy), 0, 255).astype(np.uint8)
+
+
+def test_a_frozen_clip_has_no_warping_error() -> None:
+    assert _number(warping_error(np.repeat(_panning(0, count=1), 4, axis=0))) == 0.0
+
+
+def test_a_pan_costs_next_to_nothing_and_far_less_than_its_plain_difference() -> None:
+    clip = _panning(2.5, -1.5)
+    plain = float(np.mean(np.diff(clip / 255.0, axis=0) ** 2))
+
+    assert _number(warping_error(clip)) < 0.05 * plain
+
+
+def test_noise_of_its_own_in_every_frame_costs_its_variance_and_that_of_its_neighbour() -> None:
+    still = _shaken(np.repeat(_panning(0, count=1), 6, axis=0), 6.0)
+
+    # Read between pixels the neighbour's noise is averaged down, so its share is 0 to all of it.
+    assert (6 / 255) ** 2 * 0.8 < _number(warping_error(still)) < 2 * (6 / 255) ** 2 * 1.05
+
+
+def test_what_boils_while_it_moves_costs_more() -> None:
+    clip = _panning(2.0)
+
+    assert _number(warping_error(_shaken(clip, 8.0))) > 3 * _number(warping_error(clip))
+
+
+def test_one_frame_and_a_picture_that_nowhere_comes_back_have_no_warping_error() -> None:
+    assert warping_error(_panning(0, count=1)).status is Status.INVALID
+    assert not _seen(np.full((4, 5, 2), 9.0, np.float32), np.zeros((4, 5, 2), np.float32)).any()
+    assert _seen(np.zeros((4, 5, 2), np.float32), np.zeros((4, 5, 2), np.float32)).all()

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from metrics.base import ClipValue, Frames, Status
-from metrics.temporal import clip_frame_consistency, flicker, luminance_jump
+from metrics.temporal import (
+    clip_frame_consistency,
+    first_frame_darkness,
+    flicker,
+    luminance_jump,
+)
 
 RNG = np.random.default_rng(0)
 STILL: Frames = np.repeat(RNG.integers(40, 200, (1, 24, 32, 3), dtype=np.uint8), 8, axis=0)
@@ -93,6 +98,15 @@ def test_moving_content_without_a_change_of_light_is_no_jump() -> None:
     assert _number(luminance_jump(clip)) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_first_frame_at_half_light_is_dark_by_half_of_it() -> None:
+    clip = np.full((5, 8, 8, 3), 120, np.uint8)
+    clip[0] = 60
+
+    assert _number(first_frame_darkness(clip)) == pytest.approx(60.0)
+    assert _number(first_frame_darkness(clip[::-1])) == pytest.approx(-15.0)
+    assert _number(first_frame_darkness(STILL)) == 0.0
+
+
 # --- consistency --------------------------------------------------------------------------------
 
 
@@ -125,7 +139,8 @@ def test_features_that_are_not_unit_rows_are_refused() -> None:
 
 
 def test_one_frame_is_invalid_and_never_a_number() -> None:
-    found = (flicker(STILL[:1]), luminance_jump(STILL[:1]), clip_frame_consistency(np.eye(1)))
+    of_frames = (flicker, luminance_jump, first_frame_darkness)
+    found = (*(metric(STILL[:1]) for metric in of_frames), clip_frame_consistency(np.eye(1)))
 
     for value in found:
         assert value.value is None
@@ -134,6 +149,6 @@ def test_one_frame_is_invalid_and_never_a_number() -> None:
 
 
 def test_floats_are_refused() -> None:
-    for metric in (flicker, luminance_jump):
+    for metric in (flicker, luminance_jump, first_frame_darkness):
         with pytest.raises(TypeError, match="uint8"):
             metric(STILL / 255.0)  # type: ignore[arg-type]

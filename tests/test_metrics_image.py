@@ -1,0 +1,133 @@
+"""Sharpness, contrast, saturation, clipping and fine detail of frames."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from metrics.base import ClipValue, Frames, Status
+from metrics.image import clipped_share, contrast, high_frequency_share, saturation, sharpness
+
+RNG = np.random.default_rng(3)
+NOISE: Frames = RNG.integers(0, 256, (3, 40, 48, 3), dtype=np.uint8)
+FLAT: Frames = np.full((3, 40, 48, 3), 90, np.uint8)
+METRICS = (sharpness, contrast, saturation, clipped_share, high_frequency_share)
+
+Metric = Callable[[Frames], ClipValue]
+
+
+def _number(value: ClipValue) -> float:
+    assert value.value is not None
+    return value.value
+
+
+def _luma(frames: Frames) -> np.ndarray:
+    return frames @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def _grey(levels: np.ndarray) -> Frames:
+    return np.repeat(levels[..., None], 3, axis=-1).astype(np.uint8)
+
+
+def _blurred(frames: Frames) -> Frames:
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), 1.5) for frame in frames])
+
+
+# --- sharpness ----------------------------------------------------------------------------------
+
+
+def test_sharpness_agrees_with_scipys_laplacian() -> None:
+    expected = np.mean([ndimage.laplace(one, mode="mirror").var() for one in _luma(NOISE)])
+
+    assert _number(sharpness(NOISE)) == pytest.approx(expected)
+
+
+def test_sharpness_of_a_single_dot_has_its_closed_form() -> None:
+    dot = np.zeros((1, 20, 20))
+    dot[0, 10, 10] = 100
+    expected = 100**2 * (4**2 + 4) / 400  # the Laplacian sums to zero: variance is its mean square
+
+    assert _number(sharpness(_grey(dot))) == pytest.approx(expected)
+
+
+# --- contrast, saturation, clipping -------------------------------------------------------------
+
+
+def test_contrast_of_two_equal_halves_is_half_their_distance() -> None:
+    halves = np.full((2, 8, 8), 50)
+    halves[:, :, 4:] = 150
+
+    assert _number(contrast(_grey(halves))) == pytest.approx(50.0)
+
+
+def test_saturation_agrees_with_the_standard_librarys_colour_model() -> None:
+    pixels = NOISE[:1, :10, :10]
+    expected = np.mean([colorsys.rgb_to_hsv(*pixel / 255)[1] for pixel in pixels.reshape(-1, 3)])
+
+    assert _number(saturation(pixels)) == pytest.approx(expected)
+
+
+def test_black_and_grey_have_no_saturation() -> None:
+    assert _number(saturation(np.zeros_like(FLAT))) == _number(saturation(FLAT)) == 0.0
+
+
+def test_clipped_share_counts_pixels_and_not_channels() -> None:
+    frames = FLAT.copy()
+    frames[:, :10, :12, 0] = 255
+    frames[:, :10, :12, 1] = 0
+    frames[:, 20:30, :12, 2] = 1
+
+    assert _number(clipped_share(frames)) == 120 / (40 * 48)
+
+
+# --- fine detail --------------------------------------------------------------------------------
+
+
+def test_white_noise_has_its_share_beyond_the_circle() -> None:
+    noise = RNG.integers(0, 256, (8, 128, 128), dtype=np.uint8)
+
+    found = _number(high_frequency_share(_grey(noise)))
+
+    assert found == pytest.approx(1 - math.pi / 16, abs=0.01)
+
+
+@pytest.mark.parametrize(("cycles_per_px", "expected"), [(1 / 8, 0.0), (3 / 8, 1.0)])
+def test_a_wave_lies_on_its_side_of_half_the_nyquist_frequency(
+    cycles_per_px: float, expected: float
+) -> None:
+    wave = 128 + 100 * np.cos(2 * np.pi * cycles_per_px * np.arange(64))
+    frames = _grey(np.rint(np.broadcast_to(wave, (2, 64, 64))))
+
+    assert _number(high_frequency_share(frames)) == pytest.approx(expected, abs=0.01)
+
+
+def test_flat_frames_have_no_detail_to_weigh_and_are_left_out_among_others() -> None:
+    mixed = np.concatenate([FLAT, NOISE])
+
+    assert high_frequency_share(FLAT).status is Status.INVALID
+    assert high_frequency_share(mixed).value == high_frequency_share(NOISE).value
+
+
+# --- all ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", [sharpness, contrast, high_frequency_share])
+def test_blur_lowers_what_measures_detail(metric: Metric) -> None:
+    assert _number(metric(_blurred(NOISE))) < _number(metric(NOISE))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_order_of_frames_changes_nothing(metric: Metric) -> None:
+    assert _number(metric(NOISE[::-1])) == pytest.approx(_number(metric(NOISE)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_floats_are_refused_with_the_cure(metric: Metric) -> None:
+    with pytest.raises(TypeError, match="uint8"):
+        metric(NOISE.astype(np.float32) / 255)  # type: ignore[arg-type]
