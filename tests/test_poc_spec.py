@@ -488,7 +488,7 @@ def test_every_number_that_the_latency_pass_estimates_may_be_asked_for() -> None
 # --- the specs that come along -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["tiny", "quick"])
+@pytest.mark.parametrize("name", ["tiny", "quick", "tiny-evidence"])
 def test_the_specs_that_come_along_are_right(name: str) -> None:
     spec = read_spec(SPECS / f"{name}.yaml", pinned_models())
 
