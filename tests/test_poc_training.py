@@ -20,7 +20,9 @@ from poc.training.diffusion import (
     Prediction,
     distillation_grid,
     guided,
+    plain_distance,
     pseudo_huber,
+    signal_distance,
 )
 from poc.training.loop import Draw, LoopConfig, StageResult, train
 
@@ -127,6 +129,21 @@ def test_pseudo_huber_has_its_closed_form(difference: float, expected: float) ->
     a = torch.zeros(5)
 
     assert float(pseudo_huber(a, a + difference, 0.001)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("alpha", "scale"), [(0.5, 1.0), (0.9, 2.0), (0.01, 0.5), (0.64, 4 / 3)])
+def test_the_signal_distance_scales_by_the_root_of_the_ratio_within_its_bounds(
+    alpha: float, scale: float
+) -> None:
+    levels = NoiseSchedule(torch.tensor([alpha]))
+    found, wanted, t = torch.randn(2, 3), torch.randn(2, 3), torch.tensor([0, 0])
+
+    expected = pseudo_huber(scale * found, scale * wanted)
+
+    torch.testing.assert_close(signal_distance(levels, found, wanted, t), expected)
+    torch.testing.assert_close(
+        plain_distance(levels, found, wanted, t), pseudo_huber(found, wanted)
+    )
 
 
 def test_the_targets_lora_follows_the_average_of_the_weight_it_adds() -> None:

@@ -82,7 +82,7 @@ FULL = Recipe(
     image=LoopConfig(steps=3600, batch=32, learning_rate=1.2e-3, seed=2),
     motion=LoopConfig(steps=1300, batch=4, learning_rate=1.5e-3, seed=3, average=0.998),
     lcm_lora=LoopConfig(steps=1200, batch=24, learning_rate=1e-3, seed=4, average=0.99),
-    animatelcm=LoopConfig(steps=500, batch=4, learning_rate=5e-4, seed=5, average=0.98),
+    animatelcm=LoopConfig(steps=3300, batch=4, learning_rate=1.2e-3, seed=5, average=0.99),
     style=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
     video_judge=VIDEO,
     clip_judge=CLIP,

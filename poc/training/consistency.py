@@ -22,13 +22,17 @@ from poc.training.diffusion import (
     NoiseSchedule,
     distillation_grid,
     guided,
-    pseudo_huber,
+    plain_distance,
+    signal_distance,
 )
 from poc.training.image import LatentSet, adopt, named
 from poc.training.loop import Draw, Log, LoopConfig, StageResult, autocast, train
 
 GRID_STEPS = 50
 LORA = "lcm"
+
+Distance = Callable[[NoiseSchedule, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Loss of two estimates of x0 at timesteps t: (schedule, found, wanted, t)."""
 
 Network = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Predicts noise from (x, t, words)."""
@@ -57,16 +61,20 @@ class Teacher:
         return self.schedule.ddim_step(x, noise, t, s)
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a student learns: from whom, on what, and by which distance."""
+
+    teacher: Teacher
+    data: LatentSet
+    distance: Distance
+
+
 def distillation_loss(
-    draw: Draw,
-    data: LatentSet,
-    teacher: Teacher,
-    *,
-    online: Network,
-    target: Network,
-    batch: int,
+    draw: Draw, lesson: Lesson, *, online: Network, target: Network, batch: int
 ) -> torch.Tensor:
     """One draw of the consistency distillation loss."""
+    teacher, data = lesson.teacher, lesson.data
     schedule = teacher.schedule
     grid = distillation_grid(GRID_STEPS, len(schedule.alphas_cumprod))
     index = draw.indices(len(data.latents), batch)
@@ -80,7 +88,7 @@ def distillation_loss(
     with torch.no_grad():
         wanted = schedule.consistency(x_s, target(x_s, s, words), s)
     found = schedule.consistency(x_t, online(x_t, t, words), t)
-    return pseudo_huber(found, wanted)
+    return lesson.distance(schedule, found, wanted, t)
 
 
 def image_network(unet: UNet2DConditionModel, config: LoopConfig) -> Network:
@@ -136,7 +144,10 @@ def distill_images(
         with student.follower.in_place():
             return student.network(x, t, words)
 
-    return _distill("lcm_lora", student, lambda _: target, teacher, data, config, work, log)
+    lesson = Lesson(teacher, data, plain_distance)
+    return _distill(
+        "lcm_lora", student, lambda _: target, lesson, config=config, work=work, log=log
+    )
 
 
 def distill_motion(
@@ -169,7 +180,8 @@ def distill_motion(
     def after(updates: int) -> Network:
         return partial(target, updates)
 
-    return _distill("animatelcm", student, after, teacher, data, config, work, log)
+    lesson = Lesson(teacher, data, signal_distance)
+    return _distill("animatelcm", student, after, lesson, config=config, work=work, log=log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +200,12 @@ class Student:
         return cls(network, parameters, Follower(parameters, average))
 
 
-def _distill(  # noqa: PLR0917  # called twice, above
+def _distill(
     name: str,
     student: Student,
     target: Callable[[int], Network],
-    teacher: Teacher,
-    data: LatentSet,
+    lesson: Lesson,
+    *,
     config: LoopConfig,
     work: Path,
     log: Log,
@@ -202,12 +214,7 @@ def _distill(  # noqa: PLR0917  # called twice, above
 
     def loss(draw: Draw) -> torch.Tensor:
         return distillation_loss(
-            draw,
-            data,
-            teacher,
-            online=student.network,
-            target=target(draw.step),
-            batch=config.batch,
+            draw, lesson, online=student.network, target=target(draw.step), batch=config.batch
         )
 
     result = train(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import torch
+from torch import Tensor
 
 SIGMA_DATA = 0.5
 TIMESTEP_SCALING = 10.0
@@ -93,6 +94,8 @@ def guided(conditional: torch.Tensor, unconditional: torch.Tensor, g: float) -> 
     return unconditional + g * (conditional - unconditional)
 
 
+SIGNAL_SCALE = (0.5, 2.0)
+
 HUBER = 0.05
 """Of latents with variance 1. The paper's 0.001 makes an absolute error of it, which pulls as hard
 at the small errors of low noise as at large ones: few steps at a high rate then never settle."""
@@ -101,6 +104,23 @@ at the small errors of low noise as at large ones: few steps at a high rate then
 def pseudo_huber(a: torch.Tensor, b: torch.Tensor, h: float = HUBER) -> torch.Tensor:
     """Mean of sqrt((a - b)^2 + h^2) - h: the distance of the consistency losses."""
     return (((a - b) ** 2 + h**2).sqrt() - h).mean()
+
+
+def plain_distance(_schedule: NoiseSchedule, found: Tensor, wanted: Tensor, _t: Tensor) -> Tensor:
+    """Distance of two estimates of x0 that weighs all timesteps alike."""
+    return pseudo_huber(found, wanted)
+
+
+def signal_distance(schedule: NoiseSchedule, found: Tensor, wanted: Tensor, t: Tensor) -> Tensor:
+    """Distance of two estimates of x0, both scaled by sqrt(SNR) at t, kept between 1/2 and 2.
+
+    Where there is little noise errors are small, and hardly count beside those where there is much.
+    The frames of a clip then drift apart in the last of several steps. The paper leaves the weight
+    lambda(t) open; AnimateLCM's code holds a scaling by sqrt(SNR) that nothing calls.
+    """
+    signal, sigma = schedule.scales(t, found.dim())
+    scale = (signal / sigma).clamp(*SIGNAL_SCALE)
+    return pseudo_huber(scale * found, scale * wanted)
 
 
 def distillation_grid(steps: int, train_steps: int) -> torch.Tensor:
