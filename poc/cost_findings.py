@@ -1,0 +1,250 @@
+"""The sentences of the cost model, each in English and Japanese; no rule is applied here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode
+from poc.cost_model import Part
+from poc.records import Finding
+
+PARTS: Final[Mapping[Part, Finding]] = {
+    Part.EQUIPMENT: Finding(text_en="equipment", text_ja="機器（GPU・電力）"),
+    Part.PEOPLE: Finding(text_en="people", text_ja="人件費"),
+    Part.FEES: Finding(text_en="fees", text_ja="外部への支払い"),
+    Part.RIGHTS: Finding(text_en="rights", text_ja="権利"),
+}
+
+ALTERNATIVES: Final[Mapping[AlternativeName, Finding]] = {
+    AlternativeName.OUTSIDE_PARTNER: Finding(text_en="outside partner", text_ja="外部パートナー"),
+    AlternativeName.OUTSOURCING: Finding(text_en="outsourcing", text_ja="外注"),
+    AlternativeName.STOCK_FOOTAGE: Finding(text_en="stock footage", text_ja="ストック素材"),
+    AlternativeName.OWN_SHOOTING: Finding(text_en="own shooting", text_ja="自社撮影"),
+    AlternativeName.DOING_NOTHING: Finding(text_en="doing nothing", text_ja="何もしない"),
+}
+
+MODES: Final[Mapping[GpuMode, Finding]] = {
+    GpuMode.RENTED: Finding(text_en="rented", text_ja="従量課金"),
+    GpuMode.RESERVED: Finding(text_en="reserved", text_ja="期間契約"),
+    GpuMode.BOUGHT: Finding(text_en="bought", text_ja="購入"),
+}
+
+
+def money(value: float, currency: str) -> Finding:
+    """Return an amount as people write it, cents only where it is small.
+
+    >>> money(470348.6, "JPY").text_en, money(9.375, "USD").text_ja
+    ('470,349 JPY', '9.38 USD')
+    """
+    shown = f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:,.2f}"
+    ja = f"{shown}円" if currency == "JPY" else f"{shown} {currency}"
+    return Finding(text_en=f"{shown} {currency}", text_ja=ja)
+
+
+def months(value: float | None) -> Finding:
+    """Return a number of months, or that it never comes."""
+    if value is None:
+        return Finding(text_en="not within the period", text_ja="評価期間内に回収できない")
+    return Finding(text_en=f"{value:.1f} months", text_ja=f"{value:.1f}か月")
+
+
+def days(value: float) -> Finding:
+    """Return a number of working days."""
+    return Finding(text_en=f"{value:g} working days", text_ja=f"{value:g}営業日")
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, never 0 or 100 for what is only close to it.
+
+    >>> percent(0.583), percent(0.0004), percent(0.9999), percent(1)
+    ('58 %', '<1 %', '>99 %', '100 %')
+    """
+    if 0 < share < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def deliverable(one: Deliverable) -> Finding:
+    """Say what the unit is."""
+    size = f"{one.width} x {one.height}"
+    en = ["sound" if one.sound else "no sound", "captions" if one.captions else "no captions"]
+    ja = ["音声あり" if one.sound else "音声なし", "字幕あり" if one.captions else "字幕なし"]
+    facts = f"{size}, {one.fps:g} fps, {one.aspect}"
+    return Finding(
+        text_en=f"{one.name}: {one.duration_s:g} s, {facts}, {', '.join(en)}",
+        text_ja=f"{one.name_ja}：{one.duration_s:g}秒、{facts}、{'、'.join(ja)}",
+    )
+
+
+def largest_part(
+    total: float, shares: Mapping[Part, float], amounts: Mapping[Part, float], currency: str
+) -> Finding:
+    """Say which of equipment, people, fees and rights costs most, and what the others do."""
+    order = sorted(Part, key=lambda part: -shares[part])
+    first, others = order[0], order[1:]
+    whole, most = money(total, currency), money(amounts[first], currency)
+    rest_en = ", ".join(f"{PARTS[p].text_en} {percent(shares[p])}" for p in others)
+    rest_ja = "、".join(f"{PARTS[p].text_ja}{percent(shares[p])}" for p in others)
+    verb = "is" if first is Part.EQUIPMENT else "are"
+    return Finding(
+        text_en=f"Of the {whole.text_en} that a finished deliverable costs, {PARTS[first].text_en} "
+        f"{verb} the largest part: {percent(shares[first])} ({most.text_en}); {rest_en}.",
+        text_ja=f"完成動画1本の費用{whole.text_ja}のうち最大は{PARTS[first].text_ja}で、"
+        f"{percent(shares[first])}（{most.text_ja}）を占める。内訳の残りは{rest_ja}。",
+    )
+
+
+def distribution() -> Finding:
+    """Say how inputs are drawn, and what the intervals are not."""
+    return Finding(
+        text_en="Each input is drawn on its own from a triangle: its value is the likeliest, its "
+        "range the ends. Three numbers are stated of each, and a triangle claims no more than "
+        "they do. Intervals hold 90 % of the simulations; they are not confidence intervals.",
+        text_ja="各入力は、値を最頻値、範囲を両端とする三角分布から互いに独立に抽出する。"
+        "入力として示されるのはこの三つの数だけであり、三角分布はそれ以上の仮定を加えないためである。"
+        "区間は試算の90 %が収まる範囲であり、信頼区間ではない。",
+    )
+
+
+# --- reasons -------------------------------------------------------------------------------------
+
+
+def limit(label: Finding, value: Finding, line: Finding, share: float) -> Finding:
+    """Say how a figure stands to its limit."""
+    return Finding(
+        text_en=f"Economic: {label.text_en} {value.text_en}, limit {line.text_en}; within it in "
+        f"{percent(share)} of the simulations.",
+        text_ja=f"経済性: {label.text_ja}は{value.text_ja}（上限{line.text_ja}）。"
+        f"試算の{percent(share)}で上限以内となる。",
+    )
+
+
+def no_limit() -> Finding:
+    """Say that nothing was asked for."""
+    return Finding(
+        text_en="Economic: no limit on price, payback or working days was set, so nothing can be "
+        "said of the result.",
+        text_ja="経済性: 費用・回収期間・所要日数のどれにも上限がなく、判定できない。",
+    )
+
+
+def oracle() -> Finding:
+    """Say that acceptance or review was read in the tiny world."""
+    return Finding(
+        text_en="Economic: acceptance or review comes from the oracle of the tiny world; it says "
+        "nothing about real clips.",
+        text_ja="経済性: 採用率または確認時間は小さな合成世界の判定器による値であり、"
+        "実際のクリップについては何も示さない。",
+    )
+
+
+def examples_are_no_evidence() -> Finding:
+    """Say why examples do not lead to NO_GO."""
+    return Finding(
+        text_en="Economic: a limit is missed, but with example values, which are no evidence.",
+        text_ja="経済性: 上限を超えているが、例示の値による試算であり、根拠にはならない。",
+    )
+
+
+# --- conditions ----------------------------------------------------------------------------------
+
+
+def measure_acceptance(value: float, low: float, high: float) -> Finding:
+    """Ask for votes on clips."""
+    return Finding(
+        text_en=f"Acceptance rate: have people judge clips; it is assumed at {percent(value)} "
+        f"({percent(low)} to {percent(high)}).",
+        text_ja=f"採用率: クリップを人が評価して求める（現在は{percent(value)}と仮定、"
+        f"範囲{percent(low)}～{percent(high)}）。",
+    )
+
+
+def measure_review(value: float, low: float, high: float) -> Finding:
+    """Ask for timed reviews."""
+    return Finding(
+        text_en=f"Review minutes: time people while they judge clips; {value:g} minutes a clip are "
+        f"assumed ({low:g} to {high:g}).",
+        text_ja=f"確認時間: 評価に要した時間を計る（現在は1本{value:g}分と仮定、"
+        f"範囲{low:g}～{high:g}分）。",
+    )
+
+
+def reach(label: Finding, value: str, *, at_least: bool) -> Finding:
+    """Name the value of an assumed input from which on the limits hold."""
+    side_en, side_ja = ("at least", "以上") if at_least else ("at most", "以下")
+    return Finding(
+        text_en=f"Show {label.text_en} of {side_en} {value}: from there on every limit holds in "
+        "95 % of the simulations.",
+        text_ja=f"{label.text_ja}が{value}{side_ja}であることを示す。その場合、すべての上限が"
+        "試算の95 %以上で守られる。",
+    )
+
+
+def time_on(gpu: str, device: str | None) -> Finding:
+    """Ask for seconds from the GPU that is to be used."""
+    from_en = "stated, not timed" if device is None else f"from another device ({device})"
+    from_ja = "計測値ではなく申告値" if device is None else f"別の装置（{device}）での値"
+    return Finding(
+        text_en=f"Seconds per clip: time clips on {gpu}; they are {from_en}.",
+        text_ja=f"生成時間: {gpu}で計測する（現在は{from_ja}）。",
+    )
+
+
+def replace_examples(count: int, foremost: Sequence[Finding]) -> Finding:
+    """Ask for real numbers instead of examples, those that move the result most first."""
+    en, ja = "; ".join(f.text_en for f in foremost), "、".join(f.text_ja for f in foremost)
+    noun = "1 input is an example" if count == 1 else f"{count} inputs are examples"
+    return Finding(
+        text_en=f"Example inputs: {noun}; replace by own dated figures, first of all: {en}.",
+        text_ja=f"例示の入力: {count}件が例示である。自社の値（日付と出典つき）に置き換える。"
+        f"影響の大きい順に{ja}。",
+    )
+
+
+def idle(fill: float, stated: float) -> Finding:
+    """Say that the GPU needs other work to be as busy as stated."""
+    return Finding(
+        text_en=f"GPU utilisation: this work alone fills {percent(fill)} of the time, "
+        f"{percent(stated)} is stated; name the other work that pays for the rest.",
+        text_ja=f"GPU稼働率: この業務だけでは{percent(fill)}にとどまる（入力は{percent(stated)}）。"
+        "残りを負担する他の用途を示す。",
+    )
+
+
+def justify_over(name: AlternativeName) -> Finding:
+    """Ask for the reason why a cheaper way is not taken."""
+    way = ALTERNATIVES[name]
+    return Finding(
+        text_en=f"Cheaper way: say why not {way.text_en}, which costs less per deliverable.",
+        text_ja=f"より安い方法: 1本あたりの費用が低い「{way.text_ja}」を選ばない理由を示す。",
+    )
+
+
+# --- next step -----------------------------------------------------------------------------------
+
+
+def narrow(label: Finding) -> Finding:
+    """Propose to learn more about the input that moves the result most."""
+    return Finding(
+        text_en=f"Narrow the range of the input that moves the result most: {label.text_en}.",
+        text_ja=f"結果への影響が最も大きい入力（{label.text_ja}）の範囲を絞る。",
+    )
+
+
+def set_limits() -> Finding:
+    """Propose to decide what it may cost."""
+    return Finding(
+        text_en="Set a limit on price per deliverable, payback or working days.",
+        text_ja="1本あたりの費用、回収期間、所要日数のいずれかに上限を定める。",
+    )
+
+
+def basis(name: Basis) -> Finding:
+    """Return where a number comes from, in a word."""
+    words = {
+        Basis.VOTES: ("measured by votes", "人の評価による実測"),
+        Basis.ORACLE: ("measured by the oracle", "判定器による実測"),
+        Basis.ASSUMED: ("assumed", "仮定"),
+    }
+    return Finding(text_en=words[name][0], text_ja=words[name][1])

@@ -1,0 +1,207 @@
+"""The cost model's answer as plain text: what it costs, beside what, how sure, and the light."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from poc import cost_findings as said
+from poc.cost import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
+from poc.records import Finding
+from poc.table import GAP, MISSING, WIDTH, columns, cut, figure
+
+SHOWN_SWINGS = 8
+"""Bars of the tornado that are shown: the longest."""
+
+_ENDS = ("cost at low", "cost at high", "NPV at low", "NPV at high")
+
+
+def cost_text(result: CostResult, light: EconomicLight) -> str:
+    """Return the whole answer, at most 120 columns wide; sentences in English, then Japanese."""
+    blocks = [
+        _head(result),
+        _clip(result),
+        _deliverable(result),
+        _ways(result),
+        _gpus(result),
+        _returns(result),
+        _tornado(result.tornado),
+        *(_curve(curve, result.currency) for curve in result.curves),
+        _light(light),
+        [*_both(result.largest_part), f"economic: {light.light}"],
+    ]
+    return "\n\n".join("\n".join(cut(line.rstrip(), WIDTH) for line in block) for block in blocks)
+
+
+def _head(result: CostResult) -> list[str]:
+    count = len(result.examples)
+    marked = f"EXAMPLE: {count} inputs in use are examples, no evidence" if count else "no examples"
+    return [
+        f"{result.name} / {result.name_ja}",
+        said.deliverable(result.deliverable).text_en,
+        f"{result.deliverables_per_month:g} deliverables a month, {result.horizon_months:g} months",
+        f"money in {result.currency}; {marked}",
+    ]
+
+
+def _clip(result: CostResult) -> list[str]:
+    spread = result.simulation.cost_per_accepted_clip
+    one, basis = result.seconds, said.basis(result.acceptance_basis).text_en
+    rows = [
+        ["seconds per clip", figure(one.value), _seconds_mark(one)],
+        ["acceptance rate", said.percent(result.acceptance.value), basis],
+        ["review", f"{result.review.value:g} min", said.basis(result.review_basis).text_en],
+        ["attempts per accepted clip", figure(result.attempts_per_accepted), "failures included"],
+        [
+            "energy per accepted clip",
+            f"{figure(1000 * result.energy_kwh_per_accepted_clip)} Wh",
+            "",
+        ],
+        ["cost per accepted clip", _amount(result.cost_per_accepted_clip), _spread(spread)],
+    ]
+    return ["an accepted clip", *_aligned(rows)]
+
+
+def _seconds_mark(one: Seconds) -> str:
+    if one.is_measured:
+        return f"measured on {one.device}"
+    return "stated" if one.device is None else f"stated: timed on another device, {one.device}"
+
+
+def _deliverable(result: CostResult) -> list[str]:
+    rows = [
+        [one.label.text_en, _amount(one.per_deliverable), said.percent(one.share)]
+        for one in result.parts
+    ]
+    spread = _spread(result.simulation.cost_per_deliverable)
+    rows.append(["in all", _amount(result.cost_per_deliverable), spread])
+    return ["a deliverable", *_aligned(rows)]
+
+
+def _ways(result: CostResult) -> list[str]:
+    ours = [["ours", _amount(result.cost_per_deliverable), "", f"{result.working_days:g}"]]
+    others = [
+        [
+            one.label.text_en + (" (compared with)" if one.name is result.compared_with else ""),
+            _amount(one.cost_per_deliverable),
+            _amount(one.saving_per_deliverable),
+            MISSING if one.working_days is None else f"{one.working_days:g}",
+        ]
+        for one in result.alternatives
+    ]
+    header = [["way", "per deliverable", "ours saves", "working days"]]
+    return _aligned(header + ours + others)
+
+
+def _gpus(result: CostResult) -> list[str]:
+    header = [["GPU", "per hour of work", "per accepted clip", "per deliverable"]]
+    rows = [
+        [
+            one.label.text_en + (" (taken)" if one.mode is result.mode else ""),
+            _amount(one.price_per_hour),
+            _amount(one.cost_per_accepted_clip),
+            _amount(one.cost_per_deliverable),
+        ]
+        for one in result.gpu_options
+    ]
+    needed = f"{figure(result.gpu_hours_per_month)} GPU hours a month, {figure(result.gpus)} GPUs"
+    return [*_aligned(header + rows), f"{needed} at {said.percent(result.utilisation)} utilisation"]
+
+
+def _returns(result: CostResult) -> list[str]:
+    even, drawn = result.break_even_per_month, result.simulation
+    level = "never" if even is None else f"{figure(even)} deliverables a month"
+    paid_back = (
+        f"{_spread(drawn.payback_months)}; paid back in {said.percent(drawn.share_paid_back)}"
+    )
+    rows = [
+        ["initial cost", _amount(result.initial_cost), ""],
+        ["first year", _amount(result.first_year_cost), ""],
+        ["later years", _amount(result.later_year_cost), ""],
+        ["break-even", level, ""],
+        ["payback", said.months(result.payback_months).text_en, paid_back],
+        ["net present value", _amount(result.npv), _spread(drawn.npv)],
+    ]
+    against = said.ALTERNATIVES[result.compared_with].text_en
+    note = f"[low, high]: 90 % of {drawn.runs} simulations, seed {drawn.seed}. "
+    return [
+        f"return against {against}",
+        *_aligned(rows),
+        *textwrap.wrap(note + drawn.distribution.text_en, WIDTH),
+    ]
+
+
+def _tornado(swings: Sequence[Swing]) -> list[str]:
+    header = [["tornado: an input at its ends", "low", "high", *_ENDS]]
+    rows = [
+        [
+            one.label.text_en,
+            f"{one.low:g}",
+            f"{one.high:g} {one.unit}",
+            *map(_amount, (one.cost_at_low, one.cost_at_high, one.npv_at_low, one.npv_at_high)),
+        ]
+        for one in swings[:SHOWN_SWINGS]
+    ]
+    return _aligned(header + rows)
+
+
+def _curve(curve: Curve, currency: str) -> list[str]:
+    header = [
+        [f"{curve.label.text_en} (assumed)", "per clip", "per deliverable", "payback", "within"]
+    ]
+    rows = [
+        [
+            f"{point.value:.3g} {curve.unit}",
+            _amount(point.cost_per_accepted_clip),
+            _amount(point.cost_per_deliverable),
+            MISSING if point.payback_months is None else f"{point.payback_months:.1f}",
+            MISSING if point.share_within is None else said.percent(point.share_within),
+        ]
+        for point in curve.points
+    ]
+    note = f"money in {currency}, payback in months; within: share of simulations within limits"
+    return [*_aligned(header + rows), note]
+
+
+def _light(light: EconomicLight) -> list[str]:
+    lines = [line for one in light.reasons for line in _both(one)]
+    lines += ["conditions:"] if light.conditions else []
+    lines += [line for one in light.conditions for line in _both(one)]
+    if light.next_step is not None:
+        lines += ["next:", *_both(light.next_step)]
+    return lines
+
+
+def _both(one: Finding) -> list[str]:
+    """Return a sentence in both languages; Japanese takes two columns a sign and has no spaces."""
+    ja: list[str] = []
+    line = ""
+    for sign in one.text_ja:
+        if columns(line + sign) > WIDTH - 2:
+            ja, line = [*ja, line], ""
+        line += sign
+    return [f"  {part}" for part in [*textwrap.wrap(one.text_en, WIDTH - 2), *ja, line]]
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:,.2f}"
+
+
+def _spread(one: Spread) -> str:
+    low, high = (MISSING if end is None else _amount(end) for end in (one.low, one.high))
+    return f"[{low}, {high}]"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Return rows as lines: names and notes to the left, figures between them to the right."""
+    widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths[0] = min(widths[0], 44)
+    return ["  " + GAP.join(_cells(row, widths)) for row in rows]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    name = cut(row[0], widths[0])
+    return [
+        name + " " * (widths[0] - columns(name)),
+        *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+    ]
