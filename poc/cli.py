@@ -122,6 +122,50 @@ def _decide(arguments: argparse.Namespace) -> int:
     return exit_code(result.decision.decision)
 
 
+def _measure(arguments: argparse.Namespace) -> int:
+    from poc.clip_folder import parse_protocol
+    from poc.clip_table import table
+    from poc.measure_folder import FolderJob, measure_folder
+    from poc.progress import Progress
+
+    job = FolderJob(
+        folder=arguments.folder,
+        reference=arguments.reference,
+        prompts=arguments.prompts,
+        protocol=None if arguments.protocol is None else parse_protocol(arguments.protocol),
+        judges=arguments.judges,
+        png_fps=arguments.png_fps,
+        out=arguments.out,
+    )
+    result = measure_folder(job, progress=Progress(quiet=arguments.json))
+    if arguments.json:
+        print(json.dumps(result.as_json(), ensure_ascii=False, allow_nan=False))
+    else:
+        print(table(result.summary, result.clips))
+        print(f"numbers taken: {result.taken}, reused from an earlier run: {result.reused}")
+    return COMPLETE if result.all_ok else INCOMPLETE
+
+
+def _cost(arguments: argparse.Namespace) -> int:
+    from poc.cost import economic_light, evaluate
+    from poc.cost_file import read_cost
+    from poc.cost_run import seconds_of_run
+    from poc.cost_table import cost_text
+
+    if arguments.arm is not None and arguments.run is None:
+        raise InputError("--arm: expected --run beside it, got none. Give the run of that arm.")
+    inputs = read_cost(arguments.inputs)
+    timed = None if arguments.run is None else seconds_of_run(arguments.run, arguments.arm)
+    result = evaluate(inputs, seed=arguments.seed, timed=timed)
+    light = economic_light(result)
+    if arguments.json:
+        found = {"cost": result.model_dump(mode="json"), "economic": light.model_dump(mode="json")}
+        print(json.dumps(found, ensure_ascii=False, allow_nan=False))
+    else:
+        print(cost_text(result, light))
+    return COMPLETE
+
+
 def _check(arguments: argparse.Namespace) -> int:
     from poc.check import check
     from poc.gate_records import EXIT_CODES
@@ -228,7 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_plan(commands)
+    _add_measure(commands)
     _add_decide(commands)
+    _add_cost(commands)
     _add_check(commands)
     _add_verify(commands)
     _add_close(commands)
@@ -270,6 +316,37 @@ def _add_plan(commands: _Commands) -> None:
     _spec_argument(_command(commands, "plan", _plan, text))
 
 
+def _add_measure(commands: _Commands) -> None:
+    text = (
+        "measure any folder of clips (mp4, webm, gif, folders of png frames); exits 0 when all "
+        "were measured, 3 when a clip failed or is invalid"
+    )
+    parser = _command(commands, "measure", _measure, text)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of clips")
+    parser.add_argument(
+        "--reference", type=Path, metavar="DIR", help="clips that FVD and KVD compare with"
+    )
+    parser.add_argument(
+        "--prompts", metavar="CSV", help="columns file,prompt; or 'names': a_red_circle.mp4"
+    )
+    parser.add_argument(
+        "--protocol",
+        metavar="PARTS",
+        help="bring all clips to one form: seconds:2,fps:8,short_side:64 (default: as decoded)",
+    )
+    parser.add_argument(
+        "--judges",
+        choices=["tiny"],
+        help="networks for CLIP score, FVD and KVD; those that ship know the tiny world only",
+    )
+    parser.add_argument(
+        "--png-fps", type=_rate, metavar="N", help="frame rate of folders of png frames"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write; a second run reuses what it has"
+    )
+
+
 def _add_decide(commands: _Commands) -> None:
     text = (
         "decide again from the raw records; exits 0 GO, 1 NO_GO, 3 INSUFFICIENT_EVIDENCE, "
@@ -278,6 +355,22 @@ def _add_decide(commands: _Commands) -> None:
     parser = _command(commands, "decide", _decide, text)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+
+
+def _add_cost(commands: _Commands) -> None:
+    text = (
+        "what a finished deliverable costs, beside the alternatives, with payback and how sure it "
+        "is; `poc/specs/cost/example.yaml` shows the inputs"
+    )
+    parser = _command(commands, "cost", _cost, text)
+    parser.add_argument("--inputs", type=Path, required=True, metavar="FILE", help="inputs file")
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="take seconds per clip from this run's latency pass"
+    )
+    parser.add_argument("--arm", metavar="NAME", help="arm of RUN (default: the recommended one)")
+    parser.add_argument(
+        "--seed", type=_whole, default=0, help="seed of the simulation (default: 0)"
+    )
 
 
 def _add_check(commands: _Commands) -> None:
@@ -347,6 +440,22 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1024, got {text!r}")
     return int(text)
+
+
+def _whole(text: str) -> int:
+    if not (text.isdecimal() and text.isascii() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate <= 1000.0:
+        raise argparse.ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
+    return rate
 
 
 def _clock(text: str) -> tuple[int, int]:

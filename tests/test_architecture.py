@@ -83,6 +83,8 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.tiny.video_network",
         "poc.video",
     ),
+    # Loads networks and decoders inside functions only, so that it starts as fast as the core.
+    "poc.measure_folder": (CORE, "metrics.*", "poc.measure"),
     "poc.set_metrics": (CORE, "metrics.*", "poc.measure"),
     "poc.datasets": (CORE, "metrics.catalog", "poc.tiny.world"),
     "poc.*": (CORE, "metrics.catalog"),
@@ -112,6 +114,11 @@ LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "poc.check": {"poc.run": (), "poc.set_metrics": ()},
     "poc.run": {"poc.*": (), "reports.*": ("report",)},
     "poc.measure": {"poc.generate": (), "poc.tiny.world": ()},
+    "poc.measure_folder": {
+        "poc.pipelines.device": (),
+        "poc.tiny.video_network": (),
+        "poc.tiny.world": (),
+    },
 }
 
 # Library -> the only places that may import it.
