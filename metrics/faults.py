@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from metrics import frames as frames_
-from metrics.base import FloatArray, Frames
+from metrics.base import AnyFloats, Frames
 
 Fault = Callable[[Frames, np.random.Generator], Frames]
 
@@ -111,5 +111,5 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 )
 
 
-def _levels(values: FloatArray) -> Frames:
+def _levels(values: AnyFloats) -> Frames:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

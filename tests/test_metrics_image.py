@@ -9,9 +9,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from metrics.base import ClipValue, Frames, Status
+from metrics.base import AnyFloats, ClipValue, FloatArray, Frames, Status
 from metrics.image import clipped_share, contrast, high_frequency_share, saturation, sharpness
 
 RNG = np.random.default_rng(3)
@@ -27,11 +28,11 @@ def _number(value: ClipValue) -> float:
     return value.value
 
 
-def _luma(frames: Frames) -> np.ndarray:
-    return frames @ np.array([0.2126, 0.7152, 0.0722])
+def _luma(frames: Frames) -> FloatArray:
+    return np.asarray(frames @ np.array([0.2126, 0.7152, 0.0722]))
 
 
-def _grey(levels: np.ndarray) -> Frames:
+def _grey(levels: AnyFloats | NDArray[np.uint8]) -> Frames:
     return np.repeat(levels[..., None], 3, axis=-1).astype(np.uint8)
 
 
