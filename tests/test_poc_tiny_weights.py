@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter
 
 from poc.models import read_models
@@ -64,8 +65,9 @@ def test_the_oracle_reads_what_went_through_the_autoencoder() -> None:
     assert min(found[name] for found in shares.values() for name in (*SAID, "style")) >= 15 / 16
 
 
-def test_an_untrained_autoencoder_leaves_nothing_to_read() -> None:
-    shares = reconstruct(tiny.build_vae().eval(), count=4).shares
+def test_what_went_through_an_untrained_autoencoder_is_not_what_was_drawn() -> None:
+    torch.manual_seed(0)
 
-    assert shares["plain"]["colour"] <= 0.5
-    assert shares["plain"]["texture"] == 0.0
+    found = reconstruct(tiny.build_vae().eval(), count=4).shares["plain"]
+
+    assert sum(found[name] for name in SAID) / len(SAID) <= 0.25
