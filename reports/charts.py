@@ -24,7 +24,16 @@ FONTS: Final = (
 
 # Okabe and Ito's colours, darkened or lightened until readable on white and on near-black.
 COLOURS: Final = ("#767676", "#0080c6", "#d55e00", "#009e73", "#b8619a", "#b58900", "#5f6fd0")
-SHAPES: Final = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
+SHAPES: Final = (
+    "square",
+    "circle",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "triangle-right",
+    "triangle-left",
+)
 _MID: Final = "#808080"
 _FITTED: Final = 150
 """Pixels that a page takes from a chart's height for axis, title and legend."""
@@ -253,7 +262,12 @@ def _finish(
 def _config(theme: Theme) -> dict[str, Any]:
     grid = {"gridColor": _MID, "gridOpacity": 0.2, "domainColor": _MID, "tickColor": _MID}
     size = {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"}
-    legend = {"columns": theme.legend_columns, "labelFontSize": 12, "titleFontSize": 12}
+    legend = {
+        "columns": theme.legend_columns,
+        "columnPadding": 24,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+    }
     if theme.ink is None:
         return {"axis": grid | size, "legend": legend, "view": {"stroke": None}}
     ink = {"labelColor": theme.ink, "titleColor": theme.ink}
