@@ -1,18 +1,31 @@
-"""`poc check`: two run folders in, the gate's answer and its files out."""
+"""`poc check` and `poc baseline accept`: runs in, the gate's answer and its files out."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from poc import disk
+from poc.baseline import (
+    Acceptance,
+    BaselineKind,
+    Said,
+    accept,
+    current,
+    is_baseline,
+    opened,
+    packed_digest,
+    read_ledger,
+    refuse_strangers,
+)
 from poc.errors import InputError
 from poc.gate import compare
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
-from poc.gate_records import GateResult, GateRun
+from poc.gate_records import GateLimits, GateResult, GateRun, GateStatus
 from poc.gate_report import junit, markdown
 from poc.records import Estimate
 from poc.run_folder import refuse_links
@@ -24,35 +37,108 @@ FOLDER = "gate"
 FILES = ("gate.json", "gate-junit.xml", "gate.md")
 
 
-def check(
-    head: Path, base: Path, *, limits: Path | None, out: Path | None
-) -> tuple[GateResult, Mapping[str, Path]]:
-    """Compare a run with its baseline and write the files; returns the result and their paths.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the gate says of a run against one baseline, and the files that say it."""
 
-    The files of an earlier check go first: nobody shall find a pass where a check failed.
+    against: str
+    result: GateResult
+    files: Mapping[str, Path]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the machine-readable form."""
+        return {
+            "against": self.against,
+            "gate": str(self.result.status),
+            "cells": {str(status): self.result.count(status) for status in GateStatus},
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+
+def check(head: Path, base: Path, *, limits: Path | None, out: Path | None) -> tuple[Checked, ...]:
+    """Compare a run with a baseline and write the files; of several results the worst counts.
+
+    `base` is another run, or a folder of accepted baselines: then the run is compared with the
+    rolling one and, where there is one, with the release's, whose files lie in a folder `release`.
+    Each comparison raises its false alarms on its own. The files of an earlier check go first:
+    nobody shall find a pass where a check failed.
 
     Raises:
         InputError: no run, a run compared with itself, bad limits, records that contradict each
-            other, or files that cannot be written.
+            other, a baseline that was not accepted, or files that cannot be written.
     """
     own, folder = RunStore.open_reader(head), out or head / FOLDER
-    for place in (head, folder):
+    release = folder / BaselineKind.RELEASE
+    for place in (head, folder, release):
         refuse_links(place)
     _clear(folder)
+    _clear(release)
     asked = read_limits(limits or DEFAULT_LIMITS)
-    if head.resolve() == base.resolve():
+    if not is_baseline(base):
+        _refuse_itself(head, same=head.resolve() == base.resolve())
+        other = RunStore.open_reader(base)
+        return (_checked(own, other, _name(base), asked, folder),)
+    ledger = read_ledger(base)
+    refuse_strangers(base)
+    accepted = [one for kind in BaselineKind if (one := current(ledger, kind)) is not None]
+    _refuse_itself(head, same=any(packed_digest(own) == one.digest for one in accepted))
+    return tuple(
+        _checked_accepted(own, base, one, asked, release if one.kind == release.name else folder)
+        for one in accepted
+    )
+
+
+def _refuse_itself(head: Path, *, same: bool) -> None:
+    if same:
         raise InputError(
-            f"{head}: expected another run as --baseline, got the same folder. "
+            f"{head}: expected another run as --baseline, got the same one. "
             "A run compared with itself always passes and shows nothing."
         )
-    other = RunStore.open_reader(base)
-    before, now = _read(other, base), _read(own, head)
+
+
+def _checked_accepted(
+    own: RunStore, base: Path, one: Acceptance, asked: GateLimits, folder: Path
+) -> Checked:
+    with opened(base, one) as other:
+        return _checked(own, other, f"{_name(base)} ({one.kind})", asked, folder)
+
+
+def _checked(own: RunStore, other: RunStore, name: str, asked: GateLimits, folder: Path) -> Checked:
+    result = judge(own, other, name, asked)
+    return Checked(name, result, _write(result, folder))
+
+
+def judge(own: RunStore, other: RunStore, name: str, asked: GateLimits) -> GateResult:
+    """Return what the gate says of a run against a baseline that is called `name`.
+
+    Raises:
+        InputError: the records of one contradict each other.
+    """
+    before, now = _read(other, name), _read(own, _name(own.path))
     now = replace(now, set_changes=_set_changes(own, other))
     try:
-        result = compare(now, before, asked)
+        return compare(now, before, asked)
     except ValueError as error:
-        raise InputError(f"{head} against {base}: {error}. Restore both from a copy.") from error
-    return result, _write(result, folder)
+        raise InputError(
+            f"{own.path} against {name}: {error}. Restore both from a copy."
+        ) from error
+
+
+def worst(found: Sequence[Checked]) -> GateStatus:
+    """Return the worst status of all comparisons."""
+    return next(status for status in GateStatus if any(c.result.status is status for c in found))
+
+
+def accept_baseline(
+    run: Path, folder: Path, kind: BaselineKind, said: Said, *, limits: Path | None
+) -> Acceptance:
+    """Make a run the baseline of its kind; raises InputError as `poc.baseline.accept` does."""
+    asked = read_limits(limits or DEFAULT_LIMITS)
+
+    def status(own: RunStore, before: RunStore) -> GateStatus:
+        return judge(own, before, f"{_name(folder)} ({kind})", asked).status
+
+    return accept(run, folder, kind, said, status)
 
 
 def _clear(folder: Path) -> None:
@@ -61,9 +147,13 @@ def _clear(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _read(store: RunStore, path: Path) -> GateRun:
+def _name(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _read(store: RunStore, name: str) -> GateRun:
     return GateRun(
-        name=os.fsencode(path).decode("utf-8", "replace"),
+        name=name,
         plan=store.plan,
         generations=store.generations(),
         measurements=store.measurements(),

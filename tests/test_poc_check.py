@@ -82,8 +82,10 @@ def test_json_says_the_status_the_counts_and_the_files(
     head = g.folder(tmp_path / "head")
     assert check(head, base, "--json") == 0
 
-    found = json.loads(capsys.readouterr().out)
-    assert found["gate"] == "PASS"
+    answer = json.loads(capsys.readouterr().out)
+    (found,) = answer["baselines"]
+    assert answer["gate"] == found["gate"] == "PASS"
+    assert found["against"] == str(base)
     assert found["cells"]["PASS"] > 0
     assert found["cells"]["REGRESSION"] == 0
     assert {Path(path).exists() for path in found["files"].values()} == {True}
@@ -112,7 +114,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_run_is_not_compared_with_itself(base: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(base, base.parent / "." / base.name) == 2
-    assert "got the same folder" in refused(capsys)
+    assert "got the same one" in refused(capsys)
     assert not (base / "gate").exists()
 
 
