@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -166,6 +167,33 @@ def _cost(arguments: argparse.Namespace) -> int:
     return COMPLETE
 
 
+def _rights(arguments: argparse.Namespace) -> int:
+    from poc.decide import exit_code
+    from poc.governance import only
+    from poc.models import read_models
+    from poc.rights import rights_of
+    from poc.rights_table import rights_text
+    from poc.run import read_plan
+    from poc.store import RunStore
+
+    on, subject, beside = arguments.on or _today(), arguments.subject, None
+    if subject.is_dir():
+        plan, models = RunStore.open_reader(subject).plan, read_models()
+    else:
+        (plan, models), beside = read_plan(subject), subject
+    result = rights_of(plan, models, arguments.rights, on=on, beside=beside)
+    result = result if arguments.arm is None else only(result, arguments.arm)
+    if arguments.json:
+        print(json.dumps(result.model_dump(mode="json"), ensure_ascii=False, allow_nan=False))
+    else:
+        print(rights_text(result))
+    return exit_code(result.light)
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
+
+
 def _check(arguments: argparse.Namespace) -> int:
     from poc.check import check, worst
     from poc.gate_records import EXIT_CODES
@@ -303,6 +331,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_measure(commands)
     _add_decide(commands)
     _add_cost(commands)
+    _add_rights(commands)
     _add_check(commands)
     _add_baseline(commands)
     _add_verify(commands)
@@ -400,6 +429,24 @@ def _add_cost(commands: _Commands) -> None:
     parser.add_argument(
         "--seed", type=_whole, default=0, help="seed of the simulation (default: 0)"
     )
+
+
+def _add_rights(commands: _Commands) -> None:
+    text = (
+        "may we use it? licences, consents, checklist and approvals for a stated use; exits 0 GO, "
+        "1 NO_GO, 3 INSUFFICIENT_EVIDENCE, 4 CONDITIONAL; no legal advice"
+    )
+    parser = _command(commands, "rights", _rights, text)
+    parser.add_argument("subject", type=Path, metavar="SPEC_OR_RUN", help="spec file or run folder")
+    parser.add_argument(
+        "--rights",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="rights file; `poc/specs/rights/example.yaml` shows one",
+    )
+    parser.add_argument("--on", type=_day, metavar="DATE", help="day to judge (default: today)")
+    parser.add_argument("--arm", metavar="NAME", help="one arm (default: all, the worst counts)")
 
 
 def _add_check(commands: _Commands) -> None:
@@ -514,6 +561,13 @@ def _rate(text: str) -> float:
     if not 0.0 < rate <= 1000.0:
         raise argparse.ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
     return rate
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day as 2026-04-01, got {text!r}") from None
 
 
 def _clock(text: str) -> tuple[int, int]:

@@ -71,8 +71,7 @@ def read_prompts(
     Raises:
         InputError: no such dataset, given twice, too few prompts, or a faulty file.
     """
-    own = beside.parent / "datasets.yaml" if beside is not None else None
-    places = [path, *([own] if own and own.exists() and not own.samefile(path) else [])]
+    places = _places(beside, path)
     found = [item for place in places for item in _read(place)]
     matches = [item for item in found if item.entry.id == dataset]
     if not matches:
@@ -82,6 +81,17 @@ def read_prompts(
         where = " and ".join(f"{item.path}:{item.line}" for item in matches)
         raise InputError(f"{where}: two datasets are called '{dataset}'. Rename one of them.")
     return _first(matches[0], count)
+
+
+def dataset_licences(*, beside: Path | None = None, path: Path = DATASETS) -> dict[str, str]:
+    """Return the licence of every prompt set by its id; arguments and errors as `read_prompts`."""
+    entries = (item.entry for place in _places(beside, path) for item in _read(place))
+    return {entry.id: entry.licence for entry in entries}
+
+
+def _places(beside: Path | None, path: Path) -> list[Path]:
+    own = beside.parent / "datasets.yaml" if beside is not None else None
+    return [path, *([own] if own and own.exists() and not own.samefile(path) else [])]
 
 
 def check_vocabulary(prompts: Iterable[Prompt], *, model: str, dataset: str) -> None:

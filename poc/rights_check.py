@@ -9,7 +9,7 @@ from pathlib import Path
 
 from poc.checklist import Checklist, read_checklist
 from poc.errors import InputError, did_you_mean
-from poc.models import ModelKind, ModelTable
+from poc.models import Model, ModelKind, ModelTable
 from poc.prompt_screen import folded
 from poc.records import digest
 from poc.rights_file import Approval, Consent, RightsFile
@@ -50,6 +50,11 @@ def read_rights(path: Path, models: ModelTable, datasets: Collection[str]) -> Ri
     return Rights(file, checklist)
 
 
+def pictures(model: Model) -> dict[str, str]:
+    """Return the stills {path: SHA-256} of an entry, without the captions beside them."""
+    return {name: sha for name, sha in model.files.items() if name.endswith(".png")}
+
+
 def fitting(consent: Consent, files: Mapping[str, str]) -> dict[str, str]:
     """Return the files {path: SHA-256} that a consent's pattern fits."""
     return {name: sha for name, sha in files.items() if fnmatchcase(name, consent.files)}
@@ -85,7 +90,7 @@ def _consent_problems(file: RightsFile, node: Node, models: ModelTable) -> Itera
 
 def _file_problems(one: Consent, at: Node, models: ModelTable) -> Iterator[Problem]:
     try:
-        files = fitting(one, models.resolve(one.model, ModelKind.STILLS).files)
+        files = fitting(one, pictures(models.resolve(one.model, ModelKind.STILLS)))
     except InputError as error:
         yield Problem(at.get("model").line, str(error))
         return

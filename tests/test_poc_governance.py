@@ -434,7 +434,7 @@ def test_one_arm_can_be_asked_for_and_an_unknown_one_is_refused() -> None:
     result = judged(asked, rights())
 
     assert only(result, "clear").light is Light.GO
-    with pytest.raises(InputError, match="no arm is called 'cleer'. Did you mean 'clear'"):
+    with pytest.raises(InputError, match=r"no arm is called 'cleer'\. Did you mean 'clear'"):
         only(result, "cleer")
 
 

@@ -1,0 +1,430 @@
+"""Laws of the rights file: what is refused and how, and what the command answers with what code."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poc import cli
+from poc.approvals import approved_digest
+from poc.checklist import CHECKLIST, read_checklist
+from poc.datasets import dataset_licences
+from poc.errors import InputError
+from poc.licences import LICENCES, Use, read_licences
+from poc.models import ModelTable, read_models
+from poc.prompt_screen import folded, names
+from poc.records import canonical_json, digest
+from poc.rights_check import Rights, pictures, read_rights
+from poc.rights_parts import subject_of
+from poc.run import read_plan
+
+SPECS = LICENCES.parent
+EXAMPLE = SPECS / "rights" / "example.yaml"
+TINY = SPECS / "tiny.yaml"
+TEXT = EXAMPLE.read_text("utf-8")
+DAY = "2026-12-01"
+ON = date.fromisoformat(DAY)
+
+OPEN = (
+    ("status: open", "status: done"),
+    ("evidence: null, due: 2027-01-10", "evidence: plan 9, due: null"),
+)
+CLEAN = (("example: true", "example: false"), *OPEN * 4)
+"""What turns the example into a file that lacks nothing but approvals."""
+
+
+@pytest.fixture(scope="module")
+def models() -> ModelTable:
+    return read_models()
+
+
+def written(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The example with changes, its checklist beside it; each old text must be there."""
+    text = TEXT
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    (folder / "checklist_jp.yaml").write_text(CHECKLIST.read_text("utf-8"), encoding="utf-8")
+    path = folder / "rights.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read(path: Path, models: ModelTable) -> Rights:
+    return read_rights(path, models, dataset_licences())
+
+
+def approval(number: int, before: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """One line of the approvals, chained to the one before."""
+    fields: dict[str, Any] = {
+        "number": number,
+        "role": ("legal", "business")[(number - 1) % 2],
+        "by": f"approver {number}",
+        "requester": "planner",
+        "digest": "0" * 64,
+        "previous": None if before is None else digest(before),
+        "date": "2026-11-30",
+    }
+    return fields | changes
+
+
+def approvals(*lines: dict[str, Any]) -> tuple[str, str]:
+    text = "\n".join(f"  - {canonical_json(line)}" for line in lines)
+    return ("approvals: []", f"approvals:\n{text}\n#")
+
+
+def fully_approved(folder: Path, models: ModelTable, *changes: tuple[str, str]) -> Path:
+    """The changed example, approved for the default spec by both roles."""
+    rights = read(written(folder, *changes), models)
+    plan, _ = read_plan(TINY)
+    licence = dataset_licences()[plan.spec.dataset]
+    subject = subject_of(plan, models, rights.file.words, prompt_licence=licence)
+    found = approved_digest(subject, rights, read_licences())
+    one = approval(1, digest=found)
+    return written(folder, *changes, approvals(one, approval(2, one, digest=found)))
+
+
+def answered(
+    path: Path, capsys: pytest.CaptureFixture[str], *more: str, subject: Path = TINY
+) -> tuple[int, str]:
+    """The exit code and output of `poc rights` on a day."""
+    code = cli.main(["rights", str(subject), "--rights", str(path), "--on", DAY, *more])
+    return code, capsys.readouterr().out
+
+
+# --- what passes ---------------------------------------------------------------------------------
+
+
+def test_the_example_is_read_and_calls_itself_one(models: ModelTable) -> None:
+    rights = read(EXAMPLE, models)
+
+    assert rights.file.example
+    assert "EXAMPLE" in rights.file.name
+    assert {one.item for one in rights.file.answers} == {
+        one.id for one in rights.checklist.asked(rights.file.use.use)
+    }
+
+
+def test_a_file_survives_its_json(models: ModelTable) -> None:
+    file = read(EXAMPLE, models).file
+
+    assert type(file).from_json(file.to_json()) == file
+
+
+def test_the_checklist_that_ships_has_sourced_questions_in_both_languages() -> None:
+    checklist = read_checklist()
+
+    assert 12 <= len(checklist.items) <= 20
+    assert {one.document for one in checklist.items} == {one.id for one in checklist.documents}
+    for item in checklist.items:
+        assert item.question.en.endswith("?")
+        assert item.question.ja.endswith("か。")
+        assert item.why.en
+        assert item.section
+    assert 0 < len(checklist.asked(Use.EVALUATION)) < len(checklist.asked(Use.CLIENT_WORK))
+
+
+def test_chained_approvals_of_two_people_are_read(tmp_path: Path, models: ModelTable) -> None:
+    one = approval(1)
+
+    rights = read(written(tmp_path, approvals(one, approval(2, one))), models)
+
+    assert [line.number for line in rights.file.approvals] == [1, 2]
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+WAIVER = """waivers:
+  - {{part: {part}, reason: asked the author, owner: head, decided: {decided}, expires: {expires}}}
+"""
+
+
+def waiver(
+    part: str = "tiny-base", decided: str = "2026-11-25", expires: str = "2027-03-31"
+) -> str:
+    return WAIVER.format(part=part, decided=decided, expires=expires)
+
+
+BAD = {
+    "duplicate key": (
+        ("example: true", "example: true\nexample: false"),
+        "duplicate key 'example'",
+    ),
+    "unknown key": (("example: true", "exampel: true"), "unknown key 'exampel'. Did you mean"),
+    "no such day": (("given: 2026-11-01", "given: 2026-11-31"), "expected a day of the calendar"),
+    "no use": (("use: advertising ", "use: advertisement "), "Did you mean 'advertising'?"),
+    "no country": (("territory: [JP]", "territory: [UK]"), "The United Kingdom is GB."),
+    "use backwards": (("until: 2027-12-31", "until: 2027-01-01"), "before it starts on 2027-01-15"),
+    "revenue backwards": (("below: 5000000", "below: 10"), "expected 'below' above 'at_least'"),
+    "expired consent": (
+        ("valid_until: 2027-12-31", "valid_until: 2027-01-14"),
+        "'example-pastel' expired on 2027-01-14, before the use starts on 2027-01-15",
+    ),
+    "consent backwards": (
+        ("valid_until: 2027-12-31", "valid_until: 2026-10-31"),
+        "ends on 2026-10-31, before it was given on 2026-11-01",
+    ),
+    "unknown stills": (("model: tiny-stills", "model: tiny-still"), "unknown model 'tiny-still'"),
+    "no stills": (("model: tiny-stills", "model: tiny-base"), "to be of kind stills"),
+    "no file": (("files: pastel/*", "files: pastell/*"), "no still of 'tiny-stills' fits"),
+    "other stills": (("digest: cf8f", "digest: 0000"), "The consent is for other stills"),
+    "same id": (("id: example-neon", "id: example-pastel"), "duplicate id 'example-pastel'"),
+    "same word": (
+        ("brands: [EXAMPLE BRAND", "brands: [ｅｘａｍｐｌｅ person"),
+        "'ｅｘａｍｐｌｅ person' is given twice",
+    ),
+    "unknown question": (("item: portrait", "item: portraits"), "Did you mean 'portrait'?"),
+    "answered twice": (("item: records", "item: purpose"), "'purpose' is answered twice"),
+    "open without day": (("due: 2027-01-10", "due: null"), "is open: expected 'due', got null"),
+    "done without evidence": (
+        ('evidence: "EXAMPLE, plan 12"', "evidence: null"),
+        "is done: expected 'evidence', got null",
+    ),
+    "unknown part": (("waivers: []", waiver("tiny-bass")), "Did you mean 'tiny-base'?"),
+    "waiver backwards": (
+        ("waivers: []", waiver(expires="2026-11-24")),
+        "expires on 2026-11-24, before it was decided on 2026-11-25",
+    ),
+    "waiver without end": (("waivers: []", waiver(expires="null")), "'waivers[0].expires'"),
+    "own request": (
+        approvals(approval(1, by="Ｐｌａｎｎｅｒ")),
+        "asked for and gave the approval. Another person has to approve",
+    ),
+    "unknown role": (approvals(approval(1, role="legel")), "Did you mean 'legal'?"),
+    "number missing": (approvals(approval(2)), "'number': expected 1, got 2"),
+    "chain broken": (
+        approvals(approval(1), approval(2, approval(1, by="somebody else"))),
+        "An approval before it was changed or removed",
+    ),
+    "approval backwards": (
+        approvals(approval(1), approval(2, approval(1), date="2026-11-29")),
+        "2026-11-29 lies before approval 1 of 2026-11-30",
+    ),
+    "no digest": (approvals(approval(1, digest="abc")), "text that fits ^[0-9a-f]{64}$"),
+    "no roles": (("approval_roles: [legal, business]", "approval_roles: []"), "at least 1 entries"),
+    "no checklist": (("checklist: checklist_jp.yaml", "checklist: none.yaml"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_faulty_file_is_refused_with_line_and_exit_2(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, message = BAD[name]
+    path = written(tmp_path, change)
+
+    code = cli.main(["rights", str(TINY), "--rights", str(path), "--on", DAY])
+    error = capsys.readouterr().err
+
+    assert code == 2
+    assert message in error
+    assert "Traceback" not in error
+    if name != "no checklist":
+        assert error.startswith(f"poc: error: {path}:")
+        assert error.split(":")[3].strip().isdecimal()
+
+
+def test_a_fault_is_named_with_its_own_line(tmp_path: Path, models: ModelTable) -> None:
+    path = written(tmp_path, ("files: pastel/*", "files: pastell/*"))
+    line = TEXT[: TEXT.index("files: pastel/*")].count("\n") + 1
+
+    with pytest.raises(InputError, match=f":{line}: 'files'"):
+        read(path, models)
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path, models: ModelTable) -> None:
+    path = written(
+        tmp_path, ("item: portrait", "item: portraits"), ("files: neon/*", "files: none/*")
+    )
+
+    with pytest.raises(InputError) as caught:
+        read(path, models)
+
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def faulty(folder: Path, source: Path, old: str, new: str) -> Path:
+    text = source.read_text("utf-8")
+    assert old in text
+    path = folder / source.name
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_a_checklist_that_names_no_document_or_repeats_itself_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown document 'ai-guidelines'"):
+        read_checklist(
+            faulty(
+                tmp_path, CHECKLIST, ": ai-guideline\n    section", ": ai-guidelines\n    section"
+            )
+        )
+    with pytest.raises(InputError, match="duplicate id 'purpose'"):
+        read_checklist(faulty(tmp_path, CHECKLIST, "id: disclosure", "id: purpose"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("id: MIT", "id: apache-2.0", "duplicate licence 'apache-2.0'"),
+        ("id: unknown", "id: not-known", "expected an entry 'unknown'"),
+        ("dated: 2022-08-22", "dated: 2027-08-22", "lies after 'read'"),
+        ("advertising: permitted", "advertising: unclear", "expected a way out, got none"),
+    ],
+)
+def test_a_faulty_table_of_licences_is_refused(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_licences(faulty(tmp_path, LICENCES, old, new))
+
+
+# --- names and brands ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "expected"),
+    [
+        ("a Porsche at night", "porsche", True),
+        ("a PORSCHE, parked", "Porsche", True),
+        ("ｐｏｒｓｃｈｅ", "Porsche", True),
+        ("Porsche's new car", "porsche", True),
+        ("supporsche", "porsche", False),
+        ("porsches", "porsche", False),
+        ("夜のPorscheを撮る", "porsche", True),
+        ("por\u200bsche", "porsche", True),
+        ("coca   cola", "Coca Cola", True),
+        ("東京スカイツリーの前", "スカイツリー", True),
+        ("ｽｶｲﾂﾘｰ", "スカイツリー", True),
+        ("straße", "STRASSE", True),
+        ("7up", "7UP", True),
+        ("17up", "7UP", False),
+        ("a red circle", "", False),
+    ],
+)
+def test_a_name_is_found_as_a_whole_word_and_japanese_inside_words(
+    text: str, term: str, expected: bool
+) -> None:
+    assert names(text, term) is expected
+
+
+@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@given(before=st.text(), term=st.text(min_size=1), after=st.text())
+def test_a_name_that_stands_alone_is_always_found(before: str, term: str, after: str) -> None:
+    found = names(f"{before} {term} {after}", term)
+
+    assert (
+        found or not folded(term) or folded(f" {term} ") not in folded(f"{before} {term} {after}")
+    )
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_everything_cleared_is_go(
+    tmp_path: Path, models: ModelTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = answered(fully_approved(tmp_path, models, *CLEAN), capsys)
+
+    assert code == 0
+    assert out.splitlines()[-2:] == ["valid_until: 2027-11-25", "rights: GO"]
+    assert "No legal advice" in out
+
+
+def test_without_approvals_it_is_conditional_and_says_what_to_approve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = answered(written(tmp_path, *CLEAN), capsys)
+
+    assert code == 4
+    assert "to be approved by legal, business" in out
+    assert "previous: null" in out
+
+
+def test_the_example_is_no_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = answered(EXAMPLE, capsys)
+
+    assert code == 3
+    assert "made-up names" in out
+
+
+def test_a_brand_in_the_prompts_is_no_go(
+    tmp_path: Path, models: ModelTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, _ = read_plan(TINY)
+    word = plan.prompts[0].text.split()[2]
+    path = fully_approved(tmp_path, models, *CLEAN, ("brands: [EXAMPLE BRAND", f"brands: [{word}"))
+
+    code, out = answered(path, capsys)
+
+    assert code == 1
+    assert f"Prompts name {word}" in out
+
+
+def test_an_answer_about_one_arm_is_that_arms(
+    tmp_path: Path, models: ModelTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = pictures(models.resolve("tiny-stills"))
+    pastel, held_out = (
+        digest({name: sha for name, sha in every.items() if name.startswith(folder)})
+        for folder in ("pastel/", "pastel/heldout/")
+    )
+    narrower = (("files: pastel/*", "files: pastel/heldout/*"), (pastel, held_out))
+    path = fully_approved(tmp_path, models, *CLEAN, *narrower)
+    plan, _ = read_plan(TINY)
+    styled = next(arm.name for arm in plan.arms if arm.style == "pastel")
+    plain = next(arm.name for arm in plan.arms if arm.style is None)
+
+    assert answered(path, capsys)[0] == 3
+    assert answered(path, capsys, "--arm", styled)[0] == 3
+    assert answered(path, capsys, "--arm", plain)[0] == 0
+
+
+def test_the_json_has_every_arm_and_part(
+    tmp_path: Path, models: ModelTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = answered(fully_approved(tmp_path, models, *CLEAN), capsys, "--json")
+    found = json.loads(out)
+
+    assert (code, found["light"], found["valid_until"]) == (0, "GO", "2027-11-25")
+    assert all(part["judgement"] == "permitted" for arm in found["arms"] for part in arm["parts"])
+    assert {part["kind"] for arm in found["arms"] for part in arm["parts"]} == {
+        "base", "motion_adapter", "lora", "stills", "judge", "prompts",
+    }  # fmt: skip
+
+
+def test_a_day_before_the_records_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["rights", str(TINY), "--rights", str(EXAMPLE), "--on", "2026-01-01"])
+
+    assert code == 2
+    assert "with --on" in capsys.readouterr().err
+
+
+def test_a_run_whose_models_nobody_listed_is_no_evidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with small_run.open_store(tmp_path / "run"):
+        pass
+
+    code, out = answered(written(tmp_path, *CLEAN), capsys, subject=tmp_path / "run")
+
+    assert code == 3
+    assert "lcm-1" in out
+    assert "base unclear" in out
+
+
+def test_what_a_file_says_steers_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, ("owner: EXAMPLE Ito, ev", 'owner: "a\u200fb", ev'))
+
+    code, out = answered(path, capsys)
+
+    assert code == 3
+    assert "a\ufffdb, due 2027-01-10" in out
