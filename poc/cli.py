@@ -116,10 +116,19 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _decide(arguments: argparse.Namespace) -> int:
     from poc.decide import exit_code
-    from poc.run import decide_again
+    from poc.run import RightsAt, decide_again
 
-    result = decide_again(arguments.run, criteria=arguments.criteria)
-    _print_result(result, {"run": result.path}, as_json=arguments.json)
+    if arguments.on is not None and arguments.rights is None:
+        raise InputError("--on: expected --rights beside it, got none. Give the rights file.")
+    on = arguments.on or _today()
+    rights = None if arguments.rights is None else RightsAt(arguments.rights, on)
+    result = decide_again(arguments.run, criteria=arguments.criteria, rights=rights)
+    places: dict[str, Path | str] = {"run": result.path}
+    basis = result.decision.rights_basis
+    if basis is not None and not arguments.json:
+        until = basis.valid_until or "-"
+        places["rights"] = f"{result.decision.rights} on {basis.on}, valid until {until}"
+    _print_result(result, places, as_json=arguments.json)
     return exit_code(result.decision.decision)
 
 
@@ -245,7 +254,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     from poc.gate_report import shown
     from poc.run import verify
 
-    amiss = verify(arguments.run, criteria=arguments.criteria)
+    amiss = verify(arguments.run, criteria=arguments.criteria, rights=arguments.rights)
     if arguments.json:
         print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
     else:
@@ -413,6 +422,8 @@ def _add_decide(commands: _Commands) -> None:
     parser = _command(commands, "decide", _decide, text)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+    parser.add_argument("--rights", type=Path, metavar="FILE", help="rights file, for its light")
+    parser.add_argument("--on", type=_day, metavar="DATE", help="day for --rights (default: today)")
 
 
 def _add_cost(commands: _Commands) -> None:
@@ -500,6 +511,7 @@ def _add_verify(commands: _Commands) -> None:
     parser = _command(commands, "verify", _verify, text)
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="criteria that the decision was made with")
+    parser.add_argument("--rights", type=Path, help="rights file that the decision was made with")
 
 
 def _add_close(commands: _Commands) -> None:

@@ -28,16 +28,28 @@ from poc.records import (
     Finding,
     Light,
     Plan,
+    RightsBasis,
     Verdict,
     Weight,
 )
 from poc.table import table
 from poc.verdicts import applies, is_quality_must, judge_all
 
-__all__ = ["EXIT_CODES", "CommercialUse", "decide", "exit_code", "table", "worst"]
+__all__ = ["EXIT_CODES", "CommercialUse", "RightsAnswer", "decide", "exit_code", "table", "worst"]
 
 CommercialUse = Literal["permitted", "forbidden", "unclear"]
 """What a model's licence says of the stated use."""
+
+
+class RightsAnswer(NamedTuple):
+    """What a rights file says of every arm, as `poc.governance` judged it."""
+
+    lights: Mapping[str, Light]
+    """By arm id."""
+    valid_until: Mapping[str, str | None]
+    digest: str
+    on: str
+
 
 EXIT_CODES: Mapping[Light, int] = {
     Light.GO: 0,
@@ -76,11 +88,13 @@ def decide(
     draws: Draws,
     *,
     licences: Mapping[str, CommercialUse] | None = None,
+    rights: RightsAnswer | None = None,
 ) -> Decision:
     """Return the decision on a run by the given criteria.
 
     `draws` come from `poc.estimate.evaluate`; an estimate without draws is judged by a normal
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
+    With `rights`, the rights light is that of the rights file and `licences` do not count.
 
     Raises:
         ValueError: the estimates are of another plan, or two criteria share a name.
@@ -92,23 +106,24 @@ def decide(
     if repeated:
         raise ValueError(f"criteria {criteria.name!r}: two are named {repeated[0]!r}; rename one")
     case = _case(plan, estimates, criteria, draws)
-    rights = _rights(plan, case, licences)
+    cleared = _rights(plan, case, licences) if rights is None else _governed(case, rights)
     technical = case.technical
     return Decision(
         format_version=1,
         kind=plan.spec.kind,
-        decision=worst([technical, Light.INSUFFICIENT_EVIDENCE, rights.light]),
+        decision=worst([technical, Light.INSUFFICIENT_EVIDENCE, cleared.light]),
         technical=technical,
         economic=Light.INSUFFICIENT_EVIDENCE,
-        rights=rights.light,
+        rights=cleared.light,
         recommended_arm_id=case.chosen.arm_id if case.chosen else None,
         arms=case.arms,
         criteria_digest=case.criteria_digest,
         criteria_edited=case.edited,
-        reasons=(*_technical_reasons(plan, case), findings.no_price(), rights.reason),
-        conditions=_conditions(case, rights),
-        next_measurement=_next_measurement(plan, case, rights),
+        reasons=(*_technical_reasons(plan, case), findings.no_price(), cleared.reason),
+        conditions=_conditions(case, cleared),
+        next_measurement=_next_measurement(plan, case, cleared),
         estimates_digest=estimates.content_digest(),
+        rights_basis=cleared.basis,
     )
 
 
@@ -251,6 +266,7 @@ class _Rights(NamedTuple):
     light: Light
     reason: Finding
     unclear: tuple[str, ...] = ()
+    basis: RightsBasis | None = None
 
 
 def _rights(plan: Plan, case: _Case, licences: Mapping[str, CommercialUse] | None) -> _Rights:
@@ -270,6 +286,17 @@ def _rights(plan: Plan, case: _Case, licences: Mapping[str, CommercialUse] | Non
     if unclear:
         return _Rights(Light.CONDITIONAL, findings.rights_unclear(unclear), unclear)
     return _Rights(Light.GO, findings.rights_permitted())
+
+
+def _governed(case: _Case, answer: RightsAnswer) -> _Rights:
+    """Return the rights light that a rights file gives the chosen arm, or all candidates."""
+    arms = [a.arm_id for a in ([case.chosen] if case.chosen else case.candidates)]
+    lights = [answer.lights.get(arm, Light.INSUFFICIENT_EVIDENCE) for arm in arms]
+    light = worst(lights or [Light.INSUFFICIENT_EVIDENCE])
+    ends = [end for arm in arms if (end := answer.valid_until.get(arm)) is not None]
+    stands = min(ends, default=None) if light in {Light.GO, Light.CONDITIONAL} else None
+    basis = RightsBasis(digest=answer.digest, on=answer.on, valid_until=stands)
+    return _Rights(light, findings.rights_judged(light, answer.on, stands), basis=basis)
 
 
 def _judged_licences(
@@ -365,6 +392,8 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
     conditions = [findings.approve_criteria()] if case.edited else []
     if rights.unclear:
         conditions.append(findings.clear_licence(rights.unclear))
+    if rights.basis is not None and rights.light is Light.CONDITIONAL:
+        conditions.append(findings.keep_rights_conditions())
     if case.chosen and case.chosen.technical is Light.GO:
         chosen = case.summary(case.chosen.arm_id).arm
         cheap = [c for c in _sufficient_controls(case) if c.nfe <= chosen.nfe]

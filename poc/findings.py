@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from poc.records import Arm, Finding, Verdict
+from poc.records import Arm, Finding, Light, Verdict
 
 
 def _listed(names: Sequence[str]) -> tuple[str, str]:
@@ -194,6 +194,33 @@ def rights_unclear(models: Sequence[str]) -> Finding:
     )
 
 
+def rights_judged(light: Light, on: str, until: str | None) -> Finding:
+    """Say what the rights file gives on a day."""
+    en, ja = {
+        Light.GO: (
+            "every part may be used as stated",
+            "すべての部品を、記載された用途に利用できる",
+        ),
+        Light.CONDITIONAL: (
+            "every part may be used as stated, on conditions",
+            "条件付きで、記載された用途に利用できる",
+        ),
+        Light.INSUFFICIENT_EVIDENCE: (
+            "a part, an answer or a period is not cleared; `poc rights` says which",
+            "未確認の部品、未回答の項目、または期限切れがある（詳細は poc rights）",
+        ),
+        Light.NO_GO: (
+            "a part is forbidden for the stated use; `poc rights` says which",
+            "記載された用途に使えない部品がある（詳細は poc rights）",
+        ),
+    }[light]
+    stands_en, stands_ja = (f", until {until}", f"（{until}まで）") if until else ("", "")
+    return Finding(
+        text_en=f"Rights, as the rights file says on {on}: {en}{stands_en}.",
+        text_ja=f"権利（{on}時点の権利ファイルによる）: {ja}{stands_ja}。",
+    )
+
+
 # --- conditions ----------------------------------------------------------------------------------
 
 
@@ -221,6 +248,14 @@ def clear_licence(models: Sequence[str]) -> Finding:
     return Finding(
         text_en=f"Get the licence of {names_en} clarified by its author, or replace it.",
         text_ja=f"{names_ja}のライセンスを作者に確認するか、別のモデルに置き換える。",
+    )
+
+
+def keep_rights_conditions() -> Finding:
+    """Ask for the open approvals and questions, and for the waivers' ends to be kept."""
+    return Finding(
+        text_en="Settle what `poc rights` names: approvals, open questions, waivers that end.",
+        text_ja="poc rights が示す未承認・対応中の項目を解決し、例外の受け入れは期限を守る。",
     )
 
 

@@ -94,10 +94,15 @@ def _is_empty(items: object) -> bool:
     return items == ()
 
 
+def _is_none(item: object) -> bool:
+    return item is None
+
+
 # Left out of the canonical JSON where they say nothing, so that a run planned before they existed
 # keeps its digests.
 _FIRST_ROLE: Any = Field(default=ArmRole.CANDIDATE, exclude_if=_is_candidate)
 _NO_ITEMS: Any = Field(default=(), exclude_if=_is_empty)
+_NOT_THERE: Any = Field(default=None, exclude_if=_is_none)
 
 
 class LoraUse(Record):
@@ -597,6 +602,17 @@ class ArmDecision(Record):
     results: tuple[CriterionResult, ...]
 
 
+class RightsBasis(Record):
+    """The rights answer that a decision stands on, where a rights file was given."""
+
+    digest: str
+    """Of the rights file, licences and parts, as the roles approve it."""
+    on: str
+    """Day that was judged, ISO 8601."""
+    valid_until: str | None
+    """Last day on which the rights light stands; None where nothing is allowed."""
+
+
 class Decision(Record):
     """decision.json: the answer, with what it stands on and what would change it."""
 
@@ -616,3 +632,4 @@ class Decision(Record):
     next_measurement: Finding | None
     """The cheapest next measurement that could change the answer."""
     estimates_digest: str
+    rights_basis: RightsBasis | None = _NOT_THERE

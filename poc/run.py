@@ -9,26 +9,35 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
 from poc.datasets import read_prompts
-from poc.decide import decide, table
+from poc.decide import RightsAnswer, decide, table
 from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import take_fingerprint
 from poc.models import ModelKind, ModelTable, read_models
 from poc.plan import make_plan
 from poc.records import CriteriaFile, Decision, Estimates, Plan
+from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
 from poc.store import Manifest, RunStore, require_space
 
 Progress = Callable[[str, int, int], None]
 Clock = tuple[int, int]
 """Hour and minute of local time."""
+
+
+class RightsAt(NamedTuple):
+    """A rights file and the day on which it is judged."""
+
+    path: Path
+    on: date
+
 
 MAX_WORKERS = 8
 _UNTIL = "--until"
@@ -61,7 +70,9 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
-        return {
+        basis = self.decision.rights_basis
+        stated = {"rights": str(self.decision.rights), "valid_until": basis and basis.valid_until}
+        return (stated if basis else {}) | {
             "complete": self.complete,
             "decision": str(self.decision.decision),
             "kind": self.decision.kind,
@@ -142,16 +153,24 @@ def judges_of(models: ModelTable) -> Any:
 
 
 def conclude(
-    store: RunStore, models: ModelTable, criteria: CriteriaFile | None = None
+    store: RunStore,
+    models: ModelTable,
+    criteria: CriteriaFile | None = None,
+    rights: RightsAt | None = None,
 ) -> RunResult:
     """Derive estimates and decision from the raw records and write both."""
-    result = derive(store, models, criteria)
+    result = derive(store, models, criteria, rights)
     for name, text in result.derived().items():
         store.write_derived(name, text)
     return result
 
 
-def derive(store: RunStore, models: ModelTable, criteria: CriteriaFile | None = None) -> RunResult:
+def derive(
+    store: RunStore,
+    models: ModelTable,
+    criteria: CriteriaFile | None = None,
+    rights: RightsAt | None = None,
+) -> RunResult:
     """Derive estimates and decision from the raw records; writes nothing."""
     from poc.set_metrics import set_estimates
 
@@ -168,7 +187,14 @@ def derive(store: RunStore, models: ModelTable, criteria: CriteriaFile | None = 
     )
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = criteria or plan.criteria
-    decision = decide(plan, evidence.estimates, asked, evidence.draws, licences=licences)
+    decision = decide(
+        plan,
+        evidence.estimates,
+        asked,
+        evidence.draws,
+        licences=licences,
+        rights=None if rights is None else _rights_answer(plan, models, rights),
+    )
     return RunResult(
         complete=evidence.estimates.complete,
         estimates=evidence.estimates,
@@ -184,16 +210,27 @@ def derive(store: RunStore, models: ModelTable, criteria: CriteriaFile | None = 
     )
 
 
-def decide_again(path: Path, *, criteria: Path | None) -> RunResult:
+def _rights_answer(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsAnswer:
+    found = rights_of(plan, models, rights.path, on=rights.on)
+    ends = {arm.arm_id: arm.valid_until for arm in found.arms}
+    return RightsAnswer(
+        lights={arm.arm_id: arm.light for arm in found.arms},
+        valid_until={arm: end.isoformat() if end else None for arm, end in ends.items()},
+        digest=found.digest,
+        on=found.on.isoformat(),
+    )
+
+
+def decide_again(path: Path, *, criteria: Path | None, rights: RightsAt | None = None) -> RunResult:
     """Decide from a run folder as it is; nothing is generated or measured."""
     with RunStore.open_writer(path) as store:
         asked = read_criteria(criteria) if criteria else None
         if asked is not None:
             check_criteria(store.plan.spec, asked)
-        return conclude(store, read_models(), asked)
+        return conclude(store, read_models(), asked, rights)
 
 
-def verify(path: Path, *, criteria: Path | None) -> tuple[str, ...]:
+def verify(path: Path, *, criteria: Path | None, rights: Path | None = None) -> tuple[str, ...]:
     """Return what does not hold in a run folder: nothing when all of it follows from its records.
 
     Estimates and decision are derived again and compared to the byte, every clip's frames with the
@@ -203,7 +240,20 @@ def verify(path: Path, *, criteria: Path | None) -> tuple[str, ...]:
     """
     store = RunStore.open_reader(path)
     asked = read_criteria(criteria) if criteria else None
-    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, asked))
+    at = None if rights is None else RightsAt(rights, _day_decided(store))
+    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, asked, at))
+
+
+def _day_decided(store: RunStore) -> date:
+    """Return the day on which decision.json judged the rights; without one, today."""
+    text = store.read_derived("decision.json")
+    try:
+        basis = None if text is None else Decision.from_json(text).rights_basis
+        if basis is not None:
+            return date.fromisoformat(basis.on)
+    except ValueError:  # a damaged decision.json is named by the comparison that follows
+        pass
+    return datetime.now().astimezone().date()
 
 
 def _clips_amiss(store: RunStore) -> Iterator[str]:
@@ -216,9 +266,11 @@ def _clips_amiss(store: RunStore) -> Iterator[str]:
             yield str(error)
 
 
-def _derived_amiss(store: RunStore, criteria: CriteriaFile | None) -> Iterator[str]:
+def _derived_amiss(
+    store: RunStore, criteria: CriteriaFile | None, rights: RightsAt | None
+) -> Iterator[str]:
     try:
-        derived = derive(store, read_models(), criteria).derived()
+        derived = derive(store, read_models(), criteria, rights).derived()
     except ValueError as error:
         yield f"{store.path}: the records contradict each other: {error}"
         return
@@ -230,7 +282,7 @@ def _derived_amiss(store: RunStore, criteria: CriteriaFile | None) -> Iterator[s
             yield (
                 f"{store.path / name}: is not what follows from the records. It was edited, or "
                 "made by another version, by other judges or, where decision.json says "
-                "criteria_edited, with the criteria of --criteria."
+                "criteria_edited or rights_basis, with the file of --criteria or --rights."
             )
 
 

@@ -24,7 +24,7 @@ from simulated_runs import (
     timed,
 )
 
-from poc.decide import EXIT_CODES, CommercialUse, decide, exit_code
+from poc.decide import EXIT_CODES, CommercialUse, RightsAnswer, decide, exit_code
 from poc.front import find
 from poc.next_measurement import sample_need
 from poc.outcomes import Draws
@@ -108,11 +108,11 @@ def decided(
     result: Run,
     criteria: CriteriaFile | None = None,
     licences: dict[str, CommercialUse] | None = None,
+    rights: RightsAnswer | None = None,
 ) -> Decision:
     estimates, draws = result.evidence()
-    return decide(
-        result.plan, estimates, criteria or result.plan.criteria, draws, licences=licences
-    )
+    asked = criteria or result.plan.criteria
+    return decide(result.plan, estimates, asked, draws, licences=licences, rights=rights)
 
 
 def by(*criteria: Criterion, **changes: Any) -> Decision:
@@ -468,6 +468,49 @@ def test_no_record_of_licences_is_no_evidence_and_a_strange_word_is_refused() ->
     assert by(QUALITY).rights is Light.INSUFFICIENT_EVIDENCE
     with pytest.raises(ValueError, match="'base' has 'yes'"):
         decided(simulated(), licences={"base": "yes"})  # type: ignore[dict-item]
+
+
+def answer(light: Light, until: str | None, arm_id: str = STUDENT) -> RightsAnswer:
+    return RightsAnswer({arm_id: light}, {arm_id: until}, digest="0" * 64, on="2026-12-01")
+
+
+@pytest.mark.parametrize("kind", ["demonstration", "procurement"])
+@pytest.mark.parametrize(
+    ("light", "until", "expected"),
+    [
+        (Light.GO, "2027-03-31", "2027-03-31"),
+        (Light.CONDITIONAL, "2027-03-31", "2027-03-31"),
+        (Light.INSUFFICIENT_EVIDENCE, None, None),
+        (Light.NO_GO, None, None),
+    ],
+)
+def test_with_a_rights_file_its_light_counts_and_its_last_day_is_kept(
+    kind: str, light: Light, until: str | None, expected: str | None
+) -> None:
+    result = simulated(criteria=criteria_file(QUALITY), kind=kind)
+    forbidden: dict[str, CommercialUse] = {"base": "forbidden"}
+
+    decision = decided(result, licences=forbidden, rights=answer(light, until))
+
+    assert decision.rights is light
+    assert decision.rights_basis is not None
+    assert (decision.rights_basis.on, decision.rights_basis.valid_until) == ("2026-12-01", expected)
+    assert (decision.decision is Light.NO_GO) == (light is Light.NO_GO)
+    assert ("poc rights" in said(decision.conditions)) == (light is Light.CONDITIONAL)
+
+
+def test_a_rights_file_that_does_not_know_the_arm_is_no_evidence() -> None:
+    result = simulated(criteria=criteria_file(QUALITY))
+
+    decision = decided(result, rights=answer(Light.GO, "2027-03-31", "another"))
+
+    assert decision.rights is Light.INSUFFICIENT_EVIDENCE
+    assert decision.rights_basis is not None
+    assert decision.rights_basis.valid_until is None
+
+
+def test_without_a_rights_file_the_decision_reads_as_it_did_before_there_were_any() -> None:
+    assert "rights_basis" not in by(QUALITY).to_json()
 
 
 def test_criteria_edited_after_the_run_make_a_go_conditional() -> None:

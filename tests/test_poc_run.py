@@ -212,6 +212,35 @@ def test_other_criteria_are_marked_as_edited(whole: Path, tmp_path: Path) -> Non
     assert json.loads((copy / "decision.json").read_text())["criteria_edited"] is True
 
 
+def test_a_rights_file_gives_the_rights_light_and_is_needed_to_verify_it(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    rights = ("--rights", "poc/specs/rights/example.yaml")
+    cli.main(["decide", str(copy)])
+    plain = (copy / "decision.json").read_bytes()
+    cli.main(["decide", str(copy), *rights, "--on", "2026-12-01"])
+    basis = json.loads((copy / "decision.json").read_text())["rights_basis"]
+
+    assert (basis["on"], basis["valid_until"]) == ("2026-12-01", None)
+    assert "rights:    INSUFFICIENT_EVIDENCE on 2026-12-01" in capsys.readouterr().out
+    assert cli.main(["verify", str(copy), *rights]) == 0
+    assert cli.main(["verify", str(copy)]) == 1
+    assert "rights_basis" in capsys.readouterr().out
+
+    cli.main(["decide", str(copy)])
+
+    assert (copy / "decision.json").read_bytes() == plain
+    assert cli.main(["verify", str(copy)]) == 0
+
+
+def test_a_day_without_a_rights_file_is_refused(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["decide", str(whole), "--on", "2026-12-01"]) == 2
+    assert "expected --rights beside it" in capsys.readouterr().err
+
+
 def test_a_damaged_record_costs_only_itself(whole: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(whole, tmp_path / "run")
     journal = copy / "generations.jsonl"
