@@ -16,6 +16,8 @@ from poc.records import Record
 from poc.territory import Territory
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+"""May be a single letter: some names are."""
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -69,8 +71,8 @@ class Consent(Record):
 class Words(Record):
     """What prompts must not contain; matched as `poc.prompt_screen` says."""
 
-    names: tuple[Text, ...]
-    brands: tuple[Text, ...]
+    names: tuple[Word, ...]
+    brands: tuple[Word, ...]
 
 
 class Status(StrEnum):

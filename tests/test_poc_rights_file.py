@@ -131,6 +131,12 @@ def test_the_checklist_that_ships_has_sourced_questions_in_both_languages() -> N
     assert 0 < len(checklist.asked(Use.EVALUATION)) < len(checklist.asked(Use.CLIENT_WORK))
 
 
+def test_a_name_may_be_a_single_letter(tmp_path: Path, models: ModelTable) -> None:
+    rights = read(written(tmp_path, ("names: [EXAMPLE PERSON", "names: [嵐")), models)
+
+    assert rights.file.words.names[0] == "嵐"
+
+
 def test_chained_approvals_of_two_people_are_read(tmp_path: Path, models: ModelTable) -> None:
     one = approval(1)
 
@@ -305,6 +311,8 @@ def test_a_faulty_table_of_licences_is_refused(
         ("straße", "STRASSE", True),
         ("7up", "7UP", True),
         ("17up", "7UP", False),
+        ("嵐のコンサート", "嵐", True),
+        ("x marks the spot", "X", True),
         ("a red circle", "", False),
     ],
 )
