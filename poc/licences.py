@@ -247,8 +247,8 @@ class Found(NamedTuple):
 def ids_of(expression: str) -> tuple[str, ...]:
     """Return the licences that all hold; a choice or an exception stays whole, and so unknown.
 
-    >>> ids_of("MIT AND CC-BY-4.0"), ids_of("MIT OR Apache-2.0"), ids_of(" ")
-    (('MIT', 'CC-BY-4.0'), ('MIT OR Apache-2.0',), ('unknown',))
+    >>> ids_of("MIT AND CC-BY-4.0"), ids_of("MIT OR Apache-2.0"), ids_of("A WITH B"), ids_of(" ")
+    (('MIT', 'CC-BY-4.0'), ('MIT OR Apache-2.0',), ('A WITH B',), ('unknown',))
     """
     words = expression.split()
     if {"OR", "WITH"} & set(words) or any(mark in expression for mark in "()"):

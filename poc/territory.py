@@ -43,6 +43,8 @@ def touched(wanted: Iterable[str], excluded: Iterable[str]) -> tuple[str, ...]:
 
     >>> touched(["DE"], ["EU", "GB"]), touched(["WORLD"], ["KR"]), touched(["JP"], ["EU"])
     (('EU',), ('KR',), ())
+    >>> touched(["EU"], ["DE"]), touched(["EU"], ["GB"])
+    (('DE',), ())
     """
     reach = frozenset(wanted)
     return tuple(sorted(place for place in set(excluded) if _meets(place, reach)))

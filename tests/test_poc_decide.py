@@ -480,8 +480,8 @@ def answer(light: Light, until: str | None, arm_id: str = STUDENT) -> RightsAnsw
     [
         (Light.GO, "2027-03-31", "2027-03-31"),
         (Light.CONDITIONAL, "2027-03-31", "2027-03-31"),
-        (Light.INSUFFICIENT_EVIDENCE, None, None),
-        (Light.NO_GO, None, None),
+        (Light.INSUFFICIENT_EVIDENCE, "2027-03-31", None),
+        (Light.NO_GO, "2027-03-31", None),
     ],
 )
 def test_with_a_rights_file_its_light_counts_and_its_last_day_is_kept(

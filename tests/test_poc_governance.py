@@ -149,6 +149,13 @@ def test_a_revenue_limit_forbids_above_and_is_unclear_across(
     assert first(judged(asked, rights(use=use(annual_revenue=band)))).judgement == expected
 
 
+def test_a_revenue_limit_is_for_its_own_uses_only() -> None:
+    band = RevenueBand(currency="USD", at_least=10e6, below=None)
+    asked, large = subject(arm(part(licence=LTX))), use(use=Use.EVALUATION, annual_revenue=band)
+
+    assert first(judged(asked, rights(use=large))).judgement is Judgement.UNCLEAR
+
+
 @pytest.mark.parametrize("band", [None, RevenueBand(currency="JPY", at_least=0.0, below=1e6)])
 def test_a_revenue_that_cannot_be_compared_is_unclear(band: RevenueBand | None) -> None:
     found = first(
@@ -322,7 +329,9 @@ def test_a_waiver_that_not_every_role_has_approved_counts_for_nothing() -> None:
 
 
 def test_what_is_forbidden_cannot_be_waived() -> None:
-    assert light_of(part(licence=FORBIDDEN), waivers=(waiver(),)) is Light.NO_GO
+    result = judged(subject(arm(part(licence=FORBIDDEN))), rights(waivers=(waiver(),)))
+
+    assert (result.light, first(result).waiver) == (Light.NO_GO, None)
 
 
 def test_a_waiver_of_a_permitted_part_is_not_called_upon() -> None:
@@ -354,6 +363,28 @@ def test_an_approval_of_something_else_counts_for_nothing(what: str) -> None:
 
     assert result.light is Light.CONDITIONAL
     assert result.other_approvals == (1, 2)
+
+
+@pytest.mark.parametrize("what", ["licence", "question"])
+def test_a_changed_licence_fact_or_question_asks_for_a_new_approval(what: str) -> None:
+    asked, given_, licences = subject(), approved(subject(), rights()), table()
+    if what == "licence":
+        other = licences.licences["mit"].model_copy(update={"conditions": ()})
+        licences = LicenceTable({**licences.licences, "mit": other})
+    else:
+        fewer = given_.checklist.model_copy(update={"name": "another"})
+        given_ = type(given_)(given_.file, fewer)
+
+    assert judge(asked, given_, licences, on=TODAY).missing_roles == ("legal", "business")
+
+
+def test_a_changed_licence_that_no_part_stands_on_asks_for_none() -> None:
+    other = table().licences["apache-2.0"].model_copy(update={"conditions": ()})
+    licences = LicenceTable({**table().licences, "apache-2.0": other})
+
+    result = judge(subject(), approved(subject(), rights()), licences, on=TODAY)
+
+    assert result.missing_roles == ()
 
 
 def test_an_approval_outlives_one_for_another_plan_that_is_added_behind_it() -> None:

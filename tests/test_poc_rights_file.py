@@ -17,11 +17,13 @@ from poc.approvals import approved_digest
 from poc.checklist import CHECKLIST, read_checklist
 from poc.datasets import dataset_licences
 from poc.errors import InputError
+from poc.governance import PartKind
 from poc.licences import LICENCES, Use, read_licences
 from poc.models import ModelTable, read_models
-from poc.prompt_screen import folded, names
-from poc.records import canonical_json, digest
+from poc.prompt_screen import folded, names, screen
+from poc.records import Prompt, canonical_json, digest
 from poc.rights_check import Rights, pictures, read_rights
+from poc.rights_file import Words
 from poc.rights_parts import subject_of
 from poc.run import read_plan
 
@@ -330,6 +332,44 @@ def test_a_name_that_stands_alone_is_always_found(before: str, term: str, after:
     assert (
         found or not folded(term) or folded(f" {term} ") not in folded(f"{before} {term} {after}")
     )
+
+
+def test_both_wordings_of_a_prompt_are_screened() -> None:
+    prompt = Prompt(id="p1", text="a tower", language="en", text_ja="東京塔", attributes={})
+
+    assert screen([prompt], ["東京塔", "tower", "bridge"]) == (("p1", "東京塔"), ("p1", "tower"))
+
+
+# --- what a plan uses ----------------------------------------------------------------------------
+
+
+def test_a_plan_uses_its_models_the_stills_of_its_style_the_judges_and_the_prompts(
+    models: ModelTable,
+) -> None:
+    plan, _ = read_plan(TINY)
+    subject = subject_of(plan, models, Words(names=(), brands=()), prompt_licence="MIT")
+
+    for arm, parts in zip(plan.arms, (one.parts for one in subject.arms), strict=True):
+        of = {kind: [part for part in parts if part.kind is kind] for kind in PartKind}
+        stills = [name for part in of[PartKind.STILLS] for name in part.files]
+        assert [part.id for part in of[PartKind.BASE]] == [arm.base]
+        assert [part.id for part in of[PartKind.MOTION_ADAPTER]] == [arm.motion_adapter]
+        assert {part.id for part in of[PartKind.LORA]} == {one.model for one in arm.loras}
+        assert [part.id for part in of[PartKind.JUDGE]] == ["tiny-clip", "tiny-video-features"]
+        assert [part.licence for part in of[PartKind.PROMPTS]] == ["MIT"]
+        assert {name.split("/")[0] for name in stills} == ({arm.style} if arm.style else set())
+        assert not any(part.changed for part in parts)
+
+
+def test_a_run_with_other_weights_than_those_listed_is_seen(models: ModelTable) -> None:
+    plan, _ = read_plan(TINY)
+    first = plan.arms[0]
+    other = first.model_copy(update={"model_digests": {first.base: "0" * 64}})
+    plan = plan.model_copy(update={"arms": (other,)})
+
+    subject = subject_of(plan, models, Words(names=(), brands=()), prompt_licence=None)
+
+    assert [part.id for part in subject.arms[0].parts if part.changed] == [first.base]
 
 
 # --- the command ---------------------------------------------------------------------------------
