@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 FORMAT_VERSION = 1
 """Version of the run folder; a reader refuses a newer one."""
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Version of `poc/pipelines`: part of an arm's id, raised when generated frames may change."""
 
 

@@ -51,9 +51,9 @@ def test_a_plan_survives_its_own_json_text(plan: Plan) -> None:
 def test_no_two_arms_batches_or_clips_share_an_id(tiny: Plan) -> None:
     clips = [clip.id for batch in tiny.batches for clip in batch.clips]
 
-    assert len(set(clips)) == len(clips) == 64 * 14
+    assert len(set(clips)) == len(clips) == 64 * 15
     assert len({batch.id for batch in tiny.batches}) == len(tiny.batches)
-    assert len({arm.id for arm in tiny.arms}) == 14
+    assert len({arm.id for arm in tiny.arms}) == 15
 
 
 def test_renaming_an_arm_changes_no_clip(plan: Plan, tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_a_prompt_given_twice_or_missing_is_refused(tmp_path: Path) -> None:
 def test_the_default_sweep_takes_115_evaluations_a_prompt(tiny: Plan) -> None:
     found = summary(tiny)
 
-    assert found.nfe_per_prompt == 119
-    assert found.nfe_quality == 119 * 64
-    assert found.nfe_latency == 119 * (1 + 7)
+    assert found.nfe_per_prompt == 123
+    assert found.nfe_quality == 123 * 64
+    assert found.nfe_latency == 123 * (1 + 7)
     assert [arm.name for arm in found.arms if arm.baseline] == ["teacher-25"]
 
 
@@ -260,7 +260,7 @@ def test_the_table_shows_every_arm_and_the_totals(tiny: Plan) -> None:
     assert "teacher-25 *" in text
     assert "dpmpp-4 (c)" in text
     assert "contrast: animatelcm-4 against teacher-2" in text
-    assert str(119 * 64) in text
+    assert str(123 * 64) in text
     assert max(map(len, text.splitlines())) <= 160
 
 

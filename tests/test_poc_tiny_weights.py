@@ -34,7 +34,7 @@ def test_every_model_of_the_table_is_verified() -> None:
     assert all(models.verify(model).is_dir() for model in models.models)
 
 
-@pytest.mark.parametrize("adapter", ["motion_teacher", "motion_animatelcm"])
+@pytest.mark.parametrize("adapter", ["motion_teacher", "motion_stage2", "motion_animatelcm"])
 def test_the_models_load_by_ordinary_calls(adapter: str) -> None:
     pipe = AnimateDiffPipeline.from_pretrained(
         WEIGHTS / "base", motion_adapter=MotionAdapter.from_pretrained(WEIGHTS / adapter)

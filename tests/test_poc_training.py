@@ -14,7 +14,16 @@ from poc.errors import InputError
 from poc.tiny import architecture as tiny
 from poc.tiny import recipe as recipes
 from poc.tiny import world
-from poc.training.consistency import Follower, add_lora, uptake
+from poc.training.consistency import (
+    MOST_ROUNDS,
+    Follower,
+    Lesson,
+    Network,
+    Teacher,
+    add_lora,
+    uptake,
+    with_own_samples,
+)
 from poc.training.diffusion import (
     NoiseSchedule,
     Prediction,
@@ -24,6 +33,7 @@ from poc.training.diffusion import (
     pseudo_huber,
     signal_distance,
 )
+from poc.training.image import LatentSet
 from poc.training.loop import Draw, LoopConfig, StageResult, train
 
 
@@ -146,6 +156,87 @@ def test_the_signal_distance_scales_by_the_root_of_the_ratio_within_its_bounds(
     )
 
 
+def lesson(network: Network, own_share: float) -> Lesson:
+    """Teach with a network on latents (n, 4, 8, 8); no words."""
+    teacher = Teacher(
+        network,
+        words=lambda ids: torch.zeros(len(ids), 1, 1),
+        empty=torch.zeros(1, 1, dtype=torch.long),
+        guidance=1.5,
+        schedule=schedule(Prediction.V),
+    )
+    data = LatentSet(latents(7), lambda _draw, index: torch.zeros(len(index), 1))
+    return Lesson(teacher, data, plain_distance, own_share=own_share)
+
+
+def certain(x0: torch.Tensor) -> Network:
+    """Return the network that sees x0, and nothing else, behind any noise."""
+    levels = schedule(Prediction.V)
+
+    def call(x: torch.Tensor, t: torch.Tensor, _words: torch.Tensor) -> torch.Tensor:
+        signal, sigma = levels.scales(t, x.dim())
+        whole = x0.repeat(len(x) // len(x0), 1, 1, 1)
+        return levels.wanted(whole, (x - signal * whole) / sigma, t)
+
+    return call
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_teacher_follows_a_straight_path_to_its_end_in_any_number_of_steps(steps: int) -> None:
+    x0, noise = latents(0), latents(1)
+    teacher = lesson(certain(x0), 0.0).teacher
+    t, s = torch.tensor([999, 519, 119]), torch.tensor([899, 419, 0])
+
+    x_s = teacher.solve(
+        teacher.schedule.add_noise(x0, noise, t), t, s, torch.zeros(3, 1, 1), steps=steps
+    )
+
+    torch.testing.assert_close(x_s, teacher.schedule.add_noise(x0, noise, s), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("step", range(MOST_ROUNDS))
+def test_own_samples_are_what_the_student_makes_of_noise(step: int) -> None:
+    mine, data = latents(2), latents(3)
+    words = torch.zeros(3, 1, 1)
+    student = certain(mine)
+
+    found, t = with_own_samples(
+        Draw.of(8, step), lesson(student, 1.0), student, (data, torch.tensor([999] * 3), words)
+    )
+
+    torch.testing.assert_close(found, mine, atol=1e-3, rtol=1e-3)
+    assert set(t.tolist()) <= set(distillation_grid(50, 1000)[:-1].tolist())
+
+
+def test_own_samples_get_less_noise_from_round_to_round() -> None:
+    seen: list[torch.Tensor] = []
+    network = certain(latents(2))
+
+    def student(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        seen.append(t)
+        return network(x, t, words)
+
+    examples = (latents(3), torch.tensor([999] * 3), torch.zeros(3, 1, 1))
+    _, last = with_own_samples(Draw.of(8, 2), lesson(network, 1.0), student, examples)
+    path = torch.stack([*seen, last])
+
+    assert path[0].tolist() == [999] * 3
+    assert len(path) == MOST_ROUNDS + 1
+    assert bool((path[1:] <= path[:-1]).all())
+
+
+def test_a_share_of_nought_leaves_data_and_timesteps_as_they_are() -> None:
+    data, t = latents(3), torch.tensor([19, 499, 999])
+    student = certain(latents(2))
+
+    found, at = with_own_samples(
+        Draw.of(8, 0), lesson(student, 0.0), student, (data, t, torch.zeros(3, 1, 1))
+    )
+
+    assert torch.equal(found, data)
+    assert torch.equal(at, t)
+
+
 def test_the_targets_lora_follows_the_average_of_the_weight_it_adds() -> None:
     mu, added = 0.9, torch.randn(4, 4)
     average = torch.zeros(4, 4)
@@ -233,11 +324,11 @@ def test_the_whole_chain_makes_weights_that_load(tmp_path: Path) -> None:
     index = json.loads((out / "index.json").read_text())
     lora = load_file(out / "lcm_lora" / "pytorch_lora_weights.safetensors")
 
-    assert {"base", "motion_teacher", "motion_animatelcm", "clip"} <= {
+    assert {"base", "motion_teacher", "motion_stage2", "motion_animatelcm", "clip"} <= {
         name.partition("/")[0] for name in index["files"]
     }
     assert any(bool(tensor.any()) for key, tensor in lora.items() if "lora_B" in key)
-    assert "| animatelcm |" in (out / "MODEL_CARD.md").read_text()
+    assert "| rehearsal |" in (out / "MODEL_CARD.md").read_text()
 
     lines.clear()
     recipes.train_tiny(out, work, quick=True, log=lines.append)

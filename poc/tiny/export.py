@@ -26,7 +26,11 @@ from poc.tiny.reconstruction import COUNT, reconstruct
 
 CARD = "MODEL_CARD.md"
 LORA_FILE = "pytorch_lora_weights.safetensors"
-ADAPTERS = {"motion_teacher": "motion", "motion_animatelcm": "animatelcm"}
+ADAPTERS = {
+    "motion_teacher": "motion",
+    "motion_stage2": "animatelcm",
+    "motion_animatelcm": "rehearsal",
+}
 LORAS = {"lcm_lora": "lcm_lora"} | {f"style_{style}": f"style_{style}" for style in world.Style}
 
 

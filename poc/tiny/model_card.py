@@ -18,6 +18,7 @@ _STAGE_TEXT = {
     "motion": "the teacher's MotionAdapter, on degraded, watermarked clips",
     "lcm_lora": "stage 1: image consistency distillation, as a LoRA on the spatial layers",
     "animatelcm": "stage 2: the motion module's consistency distillation, on the same clips",
+    "rehearsal": "the same module, on samples of its own for the most part; not in the paper",
     "style_pastel": "style LoRA from stills alone",
     "style_neon": "style LoRA from stills alone",
 }

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
+from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel, UNetMotionModel
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
@@ -34,6 +34,7 @@ from poc.training.consistency import (
     distill_images,
     distill_motion,
     image_network,
+    rehearse_motion,
     video_network,
 )
 from poc.training.diffusion import NoiseSchedule
@@ -65,6 +66,7 @@ class Recipe:
     motion: LoopConfig
     lcm_lora: LoopConfig
     animatelcm: LoopConfig
+    rehearsal: LoopConfig
     style: LoopConfig
     video_judge: JudgeConfig
     clip_judge: JudgeConfig
@@ -83,13 +85,16 @@ FULL = Recipe(
     motion=LoopConfig(steps=1300, batch=4, learning_rate=1.5e-3, seed=3, average=0.998),
     lcm_lora=LoopConfig(steps=1200, batch=24, learning_rate=1e-3, seed=4, average=0.99),
     animatelcm=LoopConfig(steps=3300, batch=4, learning_rate=1.2e-3, seed=5, average=0.99),
+    rehearsal=LoopConfig(
+        steps=1300, batch=4, learning_rate=5e-4, seed=8, average=0.99, checkpoint_every=100
+    ),
     style=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
     video_judge=VIDEO,
     clip_judge=CLIP,
 )
 
 _FEW: dict[str, Any] = {"steps": 2, "batch": 2, "warmup": 1, "checkpoint_every": 1}
-_STAGES = ("vae", "image", "motion", "lcm_lora", "animatelcm", "style")
+_STAGES = ("vae", "image", "motion", "lcm_lora", "animatelcm", "rehearsal", "style")
 QUICK = replace(
     FULL,
     pictures=8,
@@ -382,15 +387,10 @@ def stage_lcm_lora(kitchen: Kitchen) -> None:
 def stage_animatelcm(kitchen: Kitchen) -> None:
     """Stage 2: distil the motion module under the frozen LoRA of stage 1."""
     torch.manual_seed(kitchen.recipe.animatelcm.seed)
-    model = loaded_image_model(kitchen)
-    teacher = with_motion(model.unet, loaded_motion(kitchen, "motion")).requires_grad_(False)
-    online = with_motion(model.unet, loaded_motion(kitchen, "motion"))
-    online.load_lora_adapter(load_file(kitchen.path("lcm_lora")), prefix="unet", adapter_name=LORA)
-    for key, parameter in online.named_parameters():
-        parameter.requires_grad_("motion_modules" in key)
+    online, teacher = _video_pair(kitchen, "motion", kitchen.recipe.animatelcm)
     result = distill_motion(
         online,
-        _teacher(kitchen, video_network(teacher, kitchen.recipe.animatelcm), model),
+        teacher,
         clip_set(kitchen),
         kitchen.recipe.animatelcm,
         average=kitchen.recipe.motion_average,
@@ -398,6 +398,38 @@ def stage_animatelcm(kitchen: Kitchen) -> None:
         log=kitchen.log,
     )
     kitchen.keep("animatelcm", motion_of(online).state_dict(), result)
+
+
+def _video_pair(
+    kitchen: Kitchen, stage: str, config: LoopConfig
+) -> tuple[UNetMotionModel, Teacher]:
+    """Return a student with the motion module that a stage left, and its teacher.
+
+    The student carries the frozen LoRA of stage 1; its motion module alone learns.
+    """
+    model = loaded_image_model(kitchen)
+    teacher = with_motion(model.unet, loaded_motion(kitchen, "motion")).requires_grad_(False)
+    online = with_motion(model.unet, loaded_motion(kitchen, stage))
+    online.load_lora_adapter(load_file(kitchen.path("lcm_lora")), prefix="unet", adapter_name=LORA)
+    for key, parameter in online.named_parameters():
+        parameter.requires_grad_("motion_modules" in key)
+    return online, _teacher(kitchen, video_network(teacher, config), model)
+
+
+def stage_rehearsal(kitchen: Kitchen) -> None:
+    """Go on with the motion module of stage 2 on the samples that it makes itself."""
+    torch.manual_seed(kitchen.recipe.rehearsal.seed)
+    online, teacher = _video_pair(kitchen, "animatelcm", kitchen.recipe.rehearsal)
+    result = rehearse_motion(
+        online,
+        teacher,
+        clip_set(kitchen),
+        kitchen.recipe.rehearsal,
+        average=kitchen.recipe.motion_average,
+        work=kitchen.work,
+        log=kitchen.log,
+    )
+    kitchen.keep("rehearsal", motion_of(online).state_dict(), result)
 
 
 def written_stills(kitchen: Kitchen, style: world.Style) -> Path:
@@ -463,6 +495,7 @@ STAGES: dict[str, Callable[[Kitchen], None]] = {
     "motion": stage_motion,
     "lcm_lora": stage_lcm_lora,
     "animatelcm": stage_animatelcm,
+    "rehearsal": stage_rehearsal,
     **{f"style_{style}": partial(stage_style, style=style) for style in world.Style},
 }
 """In an order in which each finds what it needs."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ class Teacher:
     guidance: float
     schedule: NoiseSchedule
 
+    def solve(
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        s: torch.Tensor,
+        words: torch.Tensor,
+        *,
+        steps: int = 1,
+    ) -> torch.Tensor:
+        """Follow the guided ODE from t to s in DDIM steps of about equal length."""
+        stops = [t + (s - t) * step // steps for step in range(steps + 1)]
+        for start, stop in pairwise(stops):
+            x = self.step(x, start, stop, words)
+        return x
+
     @torch.no_grad()
     def step(
         self, x: torch.Tensor, t: torch.Tensor, s: torch.Tensor, words: torch.Tensor
@@ -68,6 +84,12 @@ class Lesson:
     teacher: Teacher
     data: LatentSet
     distance: Distance
+    own_share: float = 0.0
+    """Share of examples that the student makes itself, in [0, 1]; the rest are of the data."""
+    jump: int = 1
+    """Grid steps between the two points whose estimates are compared."""
+    solver_steps: int = 1
+    """DDIM steps of the teacher over one jump."""
 
 
 def distillation_loss(
@@ -80,15 +102,51 @@ def distillation_loss(
     index = draw.indices(len(data.latents), batch)
     x0 = data.latents[index].float()
     t = grid[draw.indices(len(grid), batch)]
-    s = (t - (grid[1] - grid[0])).clamp(min=0)
     with torch.no_grad():
         words = teacher.words(data.tokens(draw, index))
+    if lesson.own_share:
+        x0, t = with_own_samples(draw, lesson, online, (x0, t, words))
+    s = (t - lesson.jump * (grid[1] - grid[0])).clamp(min=0)
     x_t = schedule.add_noise(x0, draw.noise_like(x0), t)
-    x_s = teacher.step(x_t, t, s, words)
+    x_s = teacher.solve(x_t, t, s, words, steps=lesson.solver_steps)
     with torch.no_grad():
         wanted = schedule.consistency(x_s, target(x_s, s, words), s)
     found = schedule.consistency(x_t, online(x_t, t, words), t)
     return lesson.distance(schedule, found, wanted, t)
+
+
+MOST_ROUNDS = 3
+
+
+@torch.no_grad()
+def with_own_samples(
+    draw: Draw,
+    lesson: Lesson,
+    student: Network,
+    examples: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Put what the student itself makes of the words in the place of some examples (x0, t, words).
+
+    A sampler of several steps hands the student its own estimate, noised anew, and not the data
+    that a consistency loss noises; what goes wrong in one step is nothing the next was taught to
+    mend. Each own sample has gone through one to three rounds at timesteps that fall at random,
+    as every sampler's do, and meets the loss at one below them. (DMD2, arXiv 2405.14867, section
+    4.5, calls it backward simulation; AnimateLCM has no such stage.) Returns the new x0 and t.
+    """
+    x0, t, words = examples
+    schedule = lesson.teacher.schedule
+    count = len(x0)
+    grid = distillation_grid(GRID_STEPS, len(schedule.alphas_cumprod))
+    rounds = 1 + draw.step % MOST_ROUNDS
+    falling = grid[draw.indices(len(grid) - 1, count * rounds)].view(rounds, count)
+    falling = falling.sort(dim=0, descending=True).values
+    at = torch.full((count,), int(grid[-1]))
+    x = draw.noise_like(x0)
+    for after in falling:
+        own = schedule.consistency(x, student(x, at, words), at)
+        x, at = schedule.add_noise(own, draw.noise_like(own), after), after
+    mine = torch.from_numpy(draw.rng.random(count) < lesson.own_share)
+    return torch.where(mine.view(-1, *[1] * (x0.dim() - 1)), own, x0), torch.where(mine, at, t)
 
 
 def image_network(unet: UNet2DConditionModel, config: LoopConfig) -> Network:
@@ -182,6 +240,39 @@ def distill_motion(
 
     lesson = Lesson(teacher, data, signal_distance)
     return _distill("animatelcm", student, after, lesson, config=config, work=work, log=log)
+
+
+OWN_SHARE = 0.75
+OWN_JUMP = 5
+OWN_SOLVER_STEPS = 2
+
+
+def rehearse_motion(
+    unet: UNetMotionModel,
+    teacher: Teacher,
+    data: LatentSet,
+    config: LoopConfig,
+    *,
+    average: float,
+    work: Path,
+    log: Log,
+) -> StageResult:
+    """Go on with the motion module of a distilled `unet`, on its own samples for the most part.
+
+    The target is the student's average from the start. Jumps are five times as long as before: an
+    estimate is compared with one at most ten jumps from the data, and fine detail, which every
+    comparison of a chain blurs a little, is kept.
+    """
+    student = Student.of(video_network(unet, config), named(motion=unet), average)
+
+    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        with student.follower.in_place():
+            return student.network(x, t, words)
+
+    lesson = Lesson(teacher, data, signal_distance, OWN_SHARE, OWN_JUMP, OWN_SOLVER_STEPS)
+    return _distill(
+        "rehearsal", student, lambda _: target, lesson, config=config, work=work, log=log
+    )
 
 
 @dataclass(frozen=True, slots=True)
