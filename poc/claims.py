@@ -261,6 +261,8 @@ def _of_machine(run: _Run, said: Conditions, arm: Arm) -> Iterable[Difference]:
         yield _differs(Condition.DTYPE, said.dtype, arm.dtype)
     if said.model is not None and not _names(said.model, arm.base):
         yield _differs(Condition.MODEL, said.model, arm.base)
+    if arm.motion_adapter == _REHEARSED:
+        yield Difference(condition=Condition.TRAINING, said=_rehearsal())
 
 
 def _of_clips(said: Conditions, arm: Arm) -> Iterable[Difference]:
@@ -335,6 +337,16 @@ def _differs(condition: Condition, theirs: str, ours: str) -> Difference:
             text_en=f"{name_en}: theirs {theirs}; ours {here_en}",
             text_ja=f"{name_ja}：公表時は{theirs}、当方は{here_ja}",
         ),
+    )
+
+
+_REHEARSED: Final = "tiny-motion-animatelcm"
+
+
+def _rehearsal() -> Finding:
+    return Finding(
+        text_en="training: theirs two stages; ours a third one on own samples, not in the paper",
+        text_ja="学習：公表時は2段階、当方は論文にない第3段階（自身の生成例での学習）を追加",
     )
 
 

@@ -49,6 +49,7 @@ class Condition(StrEnum):
     DEVICE = "device"
     DTYPE = "dtype"
     MODEL = "model"
+    TRAINING = "training"
     CLIP = "clip"
     NFE = "nfe"
     LATENCY = "latency"

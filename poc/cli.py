@@ -15,7 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from poc.errors import InputError
+from poc.errors import InputError, plain
 
 if TYPE_CHECKING:
     from poc.run import RunResult
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _flushed(command(arguments))
     except InputError as error:
-        print(f"poc: error: {error}", file=sys.stderr)
+        print(f"poc: error: {plain(str(error))}", file=sys.stderr)
         return ENVIRONMENT
     except KeyboardInterrupt:
         print("poc: interrupted; the same command goes on where it stopped", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -17,6 +18,24 @@ class InputError(Exception):
     """
 
     exit_code = EXIT_CODE
+
+
+def plain(text: str) -> str:
+    r"""Return text without anything that steers a terminal or reorders letters; lines stay lines.
+
+    Names of files and words of a spec come into messages as somebody else wrote them.
+
+    >>> plain("a\x1b[31m\u202eb\nc")
+    'a\ufffd[31m\ufffdb\nc'
+    """
+    return "".join(letter if letter == "\n" else _visible(letter) for letter in text)
+
+
+def _visible(letter: str) -> str:
+    return "\ufffd" if unicodedata.category(letter) in _STEERING else letter
+
+
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,10 +7,10 @@ obeyed by a terminal, a browser or a Markdown renderer.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree import ElementTree as ET
 
+from poc.errors import plain
 from poc.gate import worst_first
 from poc.gate_records import GateCell, GateResult, GateStatus
 from poc.records import Comparison
@@ -31,15 +31,8 @@ def shown(text: str, limit: int = _REASON) -> str:
     >>> shown("a\x1b[31m\nb")
     'a�[31m b'
     """
-    clean = "".join(_visible(letter) for letter in text[: 2 * limit])
-    line = " ".join(clean.split())
+    line = plain(" ".join(text[: 2 * limit].split()))
     return line if len(line) <= limit and len(text) <= 2 * limit else line[: limit - 1] + "…"
-
-
-def _visible(letter: str) -> str:
-    if letter in "\n\r\t\v\f\x85\u2028\u2029":
-        return " "
-    return "\ufffd" if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Cn", "Co"} else letter
 
 
 # --- numbers -------------------------------------------------------------------------------------

@@ -23,7 +23,17 @@ FONTS: Final = (
 )
 
 # Okabe and Ito's colours, darkened or lightened until readable on white and on near-black.
-COLOURS: Final = ("#767676", "#0080c6", "#d55e00", "#009e73", "#b8619a", "#b58900", "#5f6fd0")
+COLOURS: Final = (
+    "#767676",
+    "#0080c6",
+    "#d55e00",
+    "#009e73",
+    "#b8619a",
+    "#b58900",
+    "#5f6fd0",
+    "#8c5a3c",
+)
+# Seven shapes to eight colours: no pair comes twice before the 57th series.
 SHAPES: Final = (
     "square",
     "circle",
@@ -32,7 +42,6 @@ SHAPES: Final = (
     "cross",
     "triangle-down",
     "triangle-right",
-    "triangle-left",
 )
 _MID: Final = "#808080"
 _FITTED: Final = 150

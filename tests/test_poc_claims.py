@@ -293,6 +293,19 @@ def test_what_is_as_published_does_not_differ_and_what_is_not_does() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("adapter", "said"), [("tiny-motion-animatelcm", True), ("tiny-motion-stage2", False)]
+)
+def test_training_that_the_paper_does_not_have_is_a_difference(adapter: str, said: bool) -> None:
+    run = estimates(an_estimate(0.2, 0.1, 0.4))
+    student = run.arms[1].arm.model_copy(update={"motion_adapter": adapter})
+    arms = (run.arms[0], run.arms[1].model_copy(update={"arm": student}))
+
+    found = result(run.model_copy(update={"arms": arms}))
+
+    assert (Condition.TRAINING in {one.condition for one in found.differs}) is said
+
+
 def test_a_demonstration_says_first_that_this_is_the_tiny_world() -> None:
     file = ClaimsFile(version=1, claims=(a_claim(),))
     run = estimates(an_estimate(0.2, 0.1, 0.4))

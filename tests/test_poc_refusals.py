@@ -48,6 +48,15 @@ def line_of(part: str) -> int:
     return QUICK[: QUICK.index(part)].count("\n") + 1
 
 
+def test_a_name_in_a_message_steers_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(["plan", str(tmp_path / "\x1b[31m\u202espec.yaml")], capsys)
+
+    assert "\ufffd[31m\ufffdspec.yaml" in message
+    assert not {"\x1b", "\u202e"} & set(message)
+
+
 # --- specs ---------------------------------------------------------------------------------------
 
 

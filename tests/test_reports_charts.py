@@ -14,6 +14,7 @@ from PIL import Image
 from poc.errors import InputError
 from reports import charts, figures
 from reports.charts import COLOURS, SHAPES, Subject, Theme
+from reports.figures import MARKERS
 from reports.load import RunView, load_run
 from reports.sheet import make_sheet
 from reports.text import Language, load_text
@@ -95,6 +96,13 @@ def test_series_differ_in_colour_and_in_shape(view: RunView) -> None:
     scales = [part["scale"] for part in parts(spec) if part.get("field") == "group"]
 
     assert {tuple(s["range"]) for s in scales} == {COLOURS[:6], SHAPES[:6]}
+
+
+@pytest.mark.parametrize("marks", [SHAPES, MARKERS])
+def test_no_mark_comes_twice_among_many_series(marks: tuple[str, ...]) -> None:
+    pairs = {(COLOURS[n % len(COLOURS)], marks[n % len(marks)]) for n in range(40)}
+
+    assert len(pairs) == 40
 
 
 def test_lower_is_better_turns_the_axis_over(view: RunView) -> None:

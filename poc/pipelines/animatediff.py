@@ -138,8 +138,13 @@ class AnimateDiffFamily:
         self._fused = ()
 
     def _check_weights(self, taken_out: tuple[str, ...]) -> None:
-        """Compare all weights with those of the base, once for each set of LoRAs."""
-        if taken_out in self._taken_out:
+        """Compare all weights with those of the base, once for each way of changing them.
+
+        The weights that a LoRA reaches are put back every time; that nothing else was reached
+        depends on the LoRAs, on those that were loaded beside them, and on the motion module.
+        """
+        way = (*taken_out, self._motion, *self._loras)
+        if way in self._taken_out:
             return
         if tensors_digest(_without_motion(self._pipe.unet)) != self._digests["unet"]:
             raise RuntimeError(
@@ -147,7 +152,7 @@ class AnimateDiffFamily:
                 "results of later arms would be wrong. Report this with the versions of diffusers "
                 "and peft."
             )
-        self._taken_out.add(taken_out)
+        self._taken_out.add(way)
 
     def _load_lora(self, model: str) -> str:
         if model in self._loras:

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 
+from poc.intervals import wilson
 from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.reconstruction import Reconstruction
@@ -92,7 +93,12 @@ def _autoencoder(rebuilt: Reconstruction) -> Iterator[str]:
     for look, found in rebuilt.shares.items():
         yield f"| {look} | {' | '.join(f'{found[name]:.0%}' for name in names)} |"
     yield ""
-    yield "Share of rendered clips that are read as they were drawn: no sampler can do better."
+    lowest = min(share for found in rebuilt.shares.values() for share in found.values())
+    interval = wilson(lowest, rebuilt.count)
+    yield (
+        "Share of rendered clips that are read as they were drawn. Behind the lowest, "
+        f"{lowest:.0%}, is a 95 % interval from {interval.low:.0%} to {interval.high:.0%}."
+    )
 
 
 def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:

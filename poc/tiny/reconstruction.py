@@ -1,7 +1,7 @@
 """What the autoencoder alone costs: the oracle's reading of rendered clips that went through it.
 
-No sampler can do better than this. It is the oracle's check on pictures that are not perfect, too:
-the scene is known, and nothing but the autoencoder has touched it.
+It is the oracle's check on pictures that are not perfect, too: the scene is known, and nothing but
+the autoencoder has touched it. No bound for a sampler: its latents need not be those of a clip.
 """
 
 from __future__ import annotations

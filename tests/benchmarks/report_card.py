@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,16 +181,27 @@ def write(out: Path, cells: Sequence[tuple[str, dict[str, float | None]]], count
     (out / "report_card.md").write_text("\n".join(_lines(cells, count)) + "\n", "utf-8")
 
 
+def _folded_chance(count: int) -> float:
+    """Return the mean of the better of both sides' AUCs when nothing is to be told apart.
+
+    The AUC of `count` against `count` is then about normal, with the variance of Mann and Whitney
+    (1947): (2 n + 1) / (12 n^2).
+    """
+    spread = math.sqrt((2 * count + 1) / (12 * count**2))
+    return 0.5 + spread * math.sqrt(2 / math.pi)
+
+
 def _lines(cells: Sequence[tuple[str, dict[str, float | None]]], count: int) -> Iterator[str]:
     yield "# Which metric sees which fault"
     yield ""
     yield (
         f"AUC over {count} clean and {count} spoilt clips of the tiny world: how often a spoilt "
         "clip scores on the worse side of a clean one (two-sided metrics: on the side that tells "
-        f"them apart better). 0.5 is chance; bold: {SEEN} or more, the metric saw the fault. `-`: "
-        "no value for any spoilt clip. `make report-card` writes this file; faults and strengths "
-        "are in [`metrics/faults.py`](../../../metrics/faults.py), the last three are in the "
-        "pipeline itself."
+        f"them apart better). Chance is 0.5, and {_folded_chance(count):.2f} for two-sided ones; "
+        f"bold: {SEEN} or more, the metric saw the fault. `-`: no value for any spoilt clip. "
+        "`make report-card` writes this file; faults and strengths are in "
+        "[`metrics/faults.py`](../../../metrics/faults.py), the last three are in the pipeline "
+        "itself."
     )
     yield ""
     faults = [name for name, _ in cells]
