@@ -1,0 +1,187 @@
+"""What blind votes are made of: answers as they come back, and what follows from them.
+
+A vote is one comparison by one rater; it has four questions. `poc.votes` goes from one to the other.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from poc.panel import Identifier
+from poc.records import Record
+
+
+class Question(StrEnum):
+    """What is asked of every pair, in this order."""
+
+    MOTION = "motion"
+    """Which one moves more naturally?"""
+    PICTURE = "picture"
+    """Which one has the better picture?"""
+    AS_ASKED = "as_asked"
+    """Which one is more like what was asked for?"""
+    OVERALL = "overall"
+    """Which one would you rather use?"""
+
+
+class Choice(StrEnum):
+    """An answer as the rater gives it."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    SAME = "same"
+
+
+class Outcome(StrEnum):
+    """An answer with the sides resolved."""
+
+    WIN = "win"
+    """The candidate is preferred."""
+    TIE = "tie"
+    LOSS = "loss"
+
+
+# --- answers as they come back -------------------------------------------------------------------
+
+Pseudonym = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class Answers(Record):
+    """The four answers to one trial."""
+
+    motion: Choice
+    picture: Choice
+    as_asked: Choice
+    overall: Choice
+
+    def to(self, question: Question) -> Choice:
+        """Return the answer to one question."""
+        choice: Choice = getattr(self, question)
+        return choice
+
+
+class TrialAnswer(Record):
+    """What a rater said of one trial; None: not answered."""
+
+    trial_id: Identifier
+    answers: Answers | None
+    duration_s: Annotated[float, Field(ge=0, le=1e6)] | None
+    """Time for which the trial was on the screen."""
+    plays: Annotated[int, Field(ge=0, le=1_000_000)]
+    """How often both clips were played to their end."""
+
+
+class AnswerFile(Record):
+    """The file that a rater sends back."""
+
+    format_version: Literal[1]
+    panel_id: Identifier
+    pack_id: Identifier
+    rater: Pseudonym
+    language: Literal["ja", "en"]
+    viewport_width_px: Annotated[int, Field(ge=1, le=100_000)]
+    viewport_height_px: Annotated[int, Field(ge=1, le=100_000)]
+    trials: Annotated[tuple[TrialAnswer, ...], Field(min_length=1, max_length=2000)]
+
+
+# --- what follows from them ----------------------------------------------------------------------
+
+
+class VoteStatus(StrEnum):
+    """Whether the numbers may be leant on."""
+
+    SUFFICIENT = "SUFFICIENT"
+    INSUFFICIENT = "INSUFFICIENT"
+    """Fewer than 5 raters or 15 prompts: shown, and not to be leant on."""
+
+
+class Share(Record):
+    """A share in 0..1 with its 95 % interval, or why either is missing."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+    reason: str
+
+
+class QuestionResult(Record):
+    """How a candidate stands to the baseline in one question."""
+
+    question: Question
+    wins: int
+    ties: int
+    losses: int
+    not_worse: Share
+    """Preferred or no difference: (wins + ties) / votes."""
+    preferred: Share
+    """Preferred, half of the ties counted: (wins + ties / 2) / votes."""
+
+
+class Preference(Record):
+    """The votes of some raters on one candidate."""
+
+    n_votes: int
+    n_raters: int
+    n_prompts: int
+    questions: tuple[QuestionResult, ...]
+
+    def of(self, question: Question) -> QuestionResult:
+        """Return the result of one question."""
+        return next(one for one in self.questions if one.question is question)
+
+
+class CandidateVotes(Record):
+    """All that the votes say of one candidate."""
+
+    candidate_id: str
+    status: VoteStatus
+    reason: str
+    """How many raters and prompts are missing; empty when sufficient."""
+    kept: Preference
+    """Without raters who failed the catch pairs: the answer."""
+    everyone: Preference
+    """With them, beside it."""
+    votes_needed: int | None
+    """More votes for a half-width of 10 points; None while there is no interval."""
+
+
+class RaterResult(Record):
+    """One rater, of all packs with the same pseudonym."""
+
+    rater: str
+    packs: int
+    votes: int
+    unanswered: int
+    catches: int
+    """Catch pairs that were answered."""
+    catches_failed: int
+    excluded: bool
+
+
+class Reliability(Record):
+    """How alike raters answer one question, and how like themselves."""
+
+    question: Question
+    alpha: float | None
+    """Krippendorff's alpha, nominal, over pairs that two raters or more compared."""
+    n_units: int
+    reason: str
+    repeats: int
+    """Pairs that a rater answered twice."""
+    repeats_same: int
+
+
+class VoteSummary(Record):
+    """The analysis of every imported answer of one run."""
+
+    format_version: Literal[1]
+    packs: int
+    packs_answered: int
+    packs_incomplete: int
+    candidates: tuple[CandidateVotes, ...]
+    raters: tuple[RaterResult, ...]
+    reliability: tuple[Reliability, ...]
