@@ -250,6 +250,60 @@ def _history(arguments: argparse.Namespace) -> int:
     return COMPLETE
 
 
+def _rate_pack(arguments: argparse.Namespace) -> int:
+    from poc.rating_pack import PackJob, write_packs
+
+    job = PackJob(
+        run=arguments.run,
+        raters=arguments.raters,
+        candidates=tuple(arguments.candidate),
+        per_rater=arguments.per_rater,
+        seed=arguments.seed,
+        out=arguments.out,
+        language=arguments.lang,
+    )
+    packed = write_packs(job)
+    if arguments.json:
+        print(json.dumps(packed.as_json(), ensure_ascii=False))
+        return COMPLETE
+    for path in packed.files:
+        print(f"pack: {path}")
+    left_out = sum(one.pairs for one in packed.panel.left_out)
+    planned = sum(one.of for one in packed.panel.left_out)
+    print(f"left out: {left_out} of {planned} pairs, where a clip is not ok")
+    print(f"key, never given to raters: {packed.key}")
+    return COMPLETE
+
+
+def _rate_import(arguments: argparse.Namespace) -> int:
+    from poc.gate_report import shown
+    from poc.rating_import import import_answers
+
+    found = import_answers(arguments.run, arguments.answers)
+    if arguments.json:
+        stored = [
+            {"path": str(one.path), "rater": one.rater, "answered": one.answered, "of": one.trials}
+            for one in found
+        ]
+        print(json.dumps({"imported": stored}, ensure_ascii=False))
+        return COMPLETE
+    for one in found:
+        print(f"{shown(one.rater)}: {one.answered} of {one.trials} trials answered, {one.path}")
+    return COMPLETE
+
+
+def _rate_show(arguments: argparse.Namespace) -> int:
+    from poc.rating_import import read_votes
+    from poc.votes_table import votes_json, votes_text
+
+    votes = read_votes(arguments.run)
+    if arguments.json:
+        print(json.dumps(votes_json(votes), ensure_ascii=False, allow_nan=False))
+    else:
+        print(votes_text(votes))
+    return COMPLETE
+
+
 def _verify(arguments: argparse.Namespace) -> int:
     from poc.gate_report import shown
     from poc.run import verify
@@ -343,6 +397,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_rights(commands)
     _add_check(commands)
     _add_baseline(commands)
+    _add_rate(commands)
     _add_verify(commands)
     _add_close(commands)
     _add_report(commands)
@@ -503,6 +558,42 @@ def _add_baseline(commands: _Commands) -> None:
     parser.add_argument("baseline", type=Path, metavar="DIR", help="folder of baselines")
 
 
+def _add_rate(commands: _Commands) -> None:
+    text = "blind rating of clips by people: offline pages out, answers in"
+    actions = commands.add_parser("rate", help=text, description=text).add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    text = "write one offline page per rater, and the key, which raters must not get"
+    parser = _command(actions, "pack", _rate_pack, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("--raters", type=_raters, required=True, metavar="N", help="pages to write")
+    parser.add_argument(
+        "--candidate",
+        action="append",
+        default=[],
+        metavar="ARM",
+        help="arm to compare with the baseline; may be given again (default: the recommended one)",
+    )
+    parser.add_argument(
+        "--per-rater",
+        type=_comparisons,
+        metavar="K",
+        help="comparisons per rater, beside repeats and catch pairs (default: 30, or one a prompt)",
+    )
+    parser.add_argument("--seed", type=_whole, default=0, help="seed of the design (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pages")
+    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
+    text = "take in what raters sent back; all files are checked before any is stored"
+    parser = _command(actions, "import", _rate_import, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "answers", type=Path, nargs="+", metavar="ANSWERS.json", help="files that pages saved"
+    )
+    text = "say what the votes say, with intervals, agreement and excluded raters"
+    parser = _command(actions, "show", _rate_show, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+
+
 def _add_verify(commands: _Commands) -> None:
     text = (
         "derive estimates and decision again and compare them and every clip with the records; "
@@ -556,6 +647,20 @@ def _spec_argument(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1024, got {text!r}")
+    return int(text)
+
+
+def _raters(text: str) -> int:
+    return _at_most(text, 200)
+
+
+def _comparisons(text: str) -> int:
+    return _at_most(text, 500)
+
+
+def _at_most(text: str, most: int) -> int:
+    if not (text.isdecimal() and text.isascii() and len(text) <= 6 and 1 <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {most}, got {text!r}")
     return int(text)
 
 

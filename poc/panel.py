@@ -185,7 +185,7 @@ def _pairs(
         )
     if not found:
         raise InputError(
-            f"--candidate: expected a prompt with ok clips of baseline and candidate, found none of "
+            f"--candidate: expected prompts with ok clips in both arms, found none of "
             f"{len(clips)} planned clips. Let the run go on, then make the packs."
         )
     return found, tuple(left_out)

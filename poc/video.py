@@ -11,8 +11,10 @@ VIEW_SUFFIX = ".webm"
 ENCODER = "libvpx-vp9"
 
 
-def encode_webm(frames: npt.NDArray[np.uint8], fps: int) -> bytes:
+def encode_webm(frames: npt.NDArray[np.uint8], fps: int, *, crf: int = 24) -> bytes:
     """Encode frames (t, h, w, 3) at `fps` for browsers and slides; sizes must be even.
+
+    `crf` is the quality, 0 (best) to 63.
 
     Raises ValueError for odd sizes, which yuv420p cannot hold.
     """
@@ -31,7 +33,7 @@ def encode_webm(frames: npt.NDArray[np.uint8], fps: int) -> bytes:
             raise TypeError(f"{ENCODER}: expected a video encoder, got {type(stream).__name__}")
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_count = 1
-        stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}
+        stream.options = {"deadline": "realtime", "cpu-used": "8", "crf": str(crf), "b": "0"}
         for frame in frames:
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             container.mux(stream.encode(picture))

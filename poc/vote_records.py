@@ -1,6 +1,6 @@
 """What blind votes are made of: answers as they come back, and what follows from them.
 
-A vote is one comparison by one rater; it has four questions. `poc.votes` goes from one to the other.
+A vote is one comparison by one rater, in four questions. `poc.votes` goes from one to the other.
 """
 
 from __future__ import annotations

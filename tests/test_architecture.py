@@ -112,6 +112,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
 LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "poc.cli": {"poc.*": (), "reports.*": ("brief", "dashboard", "report", "run")},
     "poc.check": {"poc.run": (), "poc.set_metrics": ()},
+    "poc.rating_pack": {"poc.video": ()},
     "poc.run": {"poc.*": (), "reports.*": ("report",)},
     "poc.measure": {"poc.generate": (), "poc.tiny.world": ()},
     "poc.measure_folder": {

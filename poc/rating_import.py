@@ -1,0 +1,182 @@
+"""`poc rate import` and the reading of votes: files are checked whole before any is kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from poc import disk
+from poc.errors import InputError
+from poc.panel import Pack, Panel
+from poc.rating_folder import answers_path, owned, read_answers, read_panels
+from poc.store import RunStore
+from poc.vote_records import AnswerFile, VoteSummary
+from poc.votes import analyse
+
+MOST_BYTES = 4 * 1024**2
+"""Of one file of answers: ten times the largest that a page writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One stored file."""
+
+    path: Path
+    rater: str
+    answered: int
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunVotes:
+    """What the votes of a run say, with what it takes to read them."""
+
+    summary: VoteSummary
+    arm_names: dict[str, str]
+    baseline: str
+    demonstration: bool
+
+
+def import_answers(run: Path, files: Sequence[Path]) -> tuple[Imported, ...]:
+    """Store files of answers, each pack exactly once; with one bad file none is stored.
+
+    A pack that is not complete is stored as it is, and cannot be completed later.
+
+    Raises:
+        InputError: says of every bad file what is wrong: no such pack, imported already, trials
+            added or missing, values that no page writes, too large.
+    """
+    with RunStore.open_reader(run) as store, owned(run):
+        panels = read_panels(run, store.plan.content_digest())
+        _require_panels(run, panels)
+        checked = _all_checked(run, files, panels)
+        folder = answers_path(run, checked[0].pack_id).parent
+        disk.make_folder(folder)
+        for one in checked:
+            disk.publish(answers_path(run, one.pack_id), one.to_json().encode() + b"\n")
+        disk.sync_folder(folder)
+        return tuple(_imported(run, one) for one in checked)
+
+
+def read_votes(run: Path) -> RunVotes:
+    """Return the analysis of what was imported so far; never writes.
+
+    Raises:
+        InputError: no run, no panel yet, or a key or stored answers that cannot be read.
+    """
+    with RunStore.open_reader(run) as store:
+        plan = store.plan
+        panels = read_panels(run, plan.content_digest())
+        _require_panels(run, panels)
+        files = read_answers(run, panels)
+        try:
+            summary = analyse(panels, files)
+        except ValueError as error:
+            raise InputError(f"{run}: {error}. Restore rating/ from a copy.") from error
+        names = {arm.id: arm.name for arm in plan.arms}
+        return RunVotes(summary, names, names[plan.baseline_id], plan.spec.kind == "demonstration")
+
+
+def _require_panels(run: Path, panels: Sequence[Panel]) -> None:
+    if not panels:
+        raise InputError(
+            f"{run}: expected a panel of raters, found none. Make one with `poc rate pack`."
+        )
+
+
+def _imported(run: Path, one: AnswerFile) -> Imported:
+    answered = sum(trial.answers is not None for trial in one.trials)
+    return Imported(answers_path(run, one.pack_id), one.rater, answered, len(one.trials))
+
+
+# --- checking ------------------------------------------------------------------------------------
+
+
+def _all_checked(
+    run: Path, files: Sequence[Path], panels: Sequence[Panel]
+) -> tuple[AnswerFile, ...]:
+    packs = {pack.pack_id: (panel, pack) for panel in panels for pack in panel.packs}
+    found: dict[str, AnswerFile] = {}
+    faults = []
+    for path in files:
+        try:
+            one = _checked(run, path, packs)
+            _refuse_twice(path, one, found)
+            found[one.pack_id] = one
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("\n".join([*faults, "Nothing was stored."]))
+    return tuple(found.values())
+
+
+def _checked(run: Path, path: Path, packs: dict[str, tuple[Panel, Pack]]) -> AnswerFile:
+    one = _decoded(path)
+    if one.pack_id not in packs:
+        raise InputError(
+            f"{path}: expected answers to a pack of {run}, got pack {one.pack_id}, which it has "
+            "not. Give the run that the pack was made from."
+        )
+    panel, pack = packs[one.pack_id]
+    if one.panel_id != panel.panel_id:
+        raise InputError(
+            f"{path}: pack {one.pack_id} is of panel {panel.panel_id}, the file says "
+            f"{one.panel_id}: it was edited. Ask the rater to save it again."
+        )
+    if answers_path(run, one.pack_id).exists():
+        raise InputError(
+            f"{path}: pack {one.pack_id} is imported already; a pack counts once. Leave it out."
+        )
+    _refuse_other_trials(path, one, pack)
+    return one
+
+
+def _refuse_twice(path: Path, one: AnswerFile, found: dict[str, AnswerFile]) -> None:
+    if one.pack_id in found:
+        raise InputError(f"{path}: pack {one.pack_id} is given twice. Give each file once.")
+
+
+def _refuse_other_trials(path: Path, one: AnswerFile, pack: Pack) -> None:
+    """Raise InputError unless the file holds the trials of its pack, each once."""
+    ids = [trial.trial_id for trial in one.trials]
+    expected = {trial.trial_id for trial in pack.trials}
+    added, missing = sorted(set(ids) - expected), sorted(expected - set(ids))
+    wrong = [f"trial {word} is not in the pack" for word in added[:1]]
+    wrong += [f"trial {word} is missing" for word in missing[:1]]
+    wrong += ["a trial stands there twice"] if len(ids) != len(set(ids)) else []
+    if wrong:
+        raise InputError(
+            f"{path}: expected the {len(expected)} trials of pack {one.pack_id}, got {len(ids)}: "
+            f"{'; '.join(wrong)}. The file was edited: ask the rater to save it again."
+        )
+
+
+def _decoded(path: Path) -> AnswerFile:
+    data = _read(path)
+    try:
+        return AnswerFile.from_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise InputError(
+            f"{path}: {where}: {first['msg']}. Expected a file that a rating page has saved "
+            "(answers-*.json); ask the rater for it unchanged."
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    """Return a plain file's bytes; a pipe or a device could hold the program for ever."""
+    with disk.explained(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  # the file that was looked at, no other
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InputError(f"{path}: expected a file of answers, found something else.")
+            data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{path}: expected at most {MOST_BYTES} bytes, the file is larger.")
+    return data

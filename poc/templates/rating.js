@@ -1,0 +1,263 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const page = document.getElementById("page");
+const key = "rating-" + data.pack_id;
+const state = restored();
+let trialSince = 0, current = 0, stopVideos = () => {};
+
+function restored() {
+  const fresh = { language: data.language, rater: data.pseudonym, at: -1, trials: {} };
+  try {
+    const kept = JSON.parse(localStorage.getItem(key));
+    return kept && kept.trials ? Object.assign(fresh, kept) : fresh;
+  } catch { return fresh; }
+}
+function keep() {
+  // A browser that keeps nothing (private windows, files) still rates and still saves the file.
+  try { localStorage.setItem(key, JSON.stringify(state)); } catch { /* nothing to mend here */ }
+}
+function text(name, values = {}) {
+  return data.texts[state.language][name].replace(/\{(\w+)\}/g, (_, word) => values[word]);
+}
+function make(tag, options = {}, ...children) {
+  const { on, ...properties } = options;
+  const node = Object.assign(document.createElement(tag), properties);
+  if (on) node.addEventListener("click", on);
+  node.append(...children);
+  return node;
+}
+function record(trial) {
+  return state.trials[trial.id] ??= { answers: {}, seconds: 0, plays: 0 };
+}
+function isDone(trial) {
+  const known = state.trials[trial.id];
+  return Boolean(known) && data.questions.every((question) => known.answers[question]);
+}
+function answered() { return data.trials.filter(isDone).length; }
+
+function go(place) {
+  leaveTrial();
+  state.at = place;
+  keep();
+  draw();
+  scrollTo(0, 0);
+}
+function leaveTrial() {
+  stopVideos();
+  stopVideos = () => {};
+  const trial = data.trials[state.at];
+  if (trial && trialSince) record(trial).seconds += (performance.now() - trialSince) / 1000;
+  trialSince = 0;
+}
+function draw() {
+  document.documentElement.lang = state.language;
+  document.title = text("title");
+  const language = document.getElementById("language");
+  language.textContent = text("other_language");
+  language.lang = state.language === "ja" ? "en" : "ja";
+  const at = state.at;
+  document.getElementById("place").textContent = at < 0 ? text("short_title")
+    : text("progress", { at: Math.min(at + 1, data.trials.length), of: data.trials.length });
+  document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
+  if (at < 0) drawStart();
+  else if (at < data.trials.length) drawTrial(data.trials[at]);
+  else drawEnd();
+}
+
+// --- start and end ---------------------------------------------------------------------------------
+
+function list(name) {
+  return make("ul", {}, ...text(name).split("\n").map((line) => make("li", { textContent: line })));
+}
+function drawStart() {
+  const counts = { trials: data.trials.length, minutes: data.minutes };
+  const name = make("input", { id: "rater", maxLength: 40, value: state.rater, autocomplete: "off" });
+  name.addEventListener("input", () => { state.rater = name.value; keep(); });
+  const begin = make("button", { type: "button", className: "main", textContent: text("begin"),
+    on: () => { if (cleanName()) go(firstOpen()); else name.focus(); } });
+  page.replaceChildren(make("div", { className: "text" },
+    make("h1", { textContent: text("title") }),
+    ...(data.demonstration ? [make("p", { className: "bad", textContent: text("demonstration") })] : []),
+    make("p", { textContent: text("purpose") }),
+    make("p", { textContent: text("blind") }),
+    make("h2", { textContent: text("how") }), list("how_lines"),
+    make("p", { textContent: text("time", counts) }),
+    make("h2", { textContent: text("stored") }), list("stored_lines"),
+    make("label", { htmlFor: "rater", textContent: text("rater") }), name,
+    make("p", { className: "soft", textContent: text("rater_note") }),
+    make("div", { className: "row" }, begin)));
+}
+function cleanName() {
+  // eslint-disable-next-line no-control-regex
+  return state.rater.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ").trim();
+}
+function firstOpen() {
+  const open = data.trials.findIndex((trial) => !isDone(trial));
+  return open < 0 ? data.trials.length : open;
+}
+function drawEnd() {
+  const open = data.trials.length - answered();
+  const parts = [make("h1", { textContent: text(open ? "end_open" : "end", { open }) }),
+    make("p", { textContent: text("end_what", { file: fileName() }) }),
+    make("div", { className: "row" },
+      make("button", { type: "button", textContent: text("back"), on: () => go(state.at - 1) }),
+      make("button", { type: "button", className: "main", textContent: text("save"), on: save }))];
+  if (open) parts.splice(2, 0, make("p", {}, make("button", { type: "button",
+    textContent: text("to_open"), on: () => go(firstOpen()) })));
+  page.replaceChildren(make("div", { className: "text" }, ...parts));
+}
+function fileName() { return "answers-" + data.pack_id + ".json"; }
+function answerFile() {
+  return {
+    format_version: 1, panel_id: data.panel_id, pack_id: data.pack_id,
+    rater: cleanName() || data.pseudonym, language: state.language,
+    viewport_width_px: Math.max(1, innerWidth), viewport_height_px: Math.max(1, innerHeight),
+    trials: data.trials.map((trial) => {
+      const known = state.trials[trial.id];
+      return { trial_id: trial.id, answers: isDone(trial) ? known.answers : null,
+        duration_s: known ? Math.round(known.seconds * 100) / 100 : null,
+        plays: known ? known.plays : 0 };
+    }),
+  };
+}
+function save() {
+  leaveTrial();
+  const blob = new Blob([JSON.stringify(answerFile(), null, 1)], { type: "application/json" });
+  const link = make("a", { href: URL.createObjectURL(blob), download: fileName() });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+// --- one trial -------------------------------------------------------------------------------------
+
+function drawTrial(trial) {
+  const known = record(trial);
+  trialSince = performance.now();
+  const prompt = state.language === "ja" && trial.prompt_ja ? trial.prompt_ja : trial.prompt;
+  const videos = ["left", "right"].map((side) => make("video",
+    { muted: true, playsInline: true, preload: "auto", src: trial[side] }));
+  const hint = make("p", { className: "hint soft" });
+  const figures = videos.map((video, n) => make("figure", {}, video,
+    make("figcaption", { textContent: text(n ? "right" : "left") })));
+  page.replaceChildren(
+    make("p", { className: "prompt" }, make("span", { className: "soft", textContent: text("asked") }),
+      make("bdi", { dir: "auto", textContent: prompt })),
+    make("div", { className: "pair" }, ...figures), hint,
+    ...data.questions.map((question, n) => drawQuestion(trial, question, n)),
+    make("div", { className: "row" },
+      make("button", { type: "button", textContent: text("back"), on: () => go(state.at - 1) }),
+      make("button", { type: "button", textContent: text("pause"), on: () => go(data.trials.length) }),
+      make("button", { type: "button", id: "next", className: "main", textContent: text("next"),
+        on: next })));
+  current = Math.max(0, data.questions.findIndex((question) => !known.answers[question]));
+  playTogether(videos, hint, known);
+  refresh(trial);
+}
+function drawQuestion(trial, question, n) {
+  const legend = make("legend", { textContent: text("q_" + question) });
+  legend.append(make("small", { textContent: text("n_" + question) }));
+  const buttons = ["left", "same", "right"].map((choice, k) => {
+    const button = make("button", { type: "button", textContent: text(choice),
+      on: () => answer(trial, n, choice) }, make("kbd", { textContent: k + 1 }));
+    button.dataset.choice = choice;
+    return button;
+  });
+  const set = make("fieldset", {}, legend, make("div", { className: "choices" }, ...buttons));
+  set.dataset.question = question;
+  return set;
+}
+function answer(trial, n, choice) {
+  const known = record(trial);
+  if (!known.plays) return;
+  known.answers[data.questions[n]] = choice;
+  const open = data.questions.findIndex((question) => !known.answers[question]);
+  current = open < 0 ? Math.min(n + 1, data.questions.length - 1) : open;
+  keep();
+  refresh(trial);
+}
+function next() {
+  const trial = data.trials[state.at];
+  if (isDone(trial) || trial.broken) go(state.at + 1);
+}
+function refresh(trial) {
+  const known = record(trial);
+  for (const set of document.querySelectorAll("fieldset")) {
+    const question = set.dataset.question;
+    set.classList.toggle("current", data.questions[current] === question && known.plays > 0);
+    for (const button of set.querySelectorAll("button")) {
+      button.disabled = !known.plays;
+      button.setAttribute("aria-pressed", known.answers[question] === button.dataset.choice);
+    }
+  }
+  document.getElementById("next").disabled = !isDone(trial) && !trial.broken;
+  document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
+}
+function playTogether(videos, hint, known) {
+  const trial = data.trials[state.at];
+  const ended = new Set();
+  let timer = 0, stopped = false;
+  const tell = (name, bad) => { hint.textContent = text(name); hint.classList.toggle("bad", bad); };
+  const start = () => {
+    if (stopped) return;
+    ended.clear();
+    for (const video of videos) { video.currentTime = 0; }
+    Promise.all(videos.map((video) => video.play())).catch(() => {
+      if (!stopped && !trial.broken) tell("press_play", false);
+    });
+  };
+  tell(known.plays ? "answer" : "watch", false);
+  videos.forEach((video) => {
+    video.addEventListener("ended", () => {
+      ended.add(video);
+      if (ended.size < videos.length || stopped) return;
+      known.plays += 1;
+      tell("answer", false);
+      refresh(trial);
+      timer = setTimeout(start, 400);
+    });
+    video.addEventListener("error", () => {
+      if (stopped) return;
+      trial.broken = true;
+      tell("broken", true);
+      refresh(trial);
+    });
+    video.addEventListener("click", start);
+  });
+  const ready = () => { if (videos.every((video) => video.readyState >= 3)) start(); };
+  videos.forEach((video) => video.addEventListener("canplaythrough", ready, { once: true }));
+  stopVideos = () => {
+    stopped = true;
+    clearTimeout(timer);
+    for (const video of videos) { video.pause(); video.removeAttribute("src"); video.load(); }
+  };
+}
+
+// --- keys and language -----------------------------------------------------------------------------
+
+document.addEventListener("keydown", (event) => {
+  const trial = data.trials[state.at];
+  if (!trial || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const choice = { 1: "left", 2: "same", 3: "right" }[event.key];
+  if (choice) {
+    event.preventDefault();
+    answer(trial, current, choice);
+  } else if (event.key === "Enter" && event.target.tagName !== "BUTTON") {
+    event.preventDefault();
+    next();
+  } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+    event.preventDefault();
+    const step = event.key === "ArrowUp" ? -1 : 1;
+    current = Math.min(data.questions.length - 1, Math.max(0, current + step));
+    refresh(trial);
+  }
+});
+document.getElementById("language").addEventListener("click", (event) => {
+  event.currentTarget.blur();
+  leaveTrial();
+  state.language = state.language === "ja" ? "en" : "ja";
+  keep();
+  draw();
+});
+addEventListener("pagehide", () => { leaveTrial(); keep(); });
+draw();

@@ -1,0 +1,144 @@
+"""What blind votes say, as text for a terminal. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from poc.gate_report import shown
+from poc.rating_import import RunVotes
+from poc.vote_records import (
+    CandidateVotes,
+    Preference,
+    Question,
+    QuestionResult,
+    RaterResult,
+    Reliability,
+    Share,
+    VoteStatus,
+    VoteSummary,
+)
+
+_WORDS = {
+    Question.MOTION: "motion",
+    Question.PICTURE: "picture",
+    Question.AS_ASKED: "as asked",
+    Question.OVERALL: "overall",
+}
+DEMONSTRATION = "demonstration: clips of a tiny world; it says nothing of the real models"
+
+
+def sentence(candidate: CandidateVotes) -> str:
+    """Return what an executive reads of a candidate; the interval is rounded outwards."""
+    share = candidate.kept.of(Question.OVERALL).not_worse
+    if share.value is None:
+        return f"of 100 blind comparisons: nothing yet ({share.reason})"
+    said = f"of 100 blind comparisons, preferred or no difference in {_whole(share.value)}"
+    if share.low is None or share.high is None:
+        return f"{said} (no interval: {share.reason})"
+    # Rounded first, so that 0.57 is 57 and not, by its last bit, 56.
+    low, high = (round(100 * bound, 6) for bound in (share.low, share.high))
+    return f"{said} ({math.floor(low)} to {math.ceil(high)})"
+
+
+def votes_text(votes: RunVotes) -> str:
+    """Return the whole analysis; the last lines are the sentence of each candidate."""
+    summary = votes.summary
+    lines = [DEMONSTRATION, ""] if votes.demonstration else []
+    lines.append(
+        f"packs: {summary.packs_answered} of {summary.packs} answered, "
+        f"{summary.packs_incomplete} of them incomplete"
+    )
+    for one in summary.candidates:
+        lines += ["", *_candidate_lines(one, votes)]
+    lines += ["", *_rater_lines(summary), "", *_reliability_lines(summary.reliability), ""]
+    lines += [f"{_name(one, votes)}: {sentence(one)}{_warning(one)}" for one in summary.candidates]
+    return "\n".join(lines)
+
+
+def votes_json(votes: RunVotes) -> dict[str, Any]:
+    """Return the machine-readable form, with the sentence of each candidate by its name."""
+    return {
+        "demonstration": votes.demonstration,
+        "baseline": votes.baseline,
+        "sentences": {
+            votes.arm_names.get(one.candidate_id, one.candidate_id): sentence(one)
+            for one in votes.summary.candidates
+        },
+        "votes": votes.summary.model_dump(mode="json"),
+    }
+
+
+def _name(one: CandidateVotes, votes: RunVotes) -> str:
+    return shown(votes.arm_names.get(one.candidate_id, one.candidate_id))
+
+
+def _warning(one: CandidateVotes) -> str:
+    return "" if one.status is VoteStatus.SUFFICIENT else f"; {one.status}: {one.reason}"
+
+
+def _candidate_lines(one: CandidateVotes, votes: RunVotes) -> Iterator[str]:
+    yield f"{_name(one, votes)} against {shown(votes.baseline)}: {one.status}"
+    if one.reason:
+        yield f"  {one.reason}"
+    yield f"  {_counts(one.kept)}"
+    head = f"{'':10}{'wins':>6}{'ties':>6}{'losses':>8}"
+    yield f"  {head}  {'preferred or no difference':<28}preferred, half the ties"
+    for result in one.kept.questions:
+        yield f"  {_question(result)}"
+    if one.everyone != one.kept:
+        yield f"  with excluded raters: {_counts(one.everyone)}"
+        yield f"  {_question(one.everyone.of(Question.OVERALL))}"
+    if one.votes_needed is not None:
+        yield f"  votes still needed for +-10 points: {one.votes_needed}, in the same proportion"
+        yield "  of raters and prompts"
+
+
+def _counts(found: Preference) -> str:
+    return f"{found.n_votes} votes of {found.n_raters} raters on {found.n_prompts} prompts"
+
+
+def _question(result: QuestionResult) -> str:
+    counts = f"{_WORDS[result.question]:<10}{result.wins:>6}{result.ties:>6}{result.losses:>8}"
+    return f"{counts}  {_share(result.not_worse):<28}{_share(result.preferred)}"
+
+
+def _share(share: Share) -> str:
+    if share.value is None:
+        return "-"
+    value = f"{100 * share.value:.1f} %"
+    if share.low is None or share.high is None:
+        return value
+    return f"{value} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def _whole(share: float) -> int:
+    return math.floor(100 * share + 0.5)
+
+
+def _rater_lines(summary: VoteSummary) -> Iterator[str]:
+    out = sum(one.excluded for one in summary.raters)
+    unchecked = sum(one.catches == 0 for one in summary.raters)
+    yield (
+        f"raters: {len(summary.raters)}, {out} excluded (failed more than a third of the catch "
+        f"pairs), {unchecked} without an answered catch pair"
+    )
+    for one in summary.raters:
+        yield f"  {shown(one.rater, 40):<24} {_rater(one)}"
+
+
+def _rater(one: RaterResult) -> str:
+    caught = f"catch pairs failed: {one.catches_failed} of {one.catches}"
+    parts = [f"{one.votes} votes", caught]
+    parts += [f"{one.unanswered} trials unanswered"] if one.unanswered else []
+    parts += ["EXCLUDED"] if one.excluded else []
+    return ", ".join(parts)
+
+
+def _reliability_lines(found: tuple[Reliability, ...]) -> Iterator[str]:
+    yield "agreement between raters (Krippendorff's alpha, nominal), and with themselves"
+    for one in found:
+        alpha = f"none: {one.reason}" if one.alpha is None else f"{one.alpha:.2f}"
+        same = f"same answer to {one.repeats_same} of {one.repeats} repeated pairs"
+        yield f"  {_WORDS[one.question]:<10}alpha {alpha} over {one.n_units} pairs; {same}"
