@@ -88,7 +88,6 @@ function drawStart() {
     make("div", { className: "row" }, begin)));
 }
 function cleanName() {
-  // eslint-disable-next-line no-control-regex
   return state.rater.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ").trim();
 }
 function firstOpen() {
@@ -235,6 +234,10 @@ function playTogether(videos, hint, known) {
 
 // --- keys and language -----------------------------------------------------------------------------
 
+function entersNext(target, trial) {
+  // Enter on a focused button presses it, but for an answer once all four are given.
+  return target.tagName !== "BUTTON" || (Boolean(target.dataset.choice) && isDone(trial));
+}
 document.addEventListener("keydown", (event) => {
   const trial = data.trials[state.at];
   if (!trial || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -242,7 +245,7 @@ document.addEventListener("keydown", (event) => {
   if (choice) {
     event.preventDefault();
     answer(trial, current, choice);
-  } else if (event.key === "Enter" && event.target.tagName !== "BUTTON") {
+  } else if (event.key === "Enter" && entersNext(event.target, trial)) {
     event.preventDefault();
     next();
   } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
