@@ -96,7 +96,7 @@ def _candidate_lines(one: CandidateVotes, votes: RunVotes) -> Iterator[str]:
 
 
 def _counts(found: Preference) -> str:
-    return f"{found.n_votes} votes of {found.n_raters} raters on {found.n_prompts} prompts"
+    return f"votes: {found.n_votes}, raters: {found.n_raters}, prompts: {found.n_prompts}"
 
 
 def _question(result: QuestionResult) -> str:
