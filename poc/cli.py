@@ -122,7 +122,9 @@ def _decide(arguments: argparse.Namespace) -> int:
         raise InputError("--on: expected --rights beside it, got none. Give the rights file.")
     on = arguments.on or _today()
     rights = None if arguments.rights is None else RightsAt(arguments.rights, on)
-    result = decide_again(arguments.run, criteria=arguments.criteria, rights=rights)
+    result = decide_again(
+        arguments.run, criteria=arguments.criteria, rights=rights, cost=arguments.cost
+    )
     places: dict[str, Path | str] = {"run": result.path}
     basis = result.decision.rights_basis
     if basis is not None and not arguments.json:
@@ -308,7 +310,9 @@ def _verify(arguments: argparse.Namespace) -> int:
     from poc.gate_report import shown
     from poc.run import verify
 
-    amiss = verify(arguments.run, criteria=arguments.criteria, rights=arguments.rights)
+    amiss = verify(
+        arguments.run, criteria=arguments.criteria, rights=arguments.rights, cost=arguments.cost
+    )
     if arguments.json:
         print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
     else:
@@ -479,6 +483,9 @@ def _add_decide(commands: _Commands) -> None:
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
     parser.add_argument("--rights", type=Path, metavar="FILE", help="rights file, for its light")
     parser.add_argument("--on", type=_day, metavar="DATE", help="day for --rights (default: today)")
+    parser.add_argument(
+        "--cost", type=Path, metavar="FILE", help="inputs of `poc cost`, for the economic light"
+    )
 
 
 def _add_cost(commands: _Commands) -> None:
@@ -603,6 +610,7 @@ def _add_verify(commands: _Commands) -> None:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="criteria that the decision was made with")
     parser.add_argument("--rights", type=Path, help="rights file that the decision was made with")
+    parser.add_argument("--cost", type=Path, help="cost inputs that the decision was made with")
 
 
 def _add_close(commands: _Commands) -> None:

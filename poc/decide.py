@@ -6,7 +6,7 @@ number), NO_GO one that fails; whatever is unknown, thin or unfinished is never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from poc import findings
@@ -28,6 +28,7 @@ from poc.records import (
     Finding,
     Light,
     Plan,
+    PriceBasis,
     RightsBasis,
     Verdict,
     Weight,
@@ -35,7 +36,16 @@ from poc.records import (
 from poc.table import table
 from poc.verdicts import applies, is_quality_must, judge_all
 
-__all__ = ["EXIT_CODES", "CommercialUse", "RightsAnswer", "decide", "exit_code", "table", "worst"]
+__all__ = [
+    "EXIT_CODES",
+    "CommercialUse",
+    "PriceAnswer",
+    "RightsAnswer",
+    "decide",
+    "exit_code",
+    "table",
+    "worst",
+]
 
 CommercialUse = Literal["permitted", "forbidden", "unclear"]
 """What a model's licence says of the stated use."""
@@ -49,6 +59,16 @@ class RightsAnswer(NamedTuple):
     valid_until: Mapping[str, str | None]
     digest: str
     on: str
+
+
+class PriceAnswer(NamedTuple):
+    """What a deliverable of the recommended arm costs, as `poc.cost` judged it."""
+
+    light: Light
+    reasons: tuple[Finding, ...]
+    conditions: tuple[Finding, ...]
+    next_step: Finding | None
+    basis: PriceBasis
 
 
 EXIT_CODES: Mapping[Light, int] = {
@@ -89,12 +109,14 @@ def decide(
     *,
     licences: Mapping[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
+    price: Callable[[Arm], PriceAnswer] | None = None,
 ) -> Decision:
     """Return the decision on a run by the given criteria.
 
     `draws` come from `poc.estimate.evaluate`; an estimate without draws is judged by a normal
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
-    With `rights`, the rights light is that of the rights file and `licences` do not count.
+    With `rights`, the rights light is that of the rights file and `licences` do not count. `price`
+    is asked what the recommended arm costs; without one, or without an arm, that stays open.
 
     Raises:
         ValueError: the estimates are of another plan, or two criteria share a name.
@@ -108,22 +130,25 @@ def decide(
     case = _case(plan, estimates, criteria, draws)
     cleared = _rights(plan, case, licences) if rights is None else _governed(case, rights)
     technical = case.technical
+    priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
+    economic = Light.INSUFFICIENT_EVIDENCE if priced is None else priced.light
     return Decision(
         format_version=1,
         kind=plan.spec.kind,
-        decision=worst([technical, Light.INSUFFICIENT_EVIDENCE, cleared.light]),
+        decision=worst([technical, economic, cleared.light]),
         technical=technical,
-        economic=Light.INSUFFICIENT_EVIDENCE,
+        economic=economic,
         rights=cleared.light,
         recommended_arm_id=case.chosen.arm_id if case.chosen else None,
         arms=case.arms,
         criteria_digest=case.criteria_digest,
         criteria_edited=case.edited,
-        reasons=(*_technical_reasons(plan, case), findings.no_price(), cleared.reason),
-        conditions=_conditions(case, cleared),
-        next_measurement=_next_measurement(plan, case, cleared),
+        reasons=(*_technical_reasons(plan, case), *_price_reasons(priced), cleared.reason),
+        conditions=(*_conditions(case, cleared), *(priced.conditions if priced else ())),
+        next_measurement=_next_measurement(plan, case, cleared, priced),
         estimates_digest=estimates.content_digest(),
         rights_basis=cleared.basis,
+        price_basis=priced.basis if priced else None,
     )
 
 
@@ -405,14 +430,21 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
 # --- the next measurement ------------------------------------------------------------------------
 
 
-def _next_measurement(plan: Plan, case: _Case, rights: _Rights) -> Finding | None:
+def _price_reasons(priced: PriceAnswer | None) -> tuple[Finding, ...]:
+    return (findings.no_price(),) if priced is None else priced.reasons
+
+
+def _next_measurement(
+    plan: Plan, case: _Case, rights: _Rights, priced: PriceAnswer | None
+) -> Finding | None:
     """Return the cheapest thing that could change the answer; None when nothing would."""
-    if case.technical is Light.NO_GO or rights.light is Light.NO_GO or not case.candidates:
+    refused = {case.technical, rights.light, priced.light if priced else None}
+    if Light.NO_GO in refused or not case.candidates:
         return None
     if not case.estimates.complete:
         return findings.finish_run(_pending(case))
     if case.chosen is None or case.chosen.technical is Light.GO:
-        return findings.give_prices()
+        return findings.give_prices() if priced is None else priced.next_step
     undecided = _undecided(case, case.chosen)
     if not undecided:
         return findings.add_quality_criterion()

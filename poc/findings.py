@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from poc.records import Arm, Finding, Light, Verdict
 
 
+def _steps(arm: Arm) -> str:
+    return "1 step" if arm.steps == 1 else f"{arm.steps} steps"
+
+
 def _listed(names: Sequence[str]) -> tuple[str, str]:
     return ", ".join(names), "、".join(names)
 
@@ -25,7 +29,7 @@ def demonstration() -> Finding:
 def meets_all(arm: Arm) -> Finding:
     """Say that the recommended arm meets every must-criterion."""
     return Finding(
-        text_en=f"{arm.name} ({arm.steps} steps, NFE {arm.nfe}) meets every must-criterion; it is "
+        text_en=f"{arm.name} ({_steps(arm)}, NFE {arm.nfe}) meets every must-criterion; it is "
         "the cheapest candidate that does.",
         text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
         "満たす候補の中で最も低コストである。",

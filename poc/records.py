@@ -613,6 +613,17 @@ class RightsBasis(Record):
     """Last day on which the rights light stands; None where nothing is allowed."""
 
 
+class PriceBasis(Record):
+    """The cost inputs that a decision stands on, where they were given."""
+
+    digest: str
+    """SHA-256 of the inputs file."""
+    arm_id: str
+    """Arm whose deliverable was priced."""
+    seed: int
+    """Of the simulation."""
+
+
 class Decision(Record):
     """decision.json: the answer, with what it stands on and what would change it."""
 
@@ -633,3 +644,4 @@ class Decision(Record):
     """The cheapest next measurement that could change the answer."""
     estimates_digest: str
     rights_basis: RightsBasis | None = _NOT_THERE
+    price_basis: PriceBasis | None = _NOT_THERE

@@ -6,23 +6,30 @@ here and nothing is computed twice: `conclude` is the only way from raw records 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from poc import run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
+from poc.cost import economic_light
+from poc.cost import evaluate as price_deliverable
+from poc.cost_file import read_cost
+from poc.cost_run import seconds_of_run
 from poc.datasets import read_prompts
-from poc.decide import RightsAnswer, decide, table
+from poc.decide import PriceAnswer, RightsAnswer, decide, table
 from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import take_fingerprint
 from poc.models import ModelKind, ModelTable, read_models
 from poc.plan import make_plan
-from poc.records import CriteriaFile, Decision, Estimates, Plan
+from poc.records import Arm, CriteriaFile, Decision, Estimates, Plan, PriceBasis
 from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
 from poc.store import Manifest, RunStore, require_space
@@ -37,6 +44,22 @@ class RightsAt(NamedTuple):
 
     path: Path
     on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a decision is given beside the run's records; None leaves its light as it is."""
+
+    criteria: CriteriaFile | None = None
+    """Other criteria than the plan's own."""
+    rights: RightsAt | None = None
+    cost: Path | None = None
+    """Inputs file of `poc cost`."""
+
+
+_ALONE = Beside()
+PRICE_SEED = 0
+"""Of the simulation behind the economic light: equal inputs give equal decisions."""
 
 
 MAX_WORKERS = 8
@@ -155,11 +178,10 @@ def judges_of(models: ModelTable) -> Any:
 def conclude(
     store: RunStore,
     models: ModelTable,
-    criteria: CriteriaFile | None = None,
-    rights: RightsAt | None = None,
+    beside: Beside = _ALONE,
 ) -> RunResult:
     """Derive estimates and decision from the raw records and write both."""
-    result = derive(store, models, criteria, rights)
+    result = derive(store, models, beside)
     for name, text in result.derived().items():
         store.write_derived(name, text)
     return result
@@ -168,8 +190,7 @@ def conclude(
 def derive(
     store: RunStore,
     models: ModelTable,
-    criteria: CriteriaFile | None = None,
-    rights: RightsAt | None = None,
+    beside: Beside = _ALONE,
 ) -> RunResult:
     """Derive estimates and decision from the raw records; writes nothing."""
     from poc.set_metrics import set_estimates
@@ -186,7 +207,7 @@ def derive(
         set_differences=sets.of_contrasts,
     )
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
-    asked = criteria or plan.criteria
+    asked, rights, cost = beside.criteria or plan.criteria, beside.rights, beside.cost
     decision = decide(
         plan,
         evidence.estimates,
@@ -194,6 +215,7 @@ def derive(
         evidence.draws,
         licences=licences,
         rights=None if rights is None else _rights_answer(plan, models, rights),
+        price=None if cost is None else partial(_price_answer, store, cost),
     )
     return RunResult(
         complete=evidence.estimates.complete,
@@ -221,16 +243,39 @@ def _rights_answer(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsAn
     )
 
 
-def decide_again(path: Path, *, criteria: Path | None, rights: RightsAt | None = None) -> RunResult:
+def _price_answer(store: RunStore, inputs: Path, arm: Arm) -> PriceAnswer:
+    """Price an arm's deliverable, with its own seconds where the run timed it."""
+    timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
+    seconds = seconds_of_run(store.path, arm.name) if timed else None
+    found = economic_light(price_deliverable(read_cost(inputs), seed=PRICE_SEED, timed=seconds))
+    digest = hashlib.sha256(run_folder.read_bytes(inputs)).hexdigest()
+    return PriceAnswer(
+        light=found.light,
+        reasons=found.reasons,
+        conditions=found.conditions,
+        next_step=found.next_step,
+        basis=PriceBasis(digest=digest, arm_id=arm.id, seed=PRICE_SEED),
+    )
+
+
+def decide_again(
+    path: Path,
+    *,
+    criteria: Path | None,
+    rights: RightsAt | None = None,
+    cost: Path | None = None,
+) -> RunResult:
     """Decide from a run folder as it is; nothing is generated or measured."""
     with RunStore.open_writer(path) as store:
         asked = read_criteria(criteria) if criteria else None
         if asked is not None:
             check_criteria(store.plan.spec, asked)
-        return conclude(store, read_models(), asked, rights)
+        return conclude(store, read_models(), Beside(asked, rights, cost))
 
 
-def verify(path: Path, *, criteria: Path | None, rights: Path | None = None) -> tuple[str, ...]:
+def verify(
+    path: Path, *, criteria: Path | None, rights: Path | None = None, cost: Path | None = None
+) -> tuple[str, ...]:
     """Return what does not hold in a run folder: nothing when all of it follows from its records.
 
     Estimates and decision are derived again and compared to the byte, every clip's frames with the
@@ -241,7 +286,8 @@ def verify(path: Path, *, criteria: Path | None, rights: Path | None = None) -> 
     store = RunStore.open_reader(path)
     asked = read_criteria(criteria) if criteria else None
     at = None if rights is None else RightsAt(rights, _day_decided(store))
-    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, asked, at))
+    beside = Beside(asked, at, cost)
+    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, beside))
 
 
 def _day_decided(store: RunStore) -> date:
@@ -266,11 +312,9 @@ def _clips_amiss(store: RunStore) -> Iterator[str]:
             yield str(error)
 
 
-def _derived_amiss(
-    store: RunStore, criteria: CriteriaFile | None, rights: RightsAt | None
-) -> Iterator[str]:
+def _derived_amiss(store: RunStore, beside: Beside) -> Iterator[str]:
     try:
-        derived = derive(store, read_models(), criteria, rights).derived()
+        derived = derive(store, read_models(), beside).derived()
     except ValueError as error:
         yield f"{store.path}: the records contradict each other: {error}"
         return
@@ -282,7 +326,8 @@ def _derived_amiss(
             yield (
                 f"{store.path / name}: is not what follows from the records. It was edited, or "
                 "made by another version, by other judges or, where decision.json says "
-                "criteria_edited or rights_basis, with the file of --criteria or --rights."
+                "criteria_edited, rights_basis or price_basis, with the file of --criteria, "
+                "--rights or --cost."
             )
 
 

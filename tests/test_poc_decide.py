@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,14 @@ from simulated_runs import (
     timed,
 )
 
-from poc.decide import EXIT_CODES, CommercialUse, RightsAnswer, decide, exit_code
+from poc.decide import (
+    EXIT_CODES,
+    CommercialUse,
+    PriceAnswer,
+    RightsAnswer,
+    decide,
+    exit_code,
+)
 from poc.front import find
 from poc.next_measurement import sample_need
 from poc.outcomes import Draws
@@ -41,6 +48,7 @@ from poc.records import (
     Estimate,
     Finding,
     Light,
+    PriceBasis,
     Verdict,
     Weight,
 )
@@ -109,10 +117,13 @@ def decided(
     criteria: CriteriaFile | None = None,
     licences: dict[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
+    price: Callable[[Arm], PriceAnswer] | None = None,
 ) -> Decision:
     estimates, draws = result.evidence()
     asked = criteria or result.plan.criteria
-    return decide(result.plan, estimates, asked, draws, licences=licences, rights=rights)
+    return decide(
+        result.plan, estimates, asked, draws, licences=licences, rights=rights, price=price
+    )
 
 
 def by(*criteria: Criterion, **changes: Any) -> Decision:
@@ -507,6 +518,46 @@ def test_a_rights_file_that_does_not_know_the_arm_is_no_evidence() -> None:
     assert decision.rights is Light.INSUFFICIENT_EVIDENCE
     assert decision.rights_basis is not None
     assert decision.rights_basis.valid_until is None
+
+
+def priced(light: Light) -> Callable[[Arm], PriceAnswer]:
+    """Answer for whatever arm is asked, which the basis then names."""
+
+    def price(arm: Arm) -> PriceAnswer:
+        one = Finding(text_en="costs that much", text_ja="その費用")
+        basis = PriceBasis(digest="1" * 64, arm_id=arm.id, seed=0)
+        conditions = (one,) if light is Light.CONDITIONAL else ()
+        return PriceAnswer(light, (one,), conditions, None, basis)
+
+    return price
+
+
+@pytest.mark.parametrize("light", list(Light))
+def test_with_prices_their_light_counts_for_the_recommended_arm(light: Light) -> None:
+    result = simulated(criteria=criteria_file(QUALITY), kind="procurement")
+
+    decision = decided(result, rights=answer(Light.GO, "2027-03-31"), price=priced(light))
+
+    assert (decision.technical, decision.rights) == (Light.GO, Light.GO)
+    assert (decision.economic, decision.decision) == (light, light)
+    assert decision.price_basis is not None
+    assert decision.price_basis.arm_id == decision.recommended_arm_id == STUDENT
+    assert "costs that much" in said(decision.reasons)
+    assert ("costs that much" in said(decision.conditions)) == (light is Light.CONDITIONAL)
+
+
+def test_nothing_is_priced_where_no_arm_is_recommended() -> None:
+    result = simulated(criteria=criteria_file(QUALITY), gain=-20.0)
+
+    decision = decided(result, price=priced(Light.GO))
+
+    assert decision.recommended_arm_id is None
+    assert decision.price_basis is None
+    assert decision.economic is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_without_prices_the_decision_reads_as_it_did_before_there_were_any() -> None:
+    assert "price_basis" not in by(QUALITY).to_json()
 
 
 def test_without_a_rights_file_the_decision_reads_as_it_did_before_there_were_any() -> None:
