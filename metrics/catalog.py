@@ -260,7 +260,7 @@ _ROWS = (
         unit="fraction of variance",
         direction=Direction.TARGET,
         scope=Scope.CLIP,
-        version=1,
+        version=2,
         what="share of luma's variance beyond half the Nyquist frequency: low in blurred clips, "
         "high where noise is left behind; cannot tell fine detail from noise",
         source="Fourier power spectrum; threshold of this project",

@@ -7,7 +7,7 @@ network sees it happens here, under the name `PROTOCOL`; change the pixels, chan
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +30,15 @@ class DecodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
-    """The frames of a file, uint8 (t, h, w, 3), and its frame rate if it states one."""
+    """The frames of a file, uint8 (t, h, w, 3), and its frame rate if it states one.
+
+    `fps` is the mean rate. `starts_s` says when each frame is shown, in seconds after the first;
+    None where that is not known.
+    """
 
     frames: Frames
     fps: float | None
+    starts_s: tuple[float, ...] | None = None
 
 
 def check(frames: NDArray[np.generic], *, minimum: int = 1, name: str = "frames") -> Frames:
@@ -152,36 +157,76 @@ def from_unit(images: NDArray[np.floating]) -> Frames:
 
 def luma(frames: Frames) -> FloatArray:
     """BT.709 luma of gamma-coded pixels, float64 (t, h, w) in 0..255."""
-    return np.asarray(frames @ _LUMA, dtype=np.float64)
+    return np.stack(list(lumas(frames)))
+
+
+def lumas(frames: Frames) -> Iterator[FloatArray]:
+    """Yield the luma (h, w) of one frame after the other.
+
+    A whole clip's takes eight bytes a pixel, and thirty-two on the way there.
+    """
+    for frame in frames:
+        yield np.asarray(frame @ _LUMA, dtype=np.float64)
 
 
 def digest(frames: Frames) -> str:
     """SHA-256 of shape and pixels: the same clip has the same digest on every machine."""
     checked = np.ascontiguousarray(check(frames))
-    header = f"uint8 {checked.shape}\n".encode()
-    return hashlib.sha256(header + checked.tobytes()).hexdigest()
+    state = hashlib.sha256(f"uint8 {checked.shape}\n".encode())
+    state.update(checked.data)
+    return state.hexdigest()
 
 
-def decode(path: Path) -> DecodedClip:
-    """Read all frames of an mp4, webm or gif with PyAV.
+def decode(path: Path, *, max_pixels: int | None = None) -> DecodedClip:
+    """Read all frames of an mp4, webm or gif with PyAV, `max_pixels` of all frames at most.
+
+    A file may state one size and show another, so sizes are looked at while frames come in.
 
     Raises:
-        DecodeError: missing, empty, truncated or no video at all; the path is named.
+        DecodeError: missing, empty, truncated, no video at all, frames of several sizes or too
+            many pixels; the path is named.
     """
     import av
 
+    images: list[NDArray[np.uint8]] = []
+    times: list[float | None] = []
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            images = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+            for frame in _of_one_size(container.decode(stream), max_pixels):
+                images.append(frame.to_ndarray(format="rgb24"))
+                times.append(frame.time)
             rate = stream.average_rate
+    except DecodeError as error:
+        raise DecodeError(f"{path}: {error}") from None
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         raise DecodeError(f"{path}: cannot be decoded as video ({error})") from error
-    if not images or len({image.shape for image in images}) != 1:
-        raise DecodeError(f"{path}: expected frames of one size, got {_sizes(images)}")
-    return DecodedClip(check(np.stack(images)), None if rate is None else float(rate))
+    if not images:
+        raise DecodeError(f"{path}: expected frames of one size, got no frame at all")
+    fps = None if rate is None else float(rate)
+    return DecodedClip(check(np.stack(images)), fps, _starts(times))
 
 
-def _sizes(images: Sequence[NDArray[Any]]) -> str:
-    shapes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image in images})
-    return " and ".join(shapes) if shapes else "no frame at all"
+def _of_one_size(frames: Iterable[Any], max_pixels: int | None) -> Iterator[Any]:
+    """Yield decoded frames until one has another size, or the pixels are too many."""
+    first: tuple[int, int] | None = None
+    pixels = 0
+    for frame in frames:
+        size = (frame.width, frame.height)
+        first = first or size
+        if size != first:
+            raise DecodeError(
+                f"expected frames of one size, got {first[0]}x{first[1]} and {size[0]}x{size[1]}"
+            )
+        pixels += frame.width * frame.height
+        if max_pixels is not None and pixels > max_pixels:
+            raise DecodeError(f"has more than {max_pixels} pixels; cut it or make it smaller")
+        yield frame
+
+
+def _starts(times: Sequence[float | None]) -> tuple[float, ...] | None:
+    """Return when each frame is shown, from the first on; None where the file does not say."""
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return None
+    return tuple(time - known[0] for time in known)

@@ -7,6 +7,8 @@ noise behind shows on both sides of 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from metrics import frames as frames_
@@ -14,6 +16,9 @@ from metrics.base import ClipValue, FloatArray, Frames
 
 HALF_NYQUIST = 0.25
 """Cycles per pixel from which detail counts as high-frequency."""
+
+_ROUNDING = 1e-6
+"""Levels by which luma of one brightness may differ: colours that differ in luma differ by more."""
 
 _FLAT = "every frame is of one brightness: there is no detail to weigh"
 
@@ -26,8 +31,8 @@ def sharpness(frames: Frames) -> ClipValue:
 
     Source: Pech-Pacheco et al. 2000; the 3 x 3 Laplacian, borders mirrored.
     """
-    luma = frames_.luma(frames_.check(frames))
-    return ClipValue.ok(_laplacian(luma).var(axis=(1, 2)).mean())
+    lumas = frames_.lumas(frames_.check(frames))
+    return _mean([_laplacian(luma).var() for luma in lumas])
 
 
 def contrast(frames: Frames) -> ClipValue:
@@ -35,8 +40,8 @@ def contrast(frames: Frames) -> ClipValue:
 
     Source: RMS contrast, Peli 1990.
     """
-    luma = frames_.luma(frames_.check(frames))
-    return ClipValue.ok(luma.std(axis=(1, 2)).mean())
+    lumas = frames_.lumas(frames_.check(frames))
+    return _mean([luma.std() for luma in lumas])
 
 
 def saturation(frames: Frames) -> ClipValue:
@@ -46,11 +51,7 @@ def saturation(frames: Frames) -> ClipValue:
     >>> saturation(grey_and_red).value
     0.5
     """
-    levels = frames_.check(frames).astype(np.float64)
-    largest = levels.max(axis=-1)
-    spread = largest - levels.min(axis=-1)
-    share = np.divide(spread, largest, out=np.zeros_like(spread), where=largest > 0)
-    return ClipValue.ok(share.mean())
+    return _mean([_saturation(frame) for frame in frames_.check(frames)])
 
 
 def clipped_share(frames: Frames) -> ClipValue:
@@ -60,7 +61,8 @@ def clipped_share(frames: Frames) -> ClipValue:
     0.5
     """
     checked = frames_.check(frames)
-    return ClipValue.ok(((checked == 0) | (checked == 255)).any(axis=-1).mean())
+    clipped = (((frame == 0) | (frame == 255)).any(axis=-1) for frame in checked)
+    return ClipValue.ok(sum(int(one.sum()) for one in clipped) / checked[..., 0].size)
 
 
 def high_frequency_share(frames: Frames) -> ClipValue:
@@ -68,22 +70,41 @@ def high_frequency_share(frames: Frames) -> ClipValue:
 
     In [0, 1]; white noise has 1 - pi / 16 = 0.80 of it there, pictures little. A Hann window fades
     the borders out: left and right edges that do not meet would count as detail. Invalid when every
-    frame is flat; flat frames among others are left out.
+    frame is flat; flat frames, of one colour or of one brightness, are left out among others.
     """
-    luma = frames_.luma(frames_.check(frames))
-    detailed = luma.std(axis=(1, 2)) > 0
-    if not detailed.any():
-        return ClipValue.invalid(_FLAT)
-    centred = luma[detailed] - luma[detailed].mean(axis=(1, 2), keepdims=True)
-    down, across = (np.hanning(side + 2)[1:-1] for side in luma.shape[1:])
-    power = np.abs(np.fft.fft2(centred * np.outer(down, across))) ** 2
-    rows, columns = (np.fft.fftfreq(side) for side in luma.shape[1:])
+    checked = frames_.check(frames)
+    down, across = (np.hanning(side + 2)[1:-1] for side in checked.shape[1:3])
+    window = np.outer(down, across)
+    rows, columns = (np.fft.fftfreq(side) for side in checked.shape[1:3])
     beyond = np.hypot(rows[:, None], columns[None, :]) > HALF_NYQUIST
-    return ClipValue.ok((power[:, beyond].sum(axis=1) / power.sum(axis=(1, 2))).mean())
+    shares = []
+    for frame, luma in zip(checked, frames_.lumas(checked), strict=True):
+        if not _is_flat(frame, luma):
+            power = np.abs(np.fft.fft2((luma - luma.mean()) * window)) ** 2
+            shares.append(power[beyond].sum() / power.sum())
+    return _mean(shares) if shares else ClipValue.invalid(_FLAT)
+
+
+def _mean(of_frames: Sequence[np.floating]) -> ClipValue:
+    """The mean of one number a frame. Frame by frame, a long clip takes no more than a short."""
+    return ClipValue.ok(np.mean(of_frames))
+
+
+def _saturation(frame: Frames) -> np.floating:
+    levels = frame.astype(np.float64)
+    largest = levels.max(axis=-1)
+    spread = largest - levels.min(axis=-1)
+    share = np.divide(spread, largest, out=np.zeros_like(spread), where=largest > 0)
+    return np.float64(share.mean())
+
+
+def _is_flat(frame: Frames, luma: FloatArray) -> bool:
+    # Of one colour, luma still differs by rounding: its spread alone does not tell.
+    return bool((frame == frame[:1, :1]).all()) or float(luma.std()) <= _ROUNDING
 
 
 def _laplacian(luma: FloatArray) -> FloatArray:
-    """The sum of the four neighbours minus four times the pixel, (t, h, w)."""
-    wide = np.pad(luma, ((0, 0), (1, 1), (1, 1)), mode="reflect")
-    neighbours = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
+    """The sum of the four neighbours minus four times the pixel, (h, w)."""
+    wide = np.pad(luma, 1, mode="reflect")
+    neighbours = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
     return np.asarray(neighbours - 4 * luma)

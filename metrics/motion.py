@@ -20,6 +20,12 @@ GreyFrame = npt.NDArray[np.uint8]
 SMALLEST_SIDE = 32
 """DIS matches 8 x 8 patches on a pyramid; below this side its output is noise."""
 
+DYNAMIC_FPS = 8.0
+"""Frames per second at which VBench looks for motion: 6 px a frame are twice as fast at 16."""
+
+RATE_TOLERANCE = 0.05
+"""How far from `DYNAMIC_FPS` a rate may be. A gif has whole hundredths of a second: 8.33 fps."""
+
 _NO_PAIR = "one frame: there is no motion to see"
 
 
@@ -36,6 +42,22 @@ def flow_speeds(frames: Frames) -> FloatArray:
     for i, (one, other) in enumerate(pairwise(grey)):
         speeds[i] = np.linalg.norm(_flow(one, other), axis=2)
     return speeds
+
+
+def flow_id() -> str:
+    """Name the flow with the version of its library: another version may see other motion."""
+    import cv2
+
+    return f"opencv-{cv2.__version__} dis-medium"
+
+
+def has_dynamic_rate(fps: float | None) -> bool:
+    """Tell whether `dynamic_degree` means anything at this frame rate; None is unknown.
+
+    >>> has_dynamic_rate(8.0), has_dynamic_rate(24.0), has_dynamic_rate(None)
+    (True, False, False)
+    """
+    return fps is not None and abs(fps / DYNAMIC_FPS - 1) <= RATE_TOLERANCE
 
 
 def _grey(frames: Frames) -> list[GreyFrame]:
@@ -72,7 +94,7 @@ def warping_error(frames: Frames) -> ClipValue:
     Raises:
         ValueError: frames smaller than `SMALLEST_SIDE`.
     """
-    grey, pictures = _grey(frames), frames_.to_unit(frames)
+    grey, pictures = _grey(frames), (frames_.to_unit(frame) for frame in frames)
     if len(grey) < 2:
         return ClipValue.invalid(_NO_PAIR)
     errors = []
@@ -119,7 +141,8 @@ def dynamic_degree(speeds: AnyFloats) -> ClipValue:
 
     A pair of frames moves when the mean speed of its fastest 5 % of pixels exceeds 6 px/frame
     at a short side of 256, in proportion for others; the clip moves when round(t / 4) pairs do.
-    For clips of about 8 frames per second, as VBench samples them.
+    For clips of about `DYNAMIC_FPS`, as VBench samples them: at 24 fps the same motion is a third
+    as fast a frame, and nothing here can tell.
 
     Source: VBench, vbench/dynamic_degree.py, with RAFT there.
     """
@@ -133,8 +156,8 @@ def dynamic_degree(speeds: AnyFloats) -> ClipValue:
 
 
 def _fastest(speeds: FloatArray) -> FloatArray:
-    flat = np.sort(speeds.reshape(len(speeds), -1), axis=1)[:, ::-1]
-    return np.asarray(flat[:, : max(int(flat.shape[1] * 0.05), 1)].mean(axis=1))
+    count = max(int(speeds[0].size * 0.05), 1)
+    return np.array([np.sort(one, axis=None)[-count:].mean() for one in speeds])
 
 
 def _checked(speeds: AnyFloats) -> FloatArray:

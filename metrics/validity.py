@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metrics import frames as frames_
 from metrics.base import AnyFloats, Frames
@@ -95,16 +94,16 @@ def _shape_reason(expected: tuple[int, int, int], got: tuple[int, ...]) -> str:
 
 
 def _judge_light(frames: Frames) -> Validity | None:
-    luma = frames_.luma(frames)
-    if _largest_share(luma > BLACK_LUMA) <= LIT_SHARE:
+    # The largest shares of any frame; frame by frame, since luma takes many bytes a pixel.
+    light = shade = 0.0
+    for luma in frames_.lumas(frames):
+        light = max(light, float((luma > BLACK_LUMA).mean()))
+        shade = max(shade, float((luma < WHITE_LUMA).mean()))
+    if light <= LIT_SHARE:
         return Validity(Fault.BLACK, f"no frame has visible light (luma above {BLACK_LUMA:g})")
-    if _largest_share(luma < WHITE_LUMA) <= LIT_SHARE:
+    if shade <= LIT_SHARE:
         return Validity(Fault.WHITE, f"every frame is blown out (luma above {WHITE_LUMA:g})")
     return None
-
-
-def _largest_share(mask: NDArray[np.bool_]) -> float:
-    return float(mask.mean(axis=(1, 2)).max())
 
 
 def _judge_frozen(frames: Frames) -> Validity | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -177,6 +178,48 @@ def test_what_was_encoded_is_decoded(
     assert decoded.frames.shape == clip.shape
     assert decoded.fps == pytest.approx(8.0, rel=0.05)
     assert np.abs(decoded.frames.astype(float) - clip).mean() <= tolerance
+
+
+def _switching_webm(path: Path, sizes: Sequence[int]) -> None:
+    """Write a webm that states the first size and whose frames have all of them, one after one."""
+    parts = []
+    for size in sizes:
+        part = path.with_name(f"{size}.webm")
+        _encode(part, _smooth_clip(3, size), "libvpx-vp9", "yuv420p")
+        with av.open(str(part)) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        parts.append((part, packets))
+    with av.open(str(parts[0][0])) as first, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(first.streams.video[0])
+        for number, data in enumerate(data for _, packets in parts for data in packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = 125 * number
+            out.mux(packet)
+
+
+def test_a_clip_that_changes_its_size_is_refused_at_the_first_other_frame(tmp_path: Path) -> None:
+    _switching_webm(tmp_path / "a.webm", [64, 128])
+
+    with pytest.raises(frames.DecodeError, match="one size, got 64x64 and 128x128"):
+        frames.decode(tmp_path / "a.webm")
+
+
+def test_frames_are_read_up_to_the_pixels_allowed_and_no_further(tmp_path: Path) -> None:
+    clip = _smooth_clip()
+    _encode(tmp_path / "a.webm", clip, "libvpx-vp9", "yuv420p")
+
+    assert len(frames.decode(tmp_path / "a.webm", max_pixels=8 * 64 * 64).frames) == 8
+    with pytest.raises(frames.DecodeError, match=r"a\.webm: has more than 32767 pixels"):
+        frames.decode(tmp_path / "a.webm", max_pixels=8 * 64 * 64 - 1)
+
+
+def test_it_is_known_when_each_frame_is_shown(tmp_path: Path) -> None:
+    _encode(tmp_path / "a.webm", _smooth_clip(), "libvpx-vp9", "yuv420p")
+
+    starts = frames.decode(tmp_path / "a.webm").starts_s
+
+    assert starts == pytest.approx([number / 8 for number in range(8)])
 
 
 def test_a_missing_file_is_named() -> None:

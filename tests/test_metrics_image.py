@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+import tracemalloc
 from collections.abc import Callable
 
 import cv2
@@ -115,6 +116,18 @@ def test_flat_frames_have_no_detail_to_weigh_and_are_left_out_among_others() -> 
     assert high_frequency_share(mixed).value == high_frequency_share(NOISE).value
 
 
+@pytest.mark.parametrize("colour", [(1, 2, 3), (69, 78, 10), (208, 166, 233), (77, 4, 61)])
+def test_frames_of_one_colour_are_flat_whatever_rounding_makes_of_it(
+    colour: tuple[int, int, int],
+) -> None:
+    flat = np.empty_like(NOISE)
+    flat[:] = colour
+    mixed = np.concatenate([flat, NOISE])
+
+    assert high_frequency_share(flat).status is Status.INVALID
+    assert high_frequency_share(mixed).value == high_frequency_share(NOISE).value
+
+
 # --- all ----------------------------------------------------------------------------------------
 
 
@@ -126,6 +139,21 @@ def test_blur_lowers_what_measures_detail(metric: Metric) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_order_of_frames_changes_nothing(metric: Metric) -> None:
     assert _number(metric(NOISE[::-1])) == pytest.approx(_number(metric(NOISE)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_longer_clip_takes_no_more_memory(metric: Metric) -> None:
+    short, long = (_peak_bytes(metric, np.repeat(NOISE, times, axis=0)) for times in (1, 20))
+
+    assert long < 1.2 * short
+
+
+def _peak_bytes(metric: Metric, frames: Frames) -> int:
+    tracemalloc.start()
+    metric(frames)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 @pytest.mark.parametrize("metric", METRICS)

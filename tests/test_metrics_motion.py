@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from metrics.base import ClipValue, FloatArray, Frames, Status
-from metrics.motion import _seen, dynamic_degree, flow_speeds, motion, warping_error
+from metrics.motion import (
+    _seen,
+    dynamic_degree,
+    flow_id,
+    flow_speeds,
+    has_dynamic_rate,
+    motion,
+    warping_error,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -110,6 +118,10 @@ def test_the_number_of_threads_does_not_matter() -> None:
     assert np.array_equal(found[0], found[1])
 
 
+def test_the_flow_is_named_with_the_version_of_its_library() -> None:
+    assert cv2.__version__ in flow_id()
+
+
 # --- dynamic degree -----------------------------------------------------------------------------
 
 
@@ -139,6 +151,16 @@ def test_the_threshold_grows_with_the_short_side() -> None:
 def test_a_moving_disc_is_dynamic_and_a_creeping_one_is_not() -> None:
     assert dynamic_degree(flow_speeds(_disc(3.0))).value == 1.0
     assert dynamic_degree(flow_speeds(_disc(0.1))).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fps", "told"),
+    [(8.0, True), (100 / 12, True), (7.0, False), (12.0, False), (30.0, False), (None, False)],
+)
+def test_only_near_eight_frames_a_second_does_the_rule_mean_anything(
+    fps: float | None, told: bool
+) -> None:
+    assert has_dynamic_rate(fps) is told
 
 
 # --- degenerate ---------------------------------------------------------------------------------

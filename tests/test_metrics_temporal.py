@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
@@ -146,6 +148,21 @@ def test_one_frame_is_invalid_and_never_a_number() -> None:
         assert value.value is None
         assert value.status is Status.INVALID
         assert "one frame" in value.reason
+
+
+@pytest.mark.parametrize("metric", [flicker, luminance_jump, first_frame_darkness])
+def test_a_longer_clip_takes_no_more_memory(metric: Callable[[Frames], ClipValue]) -> None:
+    short, long = (_peak_bytes(metric, np.repeat(STILL, times, axis=0)) for times in (1, 20))
+
+    assert long < 1.2 * short + 8 * 20 * len(STILL)  # and a number a frame
+
+
+def _peak_bytes(metric: Callable[[Frames], ClipValue], frames: Frames) -> int:
+    tracemalloc.start()
+    metric(frames)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def test_floats_are_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,19 @@ def test_rounding_of_a_codec_does_not_thaw_a_frozen_clip() -> None:
     wobble = RNG.integers(-1, 2, still.shape)
 
     assert judge((still + wobble).astype(np.uint8)).fault is Fault.FROZEN
+
+
+def test_a_longer_clip_takes_no_more_memory_to_judge() -> None:
+    clip = _disc(step=1.0)
+    peaks = []
+    for times in (1, 20):
+        longer = np.repeat(clip, times, axis=0)
+        tracemalloc.start()
+        assert judge(longer).ok
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 @pytest.mark.parametrize("step", [0.01, 0.05])
