@@ -24,6 +24,9 @@ from metrics.frechet import PolynomialKernel, check_pair, polynomial_mmd
 CUBIC = PolynomialKernel()
 """(x.y / d + 1)^3, the kernel of KID and KVD."""
 
+FEWEST = 3
+"""Prompts, or clips of none, that a jackknife needs of arm and reference."""
+
 _STRAIGHT = 1e-6
 """Skewness below which the skew correction is the identity to rounding."""
 
@@ -281,9 +284,11 @@ class _Units:
                 places.setdefault(name, len(places))
             others = np.array([places[name] for name in found], dtype=np.intp)[index]
             count = len(places)
-        if len(names) < 3 or kinds < 3:
-            what = "prompts" if len(names) < 3 else "reference clips"
-            raise TooFewError(f"an interval needs 3 {what} or more, got {min(len(names), kinds)}")
+        if min(len(names), kinds) < FEWEST:
+            what, got = (
+                ("prompts", len(names)) if len(names) < FEWEST else ("reference clips", kinds)
+            )
+            raise TooFewError(f"an interval needs {FEWEST} {what} or more, got {got}")
         return cls(names, count, rows, others)
 
 

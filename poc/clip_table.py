@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from poc.clip_folder import CLIP_METRICS, ClipReport, FolderSummary, MetricSummary, Role, Status
+from poc.clip_records import CLIP_METRICS, ClipReport, FolderSummary, MetricSummary, Role, Status
 from poc.records import Counts
-from poc.table import GAP, MISSING, WIDTH, columns, cut, figure
+from poc.table import GAP, MISSING, WIDTH, columns, cut, figure, line
 
 ROWS = 40
 """Largest folder whose clips are all shown; of a larger one only those that are not ok."""
@@ -19,6 +19,11 @@ _HEADS = {
     "clip_frame_consistency": "consistency",
 }
 """Shorter column heads, so that a row fits the terminal; the means below have the full names."""
+_RESAMPLED = {
+    "clips": "clips",
+    "prompts": "prompts",
+    "clusters": "prompts, and each clip without one",
+}
 _STEERING = {"Cc", "Cf", "Cs", "Cn", "Co"}
 
 
@@ -92,8 +97,10 @@ def _mean(one: MetricSummary) -> list[str]:
 def _count(one: MetricSummary) -> str:
     """Return clips and, where they are fewer, the prompts or different clips among them."""
     if one.n_clusters == one.n_clips:
-        return f"{one.n_clips} {one.clusters}"
-    what = "prompts" if one.clusters == "prompts" else "that differ"
+        return f"{one.n_clips} {'clips' if one.clusters == 'clusters' else one.clusters}"
+    what = {"prompts": "prompts", "clips": "that differ", "clusters": "prompts or clips without"}[
+        one.clusters
+    ]
     return f"{one.n_clips} clips, {one.n_clusters} {what}"
 
 
@@ -103,7 +110,7 @@ def _missing(summary: FolderSummary) -> list[str]:
     there = [one for one in summary.metrics if one.value is not None]
     for method in dict.fromkeys(one.method for one in there if one.low is not None):
         names = ", ".join(one.metric for one in there if one.method == method)
-        kind = next(one.clusters for one in there if one.method == method)
+        kind = _RESAMPLED[next(one.clusters for one in there if one.method == method)]
         lines.append(f"interval of {names}: {method}; it resamples {kind}")
     said: dict[str, list[str]] = {}
     for one in summary.metrics:
@@ -140,13 +147,7 @@ def _sum(counts: Counts) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
     widths[0] = min(widths[0], _NAME_WIDTH)
-    return [_line(row, widths) for row in rows]
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    name = cut(row[0], widths[0])
-    rest = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-    return GAP.join([name + " " * (widths[0] - columns(name)), *rest])
+    return [line(row, widths) for row in rows]
 
 
 def _plain(text: str) -> str:

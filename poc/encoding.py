@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _COMPRESSION = 3
 """PNG level: half the time of 6 for a fifth more bytes on smooth frames."""
 
-_PIXELS = 2**29
-"""Largest film strip: 258 frames of 1920 x 1080. A larger picture is no clip of ours."""
+MAX_CLIP_PIXELS = 2**29
+"""Largest clip, of all frames together: 258 of 1920 x 1080. A larger picture is no clip of ours."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
@@ -50,8 +50,10 @@ def check_frames(frames: Frames) -> None:
         raise ValueError(
             f"frames must be uint8 of shape (t, h, w, 3), got {frames.dtype} {frames.shape}"
         )
-    if not 0 < frames.size <= 3 * _PIXELS:
-        raise ValueError(f"frames must hold 1 to {_PIXELS} pixels, got shape {frames.shape}")
+    if not 0 < frames.size <= 3 * MAX_CLIP_PIXELS:
+        raise ValueError(
+            f"frames must hold 1 to {MAX_CLIP_PIXELS} pixels, got shape {frames.shape}"
+        )
 
 
 def encode_frames(frames: Frames) -> bytes:
@@ -89,7 +91,7 @@ def decode_frames(data: bytes) -> Frames:
 
 
 def _check_strip(size: tuple[int, int], mode: str, stated: tuple[int, int]) -> None:
-    if mode != "RGB" or size != stated or not 0 < size[0] * size[1] <= _PIXELS:
+    if mode != "RGB" or size != stated or not 0 < size[0] * size[1] <= MAX_CLIP_PIXELS:
         raise ValueError(f"{mode} picture of {size} pixels, its text says RGB of {stated}")
 
 

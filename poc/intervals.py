@@ -170,10 +170,17 @@ def t_draws(value: float, standard_error: float, freedom: int, count: int) -> Fl
     return value + standard_error * special.stdtrit(freedom, even_quantiles(count))
 
 
-def t_interval(value: float, standard_error: float, freedom: int, level: float = LEVEL) -> Interval:
-    """Return Student's interval; `freedom` is the number of prompts less one."""
+def t_interval(
+    value: float,
+    standard_error: float,
+    freedom: int,
+    level: float = LEVEL,
+    *,
+    cluster: str = "prompt",
+) -> Interval:
+    """Return Student's interval; `freedom` is the number of clusters less one."""
     half = standard_error * float(special.stdtrit(freedom, tail(level)))
-    return Interval(value - half, value + half, "t on per-prompt values")
+    return Interval(value - half, value + half, f"t on per-{cluster} values")
 
 
 def stretch(n: int, level: float = LEVEL) -> float:
@@ -209,7 +216,14 @@ def resampled_sums(columns: FloatArray, *, seed: int, count: int = RESAMPLES) ->
     return np.concatenate(parts)
 
 
-def bca(value: float, draws: FloatArray, jackknife: FloatArray, level: float = LEVEL) -> Interval:
+def bca(
+    value: float,
+    draws: FloatArray,
+    jackknife: FloatArray,
+    level: float = LEVEL,
+    *,
+    cluster: str = "prompt",
+) -> Interval:
     """Return the bias-corrected accelerated interval (Efron 1987), or the percentile interval.
 
     `jackknife` holds the estimate with each cluster left out. The fall-back is taken, and named in
@@ -221,9 +235,9 @@ def bca(value: float, draws: FloatArray, jackknife: FloatArray, level: float = L
     edge = 5 / len(draws)
     if levels is not None and edge <= levels.min() and levels.max() <= 1 - edge:
         low, high = np.quantile(draws, levels)
-        return Interval(float(low), float(high), "bootstrap over prompts (BCa)")
+        return Interval(float(low), float(high), f"bootstrap over {cluster}s (BCa)")
     low, high = np.quantile(draws, [1 - tail(level), tail(level)])
-    return Interval(float(low), float(high), "bootstrap over prompts (percentile)")
+    return Interval(float(low), float(high), f"bootstrap over {cluster}s (percentile)")
 
 
 def _bca_levels(

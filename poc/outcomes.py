@@ -130,7 +130,7 @@ def _sample_outcome(
         return _of(sample, None, None, None, sample.reason)
     value = float(sample.numerator.sum() / sample.denominator.sum())
     if sample.n_prompts < 2:
-        return _of(sample, value, None, None, "1 prompt: an interval needs at least 2")
+        return _of(sample, value, None, None, f"1 {sample.cluster}: an interval needs at least 2")
     if sample.metric in rates:
         return _rate(sample, value)
     return _mean(sample, value, booted.get((sample.arm_id, sample.metric, sample.comparison)))
@@ -201,16 +201,20 @@ def _scale(sample: Sample, value: float, *, on_log: bool) -> _Scale:
 def _without_spread(sample: Sample, value: float) -> Outcome:
     """Return an estimate whose prompts all agree: certain only where there are many of them."""
     if sample.n_prompts < intervals.BOOTSTRAP_FROM:
-        reason = f"all {sample.n_prompts} prompts give the same value: no spread to judge by"
+        reason = (
+            f"all {sample.n_prompts} {sample.cluster}s give the same value: no spread to judge by"
+        )
         return _of(sample, value, None, None, reason)
-    interval = Interval(value, value, "none needed: every prompt gives the same value")
-    note = "Every prompt gives the same value: the interval has no width."
+    interval = Interval(value, value, f"none needed: every {sample.cluster} gives the same value")
+    note = f"Every {sample.cluster} gives the same value: the interval has no width."
     return _of(sample, value, interval, np.full(intervals.RESAMPLES, value), "", note)
 
 
 def _by_t(sample: Sample, value: float, scale: _Scale, *, on_log: bool) -> Outcome:
     freedom = sample.n_prompts - 1
-    low, high, method = intervals.t_interval(scale.value, scale.standard_error, freedom)
+    low, high, method = intervals.t_interval(
+        scale.value, scale.standard_error, freedom, cluster=sample.cluster
+    )
     draws = intervals.t_draws(scale.value, scale.standard_error, freedom, intervals.RESAMPLES)
     return _finish(sample, value, Interval(low, high, method), draws, on_log=on_log)
 
@@ -223,7 +227,7 @@ def _by_bootstrap(
         return _of(sample, value, None, None, "the mean comes too close to 0 for a ratio")
     logs = np.log(kept) if on_log else kept
     wide = scale.value + intervals.stretch(sample.n_prompts) * (logs - scale.value)
-    interval = intervals.bca(scale.value, wide, scale.jackknife)
+    interval = intervals.bca(scale.value, wide, scale.jackknife, cluster=sample.cluster)
     return _finish(sample, value, interval, wide, on_log=on_log)
 
 

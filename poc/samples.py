@@ -106,6 +106,8 @@ class Sample:
     notes: tuple[str, ...]
     reason: str
     """Why there is nothing to estimate; empty when there is."""
+    cluster: str = "prompt"
+    """What the sums are over, as texts call it. In a run that is prompts."""
 
     @property
     def n_prompts(self) -> int:

@@ -145,10 +145,11 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
     others = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
     widths[0] = min(widths[0], max(WIDTH - others, 8))
-    return [_line(row, widths)[:WIDTH] for row in rows]
+    return [line(row, widths)[:WIDTH] for row in rows]
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+def line(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a row as text: its name to the left and cut to its width, the rest to the right."""
     name = cut(row[0], widths[0])
     cells = [name + " " * (widths[0] - columns(name))]
     cells += [

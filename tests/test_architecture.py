@@ -84,7 +84,17 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.video",
     ),
     # Loads networks and decoders inside functions only, so that it starts as fast as the core.
-    "poc.measure_folder": (CORE, "metrics.*", "poc.measure"),
+    **dict.fromkeys(
+        (
+            "poc.clip_bench",
+            "poc.clip_files",
+            "poc.clip_judges",
+            "poc.clip_work",
+            "poc.folder_sets",
+            "poc.measure_cache",
+        ),
+        (CORE, "metrics.*", "poc.measure"),
+    ),
     "poc.set_metrics": (CORE, "metrics.*", "poc.measure"),
     "poc.datasets": (CORE, "metrics.catalog", "poc.tiny.world"),
     "poc.*": (CORE, "metrics.catalog"),
@@ -115,7 +125,7 @@ LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "poc.rating_pack": {"poc.video": ()},
     "poc.run": {"poc.*": (), "reports.*": ("report",)},
     "poc.measure": {"poc.generate": (), "poc.tiny.world": ()},
-    "poc.measure_folder": {
+    "poc.clip_judges": {
         "poc.pipelines.device": (),
         "poc.tiny.video_network": (),
         "poc.tiny.world": (),

@@ -1,0 +1,269 @@
+"""Measures one clip after another, taking what an earlier run has; a bad clip is a report too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics import catalog
+from metrics import frames as frames_
+from metrics.base import ClipValue
+from metrics.frames import DecodeError
+from metrics.validity import Fault, judge
+from poc.clip_files import Source, decoder_id, reason_of
+from poc.clip_folder import ProtocolError
+from poc.clip_judges import Judges, not_tiny, unreadable
+from poc.clip_records import (
+    CLIP_METRICS,
+    VALIDITY,
+    ClipReport,
+    FolderMeasurement,
+    FrameShape,
+    Role,
+    Status,
+)
+from poc.clip_work import Manner, Task, Work
+from poc.measure import IMAGE_TEXT_EXTRACTOR
+from poc.measure_cache import Cache
+from poc.records import digest
+
+Floats = npt.NDArray[np.float64]
+
+UNDECODABLE, PROTOCOL_FAULT, UNMEASURABLE = "undecodable", "protocol", "unmeasurable"
+"""Faults besides those of `metrics.validity`."""
+NO_EXTRACTOR: Final = "no extractor for real video is given"
+
+_NO_PROMPT = "no prompt"
+
+
+class Bench:
+    """Measures one source after another, taking what the cache has; counts both."""
+
+    def __init__(self, manner: Manner, cache: Cache) -> None:
+        self.manner, self.cache = manner, cache
+        self.reused = self.taken = 0
+        self.features: dict[str, Floats] = {}
+        protocol = f" {manner.protocol.text}" if manner.protocol else ""
+        self.protocol_text = f"{frames_.PROTOCOL}{protocol or ' as decoded'}"
+
+    @cached_property
+    def judges(self) -> Judges | None:
+        """The networks that the user named; None where none is."""
+        return None if self.manner.judges is None else Judges.shipped()
+
+    def protocol_of(self, source: Source) -> str:
+        """Return all that is done to the frames of a source before they are measured."""
+        if not source.is_folder or self.manner.png_fps is None:
+            return self.protocol_text
+        return f"{self.protocol_text}, png at {self.manner.png_fps:.12g} fps"
+
+    def measured(self, task: Task) -> ClipReport:
+        """Measure one source; whatever is wrong with it is in the report."""
+        blank = self._blank(task)
+        try:
+            return self._measured(task, blank)
+        except _refusals() as error:
+            # One clip that no check foresaw must not take the numbers of all others with it.
+            reason = f"cannot be measured ({reason_of(error, task.source)})"
+            return _nothing(task, blank, Status.FAILED, reason, UNMEASURABLE)
+
+    def _measured(self, task: Task, blank: FolderMeasurement) -> ClipReport:
+        if task.survey.problem:
+            return _nothing(task, blank, Status.FAILED, task.survey.problem, UNDECODABLE)
+        known = self.cache.place(
+            task.survey.file_digest or "", self.protocol_of(task.source), decoder_id(task.source)
+        )
+        work = Work(task, self.manner, self.judges, known)
+        try:
+            blank = blank.model_copy(
+                update={"frames_digest": work.frames_digest, "shape": work.shape}
+            )
+            valid = self._validity(work, blank)
+        except DecodeError as error:
+            reason = reason_of(error, task.source)
+            return _nothing(task, blank, Status.FAILED, reason, UNDECODABLE)
+        except ProtocolError as error:
+            return _nothing(task, blank, Status.INVALID, str(error), PROTOCOL_FAULT)
+        if valid.status is not Status.OK:
+            return _nothing(task, blank, valid.status, valid.reason, valid.fault)
+        rows = [valid]
+        if task.role is Role.CLIP:
+            rows += [self._metric(name, work, blank) for name in CLIP_METRICS]
+        self._keep_features(work, blank)
+        return _report(task, blank, rows)
+
+    def _blank(self, task: Task) -> FolderMeasurement:
+        """Return a row of which everything but the number is known."""
+        return FolderMeasurement(
+            role=task.role,
+            file=task.source.name,
+            file_digest=task.survey.file_digest,
+            frames_digest=None,
+            shape=None,
+            decoder=decoder_id(task.source),
+            protocol=self.protocol_of(task.source),
+            prompt=task.prompt,
+            **named(VALIDITY),
+            value=None,
+            status=Status.NOT_MEASURED,
+            reason="not yet",
+            fault=None,
+            extractor=None,
+            extractor_digest=None,
+            reference_digest=None,
+        )
+
+    def _validity(self, work: Work, blank: FolderMeasurement) -> FolderMeasurement:
+        size = (work.shape.height, work.shape.width)
+        fits = work.task.expected in (None, size)
+        known = self.cache.value(blank) if fits else None
+        if known is not None:
+            return self._again(known, blank)
+        self.taken += 1
+        expected = None if fits or work.task.expected is None else work.task.expected
+        planned = None if expected is None else (work.shape.num_frames, *expected)
+        found = judge(work.frames, expected=planned)
+        if found.ok:
+            return blank.model_copy(update=_ok(1.0))
+        reason = found.reason
+        if found.fault is Fault.WRONG_SHAPE:
+            reason += ", unlike most clips of the folder; "
+            reason += (
+                "the protocol keeps aspect ratios"
+                if self.manner.protocol
+                else "give --protocol to compare them"
+            )
+        return blank.model_copy(
+            update={"status": Status.INVALID, "reason": reason, "fault": str(found.fault)}
+        )
+
+    def _again(self, known: FolderMeasurement, blank: FolderMeasurement) -> FolderMeasurement:
+        """Return an earlier result for the file that has the same frames now."""
+        self.reused += 1
+        number = ("value", "status", "reason", "fault")
+        return blank.model_copy(update={name: getattr(known, name) for name in number})
+
+    def _metric(self, name: str, work: Work, blank: FolderMeasurement) -> FolderMeasurement:
+        row = blank.model_copy(update=named(name) | self._seen_by(name))
+        if reason := self._why_not(name, work):
+            return row.model_copy(update={"reason": reason})
+        known = self.cache.value(row)
+        if known is not None:
+            return self._again(known, row)
+        self.taken += 1
+        arguments = [work.get(argument) for argument in catalog.describe(name).takes]
+        result: ClipValue = catalog.load(name)(*arguments)
+        if result.value is None:
+            status = Status(result.status.value)
+            return row.model_copy(update={"status": status, "reason": result.reason})
+        return row.model_copy(update=_ok(result.value))
+
+    def _seen_by(self, name: str) -> dict[str, str]:
+        """Return what a metric sees through, by name and version: its network, or the flow."""
+        if _is_of_flow(name):
+            from metrics.motion import flow_id
+
+            return {"extractor": flow_id()}
+        takes = catalog.describe(name).takes
+        if self.judges is None or not {"image_features", "text_features"} & set(takes):
+            return {}
+        pinned = self.judges.image_text_digest
+        return {"extractor": IMAGE_TEXT_EXTRACTOR, "extractor_digest": pinned}
+
+    def _why_not(self, name: str, work: Work) -> str:
+        """Return why a metric has no number of this clip that is what its name says."""
+        if _is_of_flow(name):
+            return _why_no_flow(name, work.shape)
+        takes = catalog.describe(name).takes
+        if "image_features" not in takes:
+            return ""
+        reasons = [NO_EXTRACTOR if self.manner.judges is None else not_tiny(work.shape)]
+        if "text_features" in takes:
+            prompt = work.task.prompt
+            reasons.insert(0, _NO_PROMPT if prompt is None else "")
+            reasons.append(unreadable(prompt) if prompt and self.manner.judges else "")
+        return "; ".join(reason for reason in reasons if reason)
+
+    def _keep_features(self, work: Work, blank: FolderMeasurement) -> None:
+        """Take video features where a set metric could want them."""
+        if self.judges is None or not self.manner.for_sets or not_tiny(work.shape):
+            return
+        key = self.feature_key(blank.frames_digest)
+        if key in self.features:
+            return
+        known = self.cache.features.get(key)
+        if known is not None and known.ndim == 1 and np.isfinite(known).all():
+            self.reused += 1
+            self.features[key] = known
+            return
+        self.taken += 1
+        # One clip at a time: features depend on their batch by rounding.
+        self.features[key] = np.asarray(
+            self.judges.video.features(work.frames[None])[0], np.float64
+        )
+
+    def feature_key(self, frames_digest: str | None) -> str:
+        """Name the features of a clip by network and frames."""
+        network = self.judges.video_digest if self.judges else None
+        return f"video_{digest([network, frames_digest])}"
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what the libraries beneath raise at input that they cannot take."""
+    import cv2
+
+    return ValueError, TypeError, ArithmeticError, LookupError, cv2.error
+
+
+def _is_of_flow(name: str) -> bool:
+    return (catalog.describe(name).target or "").startswith("metrics.motion:")
+
+
+def _why_no_flow(name: str, shape: FrameShape) -> str:
+    from metrics.motion import DYNAMIC_FPS, SMALLEST_SIDE, has_dynamic_rate
+
+    if min(shape.height, shape.width) < SMALLEST_SIDE:
+        return f"optical flow needs frames of at least {SMALLEST_SIDE} px"
+    if name != "dynamic_degree" or has_dynamic_rate(shape.fps):
+        return ""
+    rate = f"{DYNAMIC_FPS:g} fps"
+    if shape.fps is None:
+        return f"its rule is for {rate}, the clip states no rate: give --png-fps for png frames"
+    return f"its rule is for {rate}, the clip has {shape.fps:.4g}: give --protocol with fps:8"
+
+
+def named(metric: str) -> dict[str, Any]:
+    """Return what a row says of its metric."""
+    info = catalog.describe(metric)
+    return {"metric": info.name, "version": info.version, "unit": info.unit}
+
+
+def _ok(value: float) -> dict[str, Any]:
+    return {"value": value, "status": Status.OK, "reason": ""}
+
+
+def _nothing(
+    task: Task, blank: FolderMeasurement, status: Status, reason: str, fault: str | None
+) -> ClipReport:
+    """Return the report of a source that has no numbers: each metric's row says why."""
+    names = (VALIDITY, *CLIP_METRICS) if task.role is Role.CLIP else (VALIDITY,)
+    why = {"value": None, "status": status, "reason": reason, "fault": fault}
+    return _report(task, blank, [blank.model_copy(update=named(name) | why) for name in names])
+
+
+def _report(task: Task, blank: FolderMeasurement, rows: Sequence[FolderMeasurement]) -> ClipReport:
+    """Return what came of a source; its first row is its validity."""
+    return ClipReport(
+        name=task.source.name,
+        role=task.role,
+        status=rows[0].status,
+        reason=rows[0].reason,
+        shape=blank.shape,
+        frames_digest=blank.frames_digest,
+        prompt=task.prompt,
+        rows=tuple(rows),
+    )

@@ -1,0 +1,124 @@
+"""One clip while it is measured: its frames in the asked form, and what metrics take of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics import frames as frames_
+from metrics.frames import DecodedClip
+from poc.clip_files import Source, Survey, read_frames
+from poc.clip_folder import Protocol
+from poc.clip_judges import Judges
+from poc.clip_records import FolderMeasurement, FrameShape, Role
+
+Frames = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One source to be measured, and the size that it should have."""
+
+    source: Source
+    survey: Survey
+    role: Role
+    prompt: str | None
+    expected: tuple[int, int] | None
+    """Height and width of most clips of its folder, after the protocol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How every clip of a folder is measured."""
+
+    protocol: Protocol | None = None
+    png_fps: float | None = None
+    judges: str | None = None
+    for_sets: bool = False
+    """True: features are wanted too, for distances to a reference."""
+
+
+class Work:
+    """One source while it is measured: decoded at most once, features computed at first use."""
+
+    def __init__(
+        self,
+        task: Task,
+        manner: Manner,
+        judges: Judges | None,
+        known: FolderMeasurement | None,
+    ) -> None:
+        self.task, self._manner, self._judges, self._known = task, manner, judges, known
+
+    @cached_property
+    def _clip(self) -> DecodedClip:
+        manner, protocol = self._manner, self._manner.protocol
+        decoded = read_frames(self.task.source, size=self.task.survey.size, png_fps=manner.png_fps)
+        return decoded if protocol is None else resampled(decoded, protocol)
+
+    @property
+    def frames(self) -> Frames:
+        """Frames as they are measured, uint8 (t, h, w, 3)."""
+        return self._clip.frames
+
+    @cached_property
+    def frames_digest(self) -> str:
+        """SHA-256 of the frames as they are measured."""
+        if self._known is not None and self._known.frames_digest is not None:
+            return self._known.frames_digest
+        return frames_.digest(self.frames)
+
+    @cached_property
+    def shape(self) -> FrameShape:
+        """Number, size and rate of the frames as they are measured."""
+        if self._known is not None and self._known.shape is not None:
+            return self._known.shape
+        count, height, width, _ = self.frames.shape
+        return FrameShape(num_frames=count, height=height, width=width, fps=self._clip.fps)
+
+    def get(self, argument: str) -> Any:
+        """Return an argument of the catalogue by its name there."""
+        match argument:
+            case "frames":
+                return self.frames
+            case "speeds":
+                return self._speeds
+            case "image_features":
+                return self._image_features
+            case "text_features":
+                return self._network.text_features([self.task.prompt])[0].astype(np.float64)
+            case _:
+                raise LookupError(f"a metric takes {argument!r}, which no stage supplies")
+
+    @property
+    def _network(self) -> Any:
+        if self._judges is None:
+            raise LookupError("a metric wants a network, and none is named")
+        return self._judges.image_text
+
+    @cached_property
+    def _image_features(self) -> Floats:
+        return np.asarray(self._network.image_features(self.frames), np.float64)
+
+    @cached_property
+    def _speeds(self) -> Floats:
+        from metrics.motion import flow_speeds
+
+        return flow_speeds(self.frames)
+
+
+def resampled(clip: DecodedClip, protocol: Protocol) -> DecodedClip:
+    """Bring a clip to the protocol: frames are picked, then made smaller; none is invented.
+
+    Raises:
+        ProtocolError: it is too short, too slow or too small.
+    """
+    count, height, width, _ = clip.frames.shape
+    size = protocol.size(height, width)
+    picked = clip.frames[list(protocol.indices(count, clip.fps, clip.starts_s))]
+    return DecodedClip(frames_.resize(picked, *size, fit="squash"), protocol.fps)

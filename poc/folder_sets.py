@@ -1,0 +1,206 @@
+"""FVD and KVD of a folder's valid clips against those of a reference, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics.base import SetBasis
+from poc.clip_bench import NO_EXTRACTOR, Bench, named
+from poc.clip_judges import not_tiny
+from poc.clip_means import clusters_of, set_refusal, set_summary
+from poc.clip_records import (
+    SET_METRICS,
+    ClipReport,
+    FolderMeasurement,
+    MetricSummary,
+    Role,
+    Status,
+)
+from poc.measure import VIDEO_EXTRACTOR
+from poc.records import digest
+
+Floats = npt.NDArray[np.float64]
+
+LEVEL, FLOOR_DRAWS, FLOOR_SEED = 0.95, 200, 0
+
+_NO_REFERENCE = "no --reference is given"
+_INDEPENDENT = (
+    "takes clips for independent: too narrow where clips share a prompt, and too low, also "
+    "significantly, where the reference shows the folder's own prompts: then name the files of "
+    "both after them and give --prompts names"
+)
+_UNKNOWN = (
+    "no interval, since the reference's prompts are not known: name the files of both after their "
+    "prompts and give --prompts names"
+)
+
+
+def set_metrics(
+    bench: Bench, clips: Sequence[ClipReport], reference: Sequence[ClipReport]
+) -> Iterator[MetricSummary]:
+    """Yield FVD and KVD of the valid clips against those of the reference, or why not."""
+    own, other = ([c for c in side if c.status is Status.OK] for side in (clips, reference))
+    reason = _set_reason(bench, own, other)
+    if reason:
+        for name in SET_METRICS:
+            yield set_summary(name, own, planned=len(clips), reason=reason)
+        return
+    sets = _set_pair(bench, own, other, len(clips))
+    yield _fvd(sets)
+    yield _kvd(sets)
+
+
+def _set_reason(bench: Bench, own: Sequence[ClipReport], other: Sequence[ClipReport]) -> str:
+    if not bench.manner.for_sets:
+        return _NO_REFERENCE
+    if bench.judges is None:
+        return NO_EXTRACTOR
+    if not own or not other:
+        return "no valid clip" if not own else "no valid clip in the reference"
+    if refusal := set_refusal(own, other):
+        return refusal
+    shape = own[0].shape
+    return "no shape" if shape is None else not_tiny(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """Valid clips and the reference's, with their features (n, d) and (m, d)."""
+
+    own: Sequence[ClipReport]
+    other: Sequence[ClipReport]
+    planned: int
+    features: Floats
+    reference: Floats
+    basis: SetBasis
+
+
+def _set_pair(
+    bench: Bench, own: Sequence[ClipReport], other: Sequence[ClipReport], planned: int
+) -> _Sets:
+    features, reference = (
+        np.stack([bench.features[bench.feature_key(clip.frames_digest)] for clip in side])
+        for side in (own, other)
+    )
+    basis = SetBasis(
+        n=len(own),
+        reference_n=len(other),
+        dimension=features.shape[1],
+        reference=frames_digest_of(other),
+        protocol=bench.protocol_text,
+        extractor=VIDEO_EXTRACTOR,
+        extractor_digest=bench.judges.video_digest if bench.judges else "",
+    )
+    return _Sets(own, other, planned, features, reference, basis)
+
+
+def frames_digest_of(clips: Sequence[ClipReport]) -> str:
+    """Return one digest of the frames of all clips, in whatever order they lie."""
+    return digest(sorted(str(clip.frames_digest) for clip in clips))
+
+
+def _fvd(sets: _Sets) -> MetricSummary:
+    from metrics.fvd import fvd
+
+    basis = sets.basis
+    if basis.rank_deficient:
+        reason = (
+            f"{basis.n} clips against {basis.reference_n} cannot span {basis.dimension} features: "
+            f"more than {basis.dimension} of both are needed"
+        )
+        return set_summary("fvd", sets.own, planned=sets.planned, reason=reason)
+    result = fvd(sets.features, sets.reference, basis=basis, draws=FLOOR_DRAWS, seed=FLOOR_SEED)
+    notes = [f"noise floor {result.floor.mean:.3g} at n = {basis.n}"]
+    names = _labels(sets)
+    if set(names[: basis.n]) & set(names[basis.n :]):
+        notes.append("too low: the reference shows prompts or frames of the folder itself")
+    return set_summary(
+        "fvd",
+        sets.own,
+        planned=sets.planned,
+        value=result.value,
+        method="Frechet distance of video features",
+        reason="an interval is given for KVD only; FVD is biased at small n",
+        notes=(*notes, f"against {basis.reference_n} clips", f"extractor {basis.extractor}"),
+    )
+
+
+def _kvd(sets: _Sets) -> MetricSummary:
+    from metrics.kvd import FEWEST, kvd_jackknife
+
+    # Clips of one prompt, or of the same frames, are no independent pair, in the reference neither.
+    # Each side is grouped by what is known of it, whatever the other lacks.
+    kind, other_kind = (clusters_of(side)[0] for side in (sets.own, sets.other))
+    labels, count = np.array(_labels(sets)), len(sets.own)
+    own, other = labels[:count], labels[count:]
+    fewest = min(len(set(own)), len(set(other)))
+    if fewest < FEWEST:
+        few = kind if len(set(own)) == fewest else other_kind
+        reason = f"an interval needs {FEWEST} {few} or more, got {fewest}"
+        return set_summary("kvd", sets.own, planned=sets.planned, reason=reason)
+    found = kvd_jackknife(
+        sets.features,
+        sets.reference,
+        clusters=own,
+        reference_clusters=other,
+    )
+    notes = (f"against {len(sets.other)} clips", f"extractor {sets.basis.extractor}")
+    if other_kind == "clips" and kind != "clips":
+        return set_summary(
+            "kvd",
+            sets.own,
+            planned=sets.planned,
+            value=found.value,
+            method="unbiased MMD of video features",
+            reason=_UNKNOWN,
+            notes=notes,
+        )
+    interval = found.interval(LEVEL)
+    return set_summary(
+        "kvd",
+        sets.own,
+        planned=sets.planned,
+        value=found.value,
+        interval=(interval.low, interval.high),
+        method=f"jackknife over {kind}, of folder and reference together, skew-corrected",
+        notes=(*([_INDEPENDENT] if "clips" in {kind, other_kind} else []), *notes),
+    )
+
+
+def _labels(sets: _Sets) -> tuple[str, ...]:
+    """Return what each clip is a draw of, the reference's after the folder's."""
+    return clusters_of([*sets.own, *sets.other])[1]
+
+
+def set_row(
+    bench: Bench,
+    one: MetricSummary,
+    clips: Sequence[ClipReport],
+    reference: Sequence[ClipReport],
+) -> FolderMeasurement:
+    """Return the row of a set's number, or of why there is none."""
+    own, other = ([c for c in side if c.status is Status.OK] for side in (clips, reference))
+    there = one.value is not None
+    pinned = bench.judges.video_digest if bench.judges and there else None
+    return FolderMeasurement(
+        role=Role.SET,
+        file=None,
+        file_digest=None,
+        frames_digest=frames_digest_of(own),
+        shape=own[0].shape if there else None,
+        decoder=None,
+        protocol=bench.protocol_text,
+        prompt=None,
+        **named(one.metric),
+        value=one.value,
+        status=Status.OK if there else Status.NOT_MEASURED,
+        reason="" if there else one.reason,
+        fault=None,
+        extractor=VIDEO_EXTRACTOR if pinned else None,
+        extractor_digest=pinned,
+        reference_digest=frames_digest_of(other) if other else None,
+    )
