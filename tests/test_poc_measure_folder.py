@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,11 +22,12 @@ from PIL import Image
 from metrics import catalog, frames
 from metrics.base import Frames
 from metrics.extractors.clip import load_clip
+from metrics.frames import DecodeError
 from metrics.frechet import frechet_distance, polynomial_mmd
 from metrics.motion import flow_speeds
 from metrics.temporal import clip_frame_consistency
 from poc import cli, disk, journal
-from poc.clip_files import list_clips
+from poc.clip_files import Source, list_clips, read_frames, survey
 from poc.clip_folder import (
     Protocol,
     ProtocolError,
@@ -29,12 +35,15 @@ from poc.clip_folder import (
     parse_prompts,
     parse_protocol,
 )
+from poc.clip_means import clusters_of, summarise
 from poc.clip_records import (
     CLIP_METRICS,
     ClipReport,
     FolderMeasurement,
     FolderSummary,
+    FrameShape,
     MetricSummary,
+    Role,
     Status,
 )
 from poc.clip_table import table
@@ -273,6 +282,69 @@ def test_a_corpus_of_bad_clips_is_caught_and_the_good_ones_beside_them_are_measu
     assert not result.all_ok
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_with_headers(*sizes: tuple[int, int], pixels: tuple[int, int]) -> bytes:
+    """A png of `pixels` (width, height) with a header for each size; decoders take the last."""
+    width, height = pixels
+    headers = [png_chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)) for size in sizes]
+    rows = (b"\0" + bytes([100]) * (3 * width)) * height
+    body = [*headers, png_chunk(b"IDAT", zlib.compress(rows)), png_chunk(b"IEND", b"")]
+    return b"".join([b"\x89PNG\r\n\x1a\n", *body])
+
+
+@pytest.mark.parametrize("last", [(32, 32), (6000, 6000), (20000, 20000)])
+def test_a_png_with_two_headers_fails_alone_and_is_not_decoded(
+    tmp_path: Path, last: tuple[int, int]
+) -> None:
+    evil = tmp_path / "clips" / "evil"
+    evil.mkdir(parents=True)
+    (evil / "0.png").write_bytes(png_with_headers((64, 64), pixels=(64, 64)))
+    (evil / "1.png").write_bytes(png_with_headers((64, 64), last, pixels=(32, 32)))
+    write_webm(tmp_path / "clips" / "good.webm", rendered(0))
+
+    result = measured(tmp_path / "clips", out=tmp_path / "out")
+
+    clips = by_name(result)
+    assert clips["evil"].status is Status.FAILED
+    assert clips["evil"].reason == "1.png: has 2 headers, a png has one"
+    assert clips["good.webm"].status is Status.OK
+    assert {row.file for row in lines_of(tmp_path / "out") if row.file} == {"evil", "good.webm"}
+
+
+def test_a_frame_of_another_size_than_was_checked_is_not_decoded(tmp_path: Path) -> None:
+    write_png(tmp_path / "clip", rendered(0))
+    source = Source("clip", tmp_path / "clip", is_folder=True)
+    checked = survey(source).size
+    Image.new("RGB", (20000, 10)).save(tmp_path / "clip" / "frame_3.png")  # in between
+
+    with pytest.raises(DecodeError, match="20000x10, where 64x64 was stated"):
+        read_frames(source, size=checked, png_fps=None)
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, ZeroDivisionError, KeyError, cv2.error])
+def test_a_clip_that_breaks_a_metric_fails_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    whole = by_name(measured(folder))
+    wanted, others = (name for name in sorted(whole) if name != "frozen.webm")
+    metric = catalog.load("contrast")
+
+    def breaks(clip: Frames) -> Any:
+        if frames.digest(clip) == whole[wanted].frames_digest:
+            raise error("of no use")
+        return metric(clip)
+
+    monkeypatch.setattr("metrics.image.contrast", breaks)
+    clips = by_name(measured(folder))
+
+    assert clips[wanted].status is Status.FAILED
+    assert "cannot be measured" in clips[wanted].reason
+    assert clips[others] == whole[others]
+
+
 def test_many_good_clips_of_all_kinds_raise_no_false_alarm(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     suffixes = list(WRITERS)
@@ -308,6 +380,55 @@ def test_a_healthy_folder_of_two_sizes_without_a_majority_keeps_its_rows_and_has
     mean = found(result, "flicker")
     assert mean.value is None
     assert mean.reason.startswith("sizes are mixed (32x32, 64x64): give --protocol")
+
+
+def test_a_largest_value_has_no_mean_over_clips_of_several_lengths(tmp_path: Path) -> None:
+    write_webm(tmp_path / "long.webm", rendered(0))
+    write_webm(tmp_path / "short.webm", rendered(1)[:9])
+
+    result = measured(tmp_path)
+
+    mean = found(result, "luminance_jump")
+    assert mean.value is None
+    assert mean.reason.startswith("frame counts are mixed (9, 16) and it grows with them")
+    assert found(result, "flicker").value is not None
+    assert all(clip.value("luminance_jump") is not None for clip in result.clips)
+
+
+@pytest.mark.parametrize("fps", [12, 24, 30, None])
+def test_dynamic_degree_is_not_told_at_another_rate_than_its_rules(
+    tmp_path: Path, fps: int | None
+) -> None:
+    if fps is None:
+        write_png(tmp_path / "clip", rendered(0))
+    else:
+        write_webm(tmp_path / "clip.webm", np.repeat(rendered(0), 4, axis=0), fps=fps)
+
+    (other,) = measured(tmp_path).clips
+    (brought,) = measured(
+        tmp_path, protocol=parse_protocol("seconds:1,fps:8,short_side:64"), png_fps=8.0
+    ).clips
+
+    row = other.row("dynamic_degree")
+    assert row is not None
+    assert row.value is None
+    assert "its rule is for 8 fps" in row.reason
+    assert other.value("motion") is not None
+    assert brought.value("dynamic_degree") in {0.0, 1.0}
+
+
+def test_the_same_frames_at_another_rate_are_asked_anew(tmp_path: Path) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    write_webm(clips / "a.webm", rendered(0), fps=30)
+    (quick,) = measured(clips, out=out).clips
+    write_webm(clips / "a.webm", rendered(0), fps=8)
+
+    (slow,) = measured(clips, out=out).clips
+
+    assert quick.frames_digest == slow.frames_digest
+    assert quick.value("dynamic_degree") is None
+    assert slow.value("dynamic_degree") is not None
 
 
 def test_mixed_frame_rates_have_no_common_mean(tmp_path: Path) -> None:
@@ -369,6 +490,59 @@ def test_a_mean_says_n_and_what_its_interval_resamples(tmp_path: Path) -> None:
     assert mean.value == pytest.approx(np.mean(per_prompt), rel=1e-9)
     half = 12.7062047 * np.std(per_prompt, ddof=1) / np.sqrt(2)  # t with 1 degree of freedom
     assert mean.high == pytest.approx(np.mean(per_prompt) + half, rel=1e-7)
+
+
+def prompted_clip(number: int, prompt: str | None, value: float) -> ClipReport:
+    shape = FrameShape(num_frames=16, height=64, width=64, fps=8.0)
+    row = FolderMeasurement(
+        role=Role.CLIP,
+        file=str(number),
+        file_digest=str(number),
+        frames_digest=f"frames {number}",
+        shape=shape,
+        decoder="d",
+        protocol="p",
+        prompt=prompt,
+        metric="motion",
+        version=1,
+        unit="px/frame",
+        value=value,
+        status=Status.OK,
+        reason="",
+        fault=None,
+        extractor=None,
+        extractor_digest=None,
+        reference_digest=None,
+    )
+    return ClipReport(
+        str(number), Role.CLIP, Status.OK, "", shape, row.frames_digest, prompt, (row,)
+    )
+
+
+def test_a_clip_without_a_prompt_leaves_the_others_to_theirs() -> None:
+    means = np.array([3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0])
+    clips = [
+        prompted_clip(25 * place + again, f"prompt {place}", mean + 0.01 * (again - 12))
+        for place, mean in enumerate(means)
+        for again in range(25)
+    ]
+    alone = [prompted_clip(999, None, 5.0)]
+
+    mean = summarise("motion", [*clips, *alone], planned=201, refusal="")
+
+    nine = np.append(means, 5.0)
+    half = 2.3060041 * np.std(nine, ddof=1) / 3  # t with 8 degrees of freedom
+    assert (mean.n_clips, mean.n_clusters, mean.clusters) == (201, 9, "clusters")
+    assert (mean.low, mean.high) == pytest.approx((nine.mean() - half, nine.mean() + half))
+    assert mean.method == "t on per-cluster values"
+
+
+def test_a_copy_without_a_prompt_belongs_to_the_one_that_has_it() -> None:
+    first, other = prompted_clip(0, "a cat", 1.0), prompted_clip(1, "a dog", 2.0)
+    copy = replace(prompted_clip(2, None, 1.0), frames_digest=first.frames_digest)
+
+    assert clusters_of([first, other, copy]) == ("prompts", ("a cat", "a dog", "a cat"))
+    assert clusters_of([copy])[0] == "clips"
 
 
 def test_a_name_that_is_no_utf8_is_measured_and_written_with_escapes(tmp_path: Path) -> None:
@@ -504,6 +678,27 @@ def test_a_distance_that_may_share_prompts_with_its_reference_says_so(
     assert kvd.high is not None
     assert kvd.high < 0  # the known trap: pairs of one prompt count as independent
     assert "give --prompts names" in kvd.notes[0]
+    assert "takes clips for independent" in kvd.notes[0]
+
+
+def test_a_distance_to_clips_of_unknown_prompts_has_no_interval_where_prompts_matter(
+    worlds: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    clips, reference, out = worlds
+    listed = "".join(f'"{path.name}","{path.stem}"\n' for path in sorted(clips.iterdir()))
+    (tmp_path / "p.csv").write_text(f"file,prompt\n{listed}")
+
+    kvd = found(
+        measured(
+            clips, reference=reference, judges="tiny", prompts=str(tmp_path / "p.csv"), out=out
+        ),
+        "kvd",
+    )
+
+    assert kvd.value is not None
+    assert (kvd.low, kvd.high) == (None, None)
+    assert kvd.reason.startswith("no interval, since the reference's prompts are not known")
+    assert "give --prompts names" in kvd.reason
 
 
 def copied(folder: Path, source: Path, count: int) -> Path:
@@ -599,6 +794,47 @@ def test_a_protocol_takes_the_frame_shown_at_the_middle_of_each_step() -> None:
 def test_a_protocol_repeats_no_frame(total: int, fps: float | None, said: str) -> None:
     with pytest.raises(ProtocolError, match=said):
         Protocol(1.0, 8.0, 64).indices(total, fps)
+
+
+def shown_at(times: Sequence[float], at: float) -> int:
+    """Which frame is on screen at a time, one after the other."""
+    return max(number for number, start in enumerate(times) if start <= at)
+
+
+def test_frames_of_an_uneven_rate_are_picked_by_the_time_they_are_shown() -> None:
+    quick = [k / 40 for k in range(40)]
+    slow = [1.0 + k / 10 for k in range(11)]
+    times = [*quick, *slow]  # 40 fps for a second, then 10
+    protocol = Protocol(2.0, 8.0, 64)
+
+    taken = protocol.indices(len(times), (len(times) - 1) / times[-1], times)
+
+    assert taken == tuple(shown_at(times, (step + 0.5) / 8) for step in range(16))
+    assert protocol.indices(16, 8.0, [k / 8 + 0.001 * (k % 2) for k in range(16)]) == tuple(
+        range(16)
+    )  # rounded to a clock's milliseconds, as a webm is
+
+
+def test_a_clip_that_stands_still_for_too_long_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    times_ms = [0, 1000, *(2000 + 20 * k for k in range(50))]  # 1 fps, then 50
+    with av.open(str(tmp_path / "uneven.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=50)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, at in enumerate(times_ms):
+            picture = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(rendered(0)[number % 16]), format="rgb24"
+            )
+            picture.pts, picture.time_base = at, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+    (clip,) = measured(tmp_path, protocol=parse_protocol("seconds:2,fps:8,short_side:64")).clips
+
+    assert clip.status is Status.INVALID
+    assert "unevenly spaced" in clip.reason
+    assert "none is repeated" in clip.reason
 
 
 @pytest.mark.parametrize(
@@ -844,6 +1080,57 @@ def test_an_interrupted_run_keeps_what_it_has(folder: Path, tmp_path: Path) -> N
     again = measured(folder, out=tmp_path / "out")
     assert 0 < again.taken < whole.taken
     assert again.summary == whole.summary
+
+
+def test_whatever_ends_a_run_leaves_its_numbers_and_the_last_finished_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    measured(folder, out=out)
+    finished = {name: (out / name).read_bytes() for name in ("summary.json", "measurements.jsonl")}
+    other = FolderJob(
+        folder=folder, out=out, protocol=parse_protocol("seconds:1,fps:8,short_side:64")
+    )
+
+    def stop(_stage: str, done: int, _planned: int) -> None:
+        if done == 2:
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError):
+        measure_folder(other, progress=stop)
+
+    assert {name: (out / name).read_bytes() for name in finished} == finished
+    again = measure_folder(other, progress=silent)
+    assert again.reused > 0
+    assert {row.protocol for row in lines_of(out)} == {again.summary.protocol}
+
+
+def test_a_folder_that_comes_back_is_not_measured_again(tmp_path: Path) -> None:
+    first, second, out = fill(tmp_path / "a", 2), fill(tmp_path / "b", 2, seed=1), tmp_path / "out"
+    there = measured(first, out=out)
+    measured(second, out=out)
+
+    back = measured(first, out=out)
+
+    assert (back.taken, back.reused) == (0, there.taken)
+    assert {row.file for row in lines_of(out) if row.file} == {clip.name for clip in there.clips}
+
+
+def test_flow_of_another_version_of_its_library_is_measured_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    measured(folder, out=out)
+    of_flow = {"motion", "dynamic_degree", "warping_error"}
+    change_cache(
+        out,
+        lambda row: {"extractor": "opencv-0.1 dis-medium"} if row.metric in of_flow else {},
+    )
+
+    again = measured(folder, out=out)
+
+    assert again.taken == 2 * len(of_flow)  # of two good clips
+    assert all(row.extractor for row in lines_of(out) if row.metric in of_flow and row.value)
 
 
 def test_a_disk_that_refuses_leaves_the_old_state(
