@@ -191,7 +191,7 @@ def decode(path: Path, *, max_pixels: int | None = None) -> DecodedClip:
     images: list[NDArray[np.uint8]] = []
     times: list[float | None] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             for frame in _of_one_size(container.decode(stream), max_pixels):
                 images.append(frame.to_ndarray(format="rgb24"))

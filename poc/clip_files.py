@@ -172,7 +172,7 @@ def _video_size(path: Path) -> tuple[int, int]:
     if not head.startswith(_BEGINNINGS) and head[4:8] not in _BOXES:
         raise DecodeError("is no mp4, webm or gif, whatever its name says")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if container.format.name not in _FORMATS or not container.streams.video:
                 raise DecodeError("cannot be decoded as video: it holds none, or is truncated")
             stream = container.streams.video[0]

@@ -76,9 +76,12 @@ def write_webm(path: Path, clip: Frames, fps: int = 8) -> None:
     path.write_bytes(encode_webm(clip, fps))
 
 
-def write_mp4(path: Path, clip: Frames, fps: int = 8, *, index_first: bool = False) -> None:
+def write_mp4(
+    path: Path, clip: Frames, fps: int = 8, *, index_first: bool = False, title: str = ""
+) -> None:
     options = {"movflags": "faststart"} if index_first else {}
     with av.open(str(path), "w", options=options) as container:
+        container.metadata.update({"title": title} if title else {})
         stream = container.add_stream("mpeg4", rate=fps)
         stream.width, stream.height, stream.pix_fmt = clip.shape[2], clip.shape[1], "yuv420p"
         stream.thread_count = 1
@@ -322,6 +325,39 @@ def test_a_frame_of_another_size_than_was_checked_is_not_decoded(tmp_path: Path)
 
     with pytest.raises(DecodeError, match="20000x10, where 64x64 was stated"):
         read_frames(source, size=checked, png_fps=None)
+
+
+def test_a_title_that_is_no_utf8_keeps_no_clip_from_being_measured(tmp_path: Path) -> None:
+    write_mp4(tmp_path / "a.mp4", rendered(0), title="ABCDABCD")
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert b"ABCDABCD" in data
+    (tmp_path / "a.mp4").write_bytes(data.replace(b"ABCDABCD", b"\xff\xfe" * 4))
+
+    assert measured(tmp_path).all_ok
+
+
+def test_a_header_that_breaks_its_reader_is_a_failed_clip(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_path: Path) -> tuple[int, int]:
+        raise ZeroDivisionError("a time in units of 0")
+
+    monkeypatch.setattr("poc.clip_files._video_size", breaks)
+
+    assert {clip.reason for clip in measured(folder).clips} == {
+        "cannot be read (a time in units of 0)"
+    }
+
+
+def test_no_more_pixels_are_read_than_a_clip_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_webm(tmp_path / "a.webm", rendered(0))
+    source = Source("a.webm", tmp_path / "a.webm", is_folder=False)
+    monkeypatch.setattr("poc.clip_files.MAX_CLIP_PIXELS", 3 * 64 * 64)
+
+    with pytest.raises(DecodeError, match="more than 12288 pixels"):
+        read_frames(source, size=(64, 64), png_fps=None)
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError, ZeroDivisionError, KeyError, cv2.error])
