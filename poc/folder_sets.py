@@ -33,9 +33,9 @@ _INDEPENDENT = (
     "significantly, where the reference shows the folder's own prompts: then name the files of "
     "both after them and give --prompts names"
 )
-_UNKNOWN = (
-    "no interval, since the reference's prompts are not known: name the files of both after their "
-    "prompts and give --prompts names"
+_ONE_SIDED = (
+    "no interval, since the prompts of one side alone are known, and clips of one prompt are no "
+    "independent draws: name the files of both after them and give --prompts names"
 )
 
 
@@ -149,14 +149,14 @@ def _kvd(sets: _Sets) -> MetricSummary:
         reference_clusters=other,
     )
     notes = (f"against {len(sets.other)} clips", f"extractor {sets.basis.extractor}")
-    if other_kind == "clips" and kind != "clips":
+    if (kind == "clips") != (other_kind == "clips"):
         return set_summary(
             "kvd",
             sets.own,
             planned=sets.planned,
             value=found.value,
             method="unbiased MMD of video features",
-            reason=_UNKNOWN,
+            reason=_ONE_SIDED,
             notes=notes,
         )
     interval = found.interval(LEVEL)
@@ -167,7 +167,7 @@ def _kvd(sets: _Sets) -> MetricSummary:
         value=found.value,
         interval=(interval.low, interval.high),
         method=f"jackknife over {kind}, of folder and reference together, skew-corrected",
-        notes=(*([_INDEPENDENT] if "clips" in {kind, other_kind} else []), *notes),
+        notes=(*([_INDEPENDENT] if kind == "clips" else []), *notes),
     )
 
 

@@ -59,8 +59,7 @@ class Cache:
 
     @cached_property
     def _values(self) -> dict[Key, FolderMeasurement]:
-        # A size is wrong only beside others, so this is judged anew.
-        return {_key(row): row for row in self.rows if row.fault != Fault.WRONG_SHAPE}
+        return {_key(row): row for row in self.rows}
 
     def place(self, file_digest: str, protocol: str, decoder: str) -> FolderMeasurement | None:
         """Return a row with frames digest and shape of the same bytes, decoded the same way."""
@@ -103,7 +102,9 @@ def looks_ours(folder: Path) -> bool:
 
 def _can_serve(row: FolderMeasurement) -> bool:
     """Tell whether a later run can take this number: why there is none may be over by then."""
-    there = row.status in {Status.OK, Status.INVALID} and row.role is not Role.SET
+    # A size is wrong only beside others: in other company it is judged anew.
+    judged = row.role is not Role.SET and row.fault != Fault.WRONG_SHAPE
+    there = judged and row.status in {Status.OK, Status.INVALID}
     return there and row.file_digest is not None and row.frames_digest is not None
 
 

@@ -733,7 +733,7 @@ def test_a_distance_to_clips_of_unknown_prompts_has_no_interval_where_prompts_ma
 
     assert kvd.value is not None
     assert (kvd.low, kvd.high) == (None, None)
-    assert kvd.reason.startswith("no interval, since the reference's prompts are not known")
+    assert kvd.reason.startswith("no interval, since the prompts of one side alone are known")
     assert "give --prompts names" in kvd.reason
 
 
