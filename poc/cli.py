@@ -159,8 +159,9 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _cost(arguments: argparse.Namespace) -> int:
-    from poc.cost import economic_light, evaluate
+    from poc.cost import evaluate
     from poc.cost_file import read_cost
+    from poc.cost_light import economic_light
     from poc.cost_run import seconds_of_run
     from poc.cost_table import cost_text
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from poc.cost import TimedSeconds
 from poc.cost_file import Quantity
+from poc.cost_records import TimedSeconds
 from poc.errors import InputError, did_you_mean
 from poc.records import Arm, Decision, LatencySample
 from poc.store import RunStore

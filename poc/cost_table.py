@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from poc import cost_findings as said
-from poc.cost import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
+from poc.cost_records import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
 from poc.records import Finding
 from poc.table import GAP, MISSING, WIDTH, columns, cut, figure
 

@@ -17,16 +17,8 @@ import yaml
 
 from poc import cli
 from poc import cost_findings as said
-from poc.cost import (
-    ACCEPTANCE,
-    REVIEW,
-    CostResult,
-    EconomicLight,
-    TimedSeconds,
-    draws,
-    economic_light,
-    evaluate,
-)
+from poc.cost import evaluate
+from poc.cost_case import draws
 from poc.cost_file import (
     EXAMPLE,
     AlternativeName,
@@ -38,7 +30,9 @@ from poc.cost_file import (
     read_cost,
     stated,
 )
+from poc.cost_light import economic_light
 from poc.cost_model import Part
+from poc.cost_records import ACCEPTANCE, REVIEW, CostResult, EconomicLight, TimedSeconds
 from poc.cost_run import seconds_of_run
 from poc.cost_table import cost_text
 from poc.errors import InputError

@@ -1,0 +1,81 @@
+"""One file of inputs as columns: as stated, and as drawn for the simulation. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from poc.cost_file import CostInputs, GpuMode, Quantity, currency_of, quantities, stated
+from poc.cost_model import Columns, Figures, figures
+from poc.intervals import FloatArray
+from poc.records import Finding
+
+
+class Case:
+    """The inputs with all columns made from them: as stated, and as drawn."""
+
+    def __init__(self, inputs: CostInputs, seed: int, simulations: int) -> None:
+        self.inputs = inputs
+        self.seed = seed
+        self.runs = simulations
+        self.numbers = quantities(inputs)
+        self.labels = {
+            s.name: Finding(text_en=s.label.en, text_ja=s.label.ja) for s in stated(inputs)
+        }
+        self.base = {name: np.array([one.value]) for name, one in self.numbers.items()}
+        self.drawn = draws(self.numbers, seed=seed, runs=simulations)
+
+    def figures(self, raw: Columns, mode: GpuMode | None = None) -> Figures:
+        """Return the figures of columns in the currencies of the file."""
+        return figures(self.converted(raw), mode or self.inputs.gpu.mode, self.inputs.compared_with)
+
+    def converted(self, raw: Columns) -> Columns:
+        """Return the columns with every price in the file's own currency."""
+        rates = {
+            s.name: raw[f"rates.{currency}"]
+            for s in stated(self.inputs)
+            if (currency := currency_of(s)) not in {None, self.inputs.currency}
+        }
+        return {name: x * rates[name] if name in rates else x for name, x in raw.items()}
+
+
+def only(column: FloatArray) -> float:
+    """Return the only entry of the stated case."""
+    return float(column[0])
+
+
+def reached(column: FloatArray) -> float | None:
+    """Return the only entry of the stated case; None where it is never reached."""
+    return finite(only(column))
+
+
+def finite(value: float) -> float | None:
+    """Return a value, None for what is infinite."""
+    return value if math.isfinite(value) else None
+
+
+def draws(numbers: Mapping[str, Quantity], *, seed: int, runs: int) -> dict[str, FloatArray]:
+    """Return `runs` draws of every number, independent, each from a triangle over its range.
+
+    An input keeps its place in the stream whatever the others' values are, so two sets of inputs
+    with the same names are drawn alike and differ only by what differs between them.
+    """
+    uniform = np.random.default_rng(seed).random((len(numbers), runs))
+    names = sorted(numbers)
+    return {name: triangle(numbers[name], u) for name, u in zip(names, uniform, strict=True)}
+
+
+def triangle(one: Quantity, uniform: FloatArray) -> FloatArray:
+    """Return the quantiles `uniform` (0..1) of a triangle from low over value to high.
+
+    >>> said = {"unit": "h", "date": "2026-01-01", "source": "me", "example": True}
+    >>> triangle(Quantity(value=1, low=0, high=2, **said), np.array([0, 0.125, 0.5, 1])).tolist()
+    [0.0, 0.5, 1.0, 2.0]
+    """
+    span, left = one.high - one.low, one.value - one.low
+    rising = one.low + np.sqrt(uniform * span * left)
+    falling = one.high - np.sqrt((1 - uniform) * span * (one.high - one.value))
+    inside = np.where(uniform * span < left, rising, falling)
+    return np.clip(inside, one.low, one.high)

@@ -1,0 +1,124 @@
+"""The economic light of a cost result, why, and what has to be done first. Pure.
+
+What is assumed, stated or an example is marked as such and never becomes more than a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from poc import cost_findings as said
+from poc.cost_file import AlternativeName, Basis, GpuMode
+from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight
+from poc.records import Finding, Light
+from poc.verdicts import FAIL_SHARE, PASS_SHARE
+
+FILLED: Final = 0.9
+"""Of the stated utilisation: a GPU that this work alone fills so far needs no other work."""
+
+
+def economic_light(result: CostResult) -> EconomicLight:
+    """Return the economic light by the limits of the inputs.
+
+    GO: every limit holds in 95 % of the simulations, and nothing that it stands on is assumed,
+    stated for another GPU, an example, paid for by work that nobody named, or dearer than another
+    way of getting the deliverable.
+    CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
+    value of its range. NO_GO: a limit holds in fewer than 20 %, at every assumed value, on numbers
+    that are no examples. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
+    """
+    light, reached = _light(result)
+    open_ = tuple(_conditions(result)) + (() if reached is None else (reached,))
+    if light is Light.GO and open_:
+        light = Light.CONDITIONAL
+    return EconomicLight(
+        light=light,
+        reasons=tuple(_reasons(result, light)),
+        conditions=() if light in {Light.GO, Light.NO_GO} else open_,
+        next_step=_next_step(result) if light is Light.INSUFFICIENT_EVIDENCE else None,
+    )
+
+
+def _light(result: CostResult) -> tuple[Light, Finding | None]:
+    """Return the light before conditions, and the value that an assumed input has to reach."""
+    if not result.limits:
+        return Light.INSUFFICIENT_EVIDENCE, None
+    least = min(check.share_within for check in result.limits)
+    if least >= PASS_SHARE:
+        return Light.GO, None
+    if (reached := _reach(result.curves)) is not None:
+        return Light.CONDITIONAL, reached
+    if _fails(least, result.curves) and not result.examples:
+        return Light.NO_GO, None
+    return Light.INSUFFICIENT_EVIDENCE, None
+
+
+def _reach(curves: Sequence[Curve]) -> Finding | None:
+    """Return the weakest value of an assumed input from which on every limit holds."""
+    for curve in curves:
+        at_least = curve.name == ACCEPTANCE
+        from_best = reversed(curve.points) if at_least else iter(curve.points)
+        weakest = None
+        for point in from_best:
+            if (point.share_within or 0.0) < PASS_SHARE:
+                break
+            weakest = point.value
+        if weakest is not None:
+            shown = f"{100 * weakest:.3g} %" if at_least else f"{weakest:.3g} {curve.unit}"
+            return said.reach(curve.label, shown, at_least=at_least)
+    return None
+
+
+def _fails(least: float, curves: Iterable[Curve]) -> bool:
+    """Tell whether a limit is missed, whatever the assumed values are."""
+    points = [point.share_within or 0.0 for curve in curves for point in curve.points]
+    return max([least, *points]) < FAIL_SHARE
+
+
+def _reasons(result: CostResult, light: Light) -> Iterator[Finding]:
+    yield from (check.said for check in result.limits)
+    if not result.limits:
+        yield said.no_limit()
+    if Basis.ORACLE in {result.acceptance_basis, result.review_basis}:
+        yield said.oracle()
+    least = min((check.share_within for check in result.limits), default=1.0)
+    if light is Light.INSUFFICIENT_EVIDENCE and result.examples and _fails(least, result.curves):
+        yield said.examples_are_no_evidence()
+
+
+def _conditions(result: CostResult) -> Iterator[Finding]:
+    if result.acceptance_basis is Basis.ASSUMED:
+        one = result.acceptance
+        yield said.measure_acceptance(one.value, one.low, one.high)
+    if result.review_basis is Basis.ASSUMED:
+        one = result.review
+        yield said.measure_review(one.value, one.low, one.high)
+    if not result.seconds.is_measured:
+        yield said.time_on(result.gpu_model, result.seconds.device)
+    if result.mode is not GpuMode.RENTED and result.fill < FILLED * result.utilisation:
+        yield said.idle(result.fill, result.utilisation)
+    yield from (said.justify_over(name) for name in _cheaper(result))
+    if result.examples:
+        labels = {one.name: one.label for one in result.tornado}
+        yield said.replace_examples(
+            len(result.examples), [labels[name] for name in result.examples[:3]]
+        )
+
+
+def _cheaper(result: CostResult) -> Iterator[AlternativeName]:
+    """Yield what delivers at less than ours; doing nothing delivers nothing."""
+    for one in result.alternatives:
+        if one.saving_per_deliverable < 0 and one.name is not AlternativeName.DOING_NOTHING:
+            yield one.name
+
+
+def _next_step(result: CostResult) -> Finding:
+    if not result.limits:
+        return said.set_limits()
+    worst = min(result.limits, key=lambda check: check.share_within)
+    if worst.name == "working_days":
+        return said.narrow(worst.label)
+    by_npv = worst.name == "payback_months"
+    swings = sorted(result.tornado, key=lambda s: s.npv_swing if by_npv else s.cost_swing)
+    return said.narrow(swings[-1].label)

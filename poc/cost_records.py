@@ -1,0 +1,212 @@
+"""What the cost model answers: frozen records, money in the currency of the inputs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity
+from poc.cost_model import Part
+from poc.records import Finding, Light, Record
+
+ACCEPTANCE: Final = "material.acceptance_rate"
+REVIEW: Final = "material.review_min_per_clip"
+
+
+class TimedSeconds(Record):
+    """Seconds per clip as a run timed them; replaces what the inputs state."""
+
+    seconds_per_clip: Quantity
+    device: str
+    """Device of the latency pass, as its driver names it."""
+
+
+class Seconds(Record):
+    """Seconds per clip, and whether they are measured on the GPU that is to be paid for."""
+
+    value: float
+    low: float
+    high: float
+    source: str
+    device: str | None
+    """Where they were timed; None where they are only stated."""
+    is_measured: bool
+
+
+class PartCost(Record):
+    """What one of equipment, people, fees and rights costs in a deliverable."""
+
+    part: Part
+    label: Finding
+    per_deliverable: float
+    share: float
+    """Of the cost of a deliverable, 0 to 1."""
+
+
+class GpuOption(Record):
+    """One way of paying for GPUs, all else equal."""
+
+    mode: GpuMode
+    label: Finding
+    price_per_hour: float
+    """Of work, at the stated utilisation."""
+    cost_per_accepted_clip: float
+    cost_per_deliverable: float
+
+
+class OtherWay(Record):
+    """An alternative beside ours."""
+
+    name: AlternativeName
+    label: Finding
+    cost_per_deliverable: float
+    saving_per_deliverable: float
+    """What ours costs less; negative where it costs more."""
+    working_days: float | None
+
+
+class Spread(Record):
+    """Three quantiles of a simulation; None where it is never reached."""
+
+    low: float | None
+    """5 % of the simulations lie below."""
+    median: float | None
+    high: float | None
+    """95 % of the simulations lie below."""
+
+
+class Simulation(Record):
+    """Monte Carlo over the stated ranges; spreads are shares of simulations, not confidence."""
+
+    runs: int
+    seed: int
+    distribution: Finding
+    """Which one, and why."""
+    cost_per_accepted_clip: Spread
+    cost_per_deliverable: Spread
+    payback_months: Spread
+    npv: Spread
+    share_paid_back: float
+    """Simulations in which it is paid back within the period."""
+    share_npv_above_zero: float
+
+
+class Swing(Record):
+    """One bar of the tornado: an input at both ends of its range, all others as stated."""
+
+    name: str
+    label: Finding
+    unit: str
+    low: float
+    high: float
+    cost_at_low: float
+    """Per deliverable, with the input at its low end."""
+    cost_at_high: float
+    npv_at_low: float
+    npv_at_high: float
+
+    @property
+    def cost_swing(self) -> float:
+        """Return how far the cost of a deliverable moves."""
+        return abs(self.cost_at_high - self.cost_at_low)
+
+    @property
+    def npv_swing(self) -> float:
+        """Return how far the net present value moves."""
+        return abs(self.npv_at_high - self.npv_at_low)
+
+
+class CurvePoint(Record):
+    """The results at one assumed value."""
+
+    value: float
+    cost_per_accepted_clip: float
+    cost_per_deliverable: float
+    payback_months: float | None
+    npv: float
+    share_within: float | None
+    """Simulations within the limit that is met least often; None without a limit."""
+
+
+class Curve(Record):
+    """The results over the range of an assumed input."""
+
+    name: str
+    label: Finding
+    unit: str
+    points: tuple[CurvePoint, ...]
+
+
+class LimitCheck(Record):
+    """A figure against its limit."""
+
+    name: str
+    label: Finding
+    value: float | None
+    """None: never reached."""
+    limit: float
+    share_within: float
+    """Simulations within it."""
+    said: Finding
+
+
+class CostResult(Record):
+    """All that the cost model answers; money in `currency`."""
+
+    name: str
+    name_ja: str
+    currency: str
+    deliverable: Deliverable
+    compared_with: AlternativeName
+    gpu_model: str
+    mode: GpuMode
+    deliverables_per_month: float
+    horizon_months: float
+    seconds: Seconds
+    acceptance: Quantity
+    acceptance_basis: Basis
+    review: Quantity
+    review_basis: Basis
+    attempts_per_accepted: float
+    """Generated clips per accepted one, failures included."""
+    reviewed_per_accepted: float
+    energy_kwh_per_accepted_clip: float
+    gpu_hours_per_month: float
+    gpus: float
+    """At the stated utilisation."""
+    utilisation: float
+    fill: float
+    """Share of their time in which whole GPUs would work on this alone, at most `utilisation`."""
+    cost_per_accepted_clip: float
+    cost_per_deliverable: float
+    parts: tuple[PartCost, ...]
+    largest_part: Finding
+    gpu_options: tuple[GpuOption, ...]
+    alternatives: tuple[OtherWay, ...]
+    initial_cost: float
+    first_year_cost: float
+    """Paid in the twelve months of the first year, without the initial cost."""
+    later_year_cost: float
+    working_days: float
+    break_even_per_month: float | None
+    """Deliverables a month; None: never."""
+    payback_months: float | None
+    """Undiscounted; None: not within the period."""
+    npv: float
+    tornado: tuple[Swing, ...]
+    """Largest movement of the cost of a deliverable first, then of the net present value."""
+    simulation: Simulation
+    curves: tuple[Curve, ...]
+    """One for each of acceptance rate and review minutes that is only assumed."""
+    limits: tuple[LimitCheck, ...]
+    examples: tuple[str, ...]
+    """Names of the inputs in use that are examples, the one that moves the cost most first."""
+
+
+class EconomicLight(Record):
+    """The economic light, why, and what has to be done first where that has a name."""
+
+    light: Light
+    reasons: tuple[Finding, ...]
+    conditions: tuple[Finding, ...]
+    next_step: Finding | None
+    """What would settle it where it is INSUFFICIENT_EVIDENCE."""

@@ -1,0 +1,147 @@
+"""How sure cost and return are: simulation, tornado, curves over what is assumed, limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from poc import cost_findings as said
+from poc.cost_case import Case, finite, only, reached
+from poc.cost_file import Basis, CostInputs
+from poc.cost_model import Figures
+from poc.cost_records import (
+    ACCEPTANCE,
+    REVIEW,
+    Curve,
+    CurvePoint,
+    LimitCheck,
+    Simulation,
+    Spread,
+    Swing,
+)
+from poc.intervals import FloatArray
+from poc.records import Finding
+
+SPREAD: Final = (0.05, 0.5, 0.95)
+"""Shares of the simulations below the three figures of a spread."""
+
+CURVE_POINTS: Final = 9
+"""Values of an assumed input at which results are given, evenly over its range, ends included."""
+
+
+def simulation(case: Case, drawn: Figures) -> Simulation:
+    """Return the spread of the drawn figures."""
+    return Simulation(
+        runs=case.runs,
+        seed=case.seed,
+        distribution=said.distribution(),
+        cost_per_accepted_clip=spread(drawn.cost_per_accepted_clip),
+        cost_per_deliverable=spread(drawn.cost_per_deliverable),
+        payback_months=spread(drawn.payback_months),
+        npv=spread(drawn.npv),
+        share_paid_back=float(np.mean(np.isfinite(drawn.payback_months))),
+        share_npv_above_zero=float(np.mean(drawn.npv > 0)),
+    )
+
+
+def spread(values: FloatArray) -> Spread:
+    """Return three quantiles, each a value that occurs; infinite ones are never reached.
+
+    >>> spread(np.array([1.0, 2.0, np.inf]))
+    Spread(low=1.0, median=2.0, high=None)
+    """
+    ends = np.quantile(values, SPREAD, method="inverted_cdf")
+    low, median, high = (finite(float(end)) for end in ends)
+    return Spread(low=low, median=median, high=high)
+
+
+def tornado(case: Case) -> tuple[Swing, ...]:
+    """Return every input at its two ends, all in one go: rows two by two."""
+    names = list(case.numbers)
+    raw = {name: np.repeat(column, 2 * len(names)) for name, column in case.base.items()}
+    for place, name in enumerate(names):
+        one = case.numbers[name]
+        raw[name][2 * place : 2 * place + 2] = (one.low, one.high)
+    ends = case.figures(raw)
+    swings = [
+        Swing(
+            name=name,
+            label=case.labels[name],
+            unit=case.numbers[name].unit,
+            low=case.numbers[name].low,
+            high=case.numbers[name].high,
+            cost_at_low=float(ends.cost_per_deliverable[2 * place]),
+            cost_at_high=float(ends.cost_per_deliverable[2 * place + 1]),
+            npv_at_low=float(ends.npv[2 * place]),
+            npv_at_high=float(ends.npv[2 * place + 1]),
+        )
+        for place, name in enumerate(names)
+    ]
+    return tuple(sorted(swings, key=lambda one: (-one.cost_swing, -one.npv_swing, one.name)))
+
+
+def assumed(inputs: CostInputs) -> list[str]:
+    """Return the names of acceptance and review where nobody measured them."""
+    bases = {
+        ACCEPTANCE: inputs.material.acceptance_basis,
+        REVIEW: inputs.material.review_basis,
+    }
+    return [name for name, basis in bases.items() if basis is Basis.ASSUMED]
+
+
+def curve(case: Case, name: str) -> Curve:
+    """Return the results over the range of an input, all others as stated and as drawn."""
+    one = case.numbers[name]
+    values = dict.fromkeys(np.linspace(one.low, one.high, CURVE_POINTS).tolist())
+    return Curve(
+        name=name,
+        label=case.labels[name],
+        unit=one.unit,
+        points=tuple(_point(case, name, value) for value in values),
+    )
+
+
+def _point(case: Case, name: str, value: float) -> CurvePoint:
+    base = case.figures(case.base | {name: np.array([value])})
+    drawn = case.figures(case.drawn | {name: np.full(case.runs, value)})
+    shares = [check.share_within for check in limits(case, base, drawn)]
+    return CurvePoint(
+        value=value,
+        cost_per_accepted_clip=only(base.cost_per_accepted_clip),
+        cost_per_deliverable=only(base.cost_per_deliverable),
+        payback_months=reached(base.payback_months),
+        npv=only(base.npv),
+        share_within=min(shares, default=None),
+    )
+
+
+def limits(case: Case, base: Figures, drawn: Figures) -> Iterator[LimitCheck]:
+    """Yield every figure that has a limit, beside it."""
+    columns = {
+        "price_per_deliverable": (base.cost_per_deliverable, drawn.cost_per_deliverable),
+        "payback_months": (base.payback_months, drawn.payback_months),
+        "working_days": (base.working_days, drawn.working_days),
+    }
+    for name, (own, all_of) in columns.items():
+        limit = getattr(case.inputs.limits, name)
+        if limit is None:
+            continue
+        value, share = reached(own), float(np.mean(all_of <= limit.value))
+        label = case.labels[f"limits.{name}"]
+        shown, line = (_shown(name, v, case.inputs.currency) for v in (value, limit.value))
+        yield LimitCheck(
+            name=name,
+            label=label,
+            value=value,
+            limit=limit.value,
+            share_within=share,
+            said=said.limit(label, shown, line, share),
+        )
+
+
+def _shown(name: str, value: float | None, currency: str) -> Finding:
+    if name == "payback_months" or value is None:
+        return said.months(value)
+    return said.days(value) if name == "working_days" else said.money(value, currency)
