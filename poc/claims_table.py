@@ -10,7 +10,7 @@ from poc.claims import ClaimResult, ClaimsReport, ClaimStatus, TestResult
 from poc.claims_file import Claim, ClaimTest, How
 from poc.records import ArmRole
 from poc.speed_split import Figure, SpeedSplit
-from poc.table import MISSING, NO_INTERVAL, columns, cut, figure, signed
+from poc.table import MISSING, NO_INTERVAL, aligned, columns, cut, figure, signed
 
 WIDTH = 110
 """Columns of a terminal that the block fits into."""
@@ -123,11 +123,8 @@ def _splits(splits: Sequence[SpeedSplit]) -> list[str]:
         return ["speed-up: not measured in this run"]
     header = ["arm", "denoising", "steps", "guidance", "rest", "prompt to file", "rest"]
     rows = [header, *(_split_row(one) for one in shown)]
-    widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
-    others = sum(widths[1:]) + 2 * (len(widths) - 1)
-    widths[0] = min(widths[0], max(WIDTH - others, 8))
     head = "speed-up = fewer steps x no guidance x the rest, of denoising and from prompt to file"
-    return [head, *(_aligned(row, widths) for row in rows)]
+    return [head, *aligned(rows, WIDTH)]
 
 
 def _split_row(one: SpeedSplit) -> list[str]:
@@ -156,9 +153,3 @@ def _share(found: Figure) -> str:
     if found.low is None or found.high is None:
         return f"{found.value:.2f} {NO_INTERVAL}"
     return f"{found.value:.2f} [{found.low:.2f},{found.high:.2f}]"
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    name = _padded(cut(row[0], widths[0]), widths[0])
-    cells = [" " * (w - columns(c)) + c for c, w in zip(row[1:], widths[1:], strict=True)]
-    return "  ".join([name, *cells])

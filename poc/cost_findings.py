@@ -31,13 +31,22 @@ MODES: Final[Mapping[GpuMode, Finding]] = {
 }
 
 
-def money(value: float, currency: str) -> Finding:
+def amount(value: float) -> str:
     """Return an amount as people write it, cents only where it is small.
+
+    >>> amount(470348.6), amount(9.375), amount(0)
+    ('470,349', '9.38', '0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:,.2f}"
+
+
+def money(value: float, currency: str) -> Finding:
+    """Return an amount with its currency.
 
     >>> money(470348.6, "JPY").text_en, money(9.375, "USD").text_ja
     ('470,349 JPY', '9.38 USD')
     """
-    shown = f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:,.2f}"
+    shown = amount(value)
     ja = f"{shown}円" if currency == "JPY" else f"{shown} {currency}"
     return Finding(text_en=f"{shown} {currency}", text_ja=ja)
 

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Sequence
 
 from poc import cost_findings as said
+from poc.cost_findings import amount
 from poc.cost_records import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
 from poc.records import Finding
-from poc.table import GAP, MISSING, WIDTH, columns, cut, figure
+from poc.table import MISSING, WIDTH, aligned, columns, cut, figure
 
 SHOWN_SWINGS = 8
 """Bars of the tornado that are shown: the longest."""
@@ -57,9 +58,9 @@ def _clip(result: CostResult) -> list[str]:
             f"{figure(1000 * result.energy_kwh_per_accepted_clip)} Wh",
             "",
         ],
-        ["cost per accepted clip", _amount(result.cost_per_accepted_clip), _spread(spread)],
+        ["cost per accepted clip", amount(result.cost_per_accepted_clip), _spread(spread)],
     ]
-    return ["an accepted clip", *_aligned(rows)]
+    return ["an accepted clip", *_rows(rows)]
 
 
 def _seconds_mark(one: Seconds) -> str:
@@ -70,27 +71,27 @@ def _seconds_mark(one: Seconds) -> str:
 
 def _deliverable(result: CostResult) -> list[str]:
     rows = [
-        [one.label.text_en, _amount(one.per_deliverable), said.percent(one.share)]
+        [one.label.text_en, amount(one.per_deliverable), said.percent(one.share)]
         for one in result.parts
     ]
     spread = _spread(result.simulation.cost_per_deliverable)
-    rows.append(["in all", _amount(result.cost_per_deliverable), spread])
-    return ["a deliverable", *_aligned(rows)]
+    rows.append(["in all", amount(result.cost_per_deliverable), spread])
+    return ["a deliverable", *_rows(rows)]
 
 
 def _ways(result: CostResult) -> list[str]:
-    ours = [["ours", _amount(result.cost_per_deliverable), "", f"{result.working_days:g}"]]
+    ours = [["ours", amount(result.cost_per_deliverable), "", f"{result.working_days:g}"]]
     others = [
         [
             one.label.text_en + (" (compared with)" if one.name is result.compared_with else ""),
-            _amount(one.cost_per_deliverable),
-            _amount(one.saving_per_deliverable),
+            amount(one.cost_per_deliverable),
+            amount(one.saving_per_deliverable),
             MISSING if one.working_days is None else f"{one.working_days:g}",
         ]
         for one in result.alternatives
     ]
     header = [["way", "per deliverable", "ours saves", "working days"]]
-    return _aligned(header + ours + others)
+    return _rows(header + ours + others)
 
 
 def _gpus(result: CostResult) -> list[str]:
@@ -98,14 +99,14 @@ def _gpus(result: CostResult) -> list[str]:
     rows = [
         [
             one.label.text_en + (" (taken)" if one.mode is result.mode else ""),
-            _amount(one.price_per_hour),
-            _amount(one.cost_per_accepted_clip),
-            _amount(one.cost_per_deliverable),
+            amount(one.price_per_hour),
+            amount(one.cost_per_accepted_clip),
+            amount(one.cost_per_deliverable),
         ]
         for one in result.gpu_options
     ]
     needed = f"{figure(result.gpu_hours_per_month)} GPU hours a month, {figure(result.gpus)} GPUs"
-    return [*_aligned(header + rows), f"{needed} at {said.percent(result.utilisation)} utilisation"]
+    return [*_rows(header + rows), f"{needed} at {said.percent(result.utilisation)} utilisation"]
 
 
 def _returns(result: CostResult) -> list[str]:
@@ -115,18 +116,18 @@ def _returns(result: CostResult) -> list[str]:
         f"{_spread(drawn.payback_months)}; paid back in {said.percent(drawn.share_paid_back)}"
     )
     rows = [
-        ["initial cost", _amount(result.initial_cost), ""],
-        ["first year", _amount(result.first_year_cost), ""],
-        ["later years", _amount(result.later_year_cost), ""],
+        ["initial cost", amount(result.initial_cost), ""],
+        ["first year", amount(result.first_year_cost), ""],
+        ["later years", amount(result.later_year_cost), ""],
         ["break-even", level, ""],
         ["payback", said.months(result.payback_months).text_en, paid_back],
-        ["net present value", _amount(result.npv), _spread(drawn.npv)],
+        ["net present value", amount(result.npv), _spread(drawn.npv)],
     ]
     against = said.ALTERNATIVES[result.compared_with].text_en
     note = f"[low, high]: 90 % of {drawn.runs} simulations, seed {drawn.seed}. "
     return [
         f"return against {against}",
-        *_aligned(rows),
+        *_rows(rows),
         *textwrap.wrap(note + drawn.distribution.text_en, WIDTH),
     ]
 
@@ -138,11 +139,11 @@ def _tornado(swings: Sequence[Swing]) -> list[str]:
             one.label.text_en,
             f"{one.low:g}",
             f"{one.high:g} {one.unit}",
-            *map(_amount, (one.cost_at_low, one.cost_at_high, one.npv_at_low, one.npv_at_high)),
+            *map(amount, (one.cost_at_low, one.cost_at_high, one.npv_at_low, one.npv_at_high)),
         ]
         for one in swings[:SHOWN_SWINGS]
     ]
-    return _aligned(header + rows)
+    return _rows(header + rows)
 
 
 def _curve(curve: Curve, currency: str) -> list[str]:
@@ -152,15 +153,15 @@ def _curve(curve: Curve, currency: str) -> list[str]:
     rows = [
         [
             f"{point.value:.3g} {curve.unit}",
-            _amount(point.cost_per_accepted_clip),
-            _amount(point.cost_per_deliverable),
+            amount(point.cost_per_accepted_clip),
+            amount(point.cost_per_deliverable),
             MISSING if point.payback_months is None else f"{point.payback_months:.1f}",
             MISSING if point.share_within is None else said.percent(point.share_within),
         ]
         for point in curve.points
     ]
     note = f"money in {currency}, payback in months; within: share of simulations within limits"
-    return [*_aligned(header + rows), note]
+    return [*_rows(header + rows), note]
 
 
 def _light(light: EconomicLight) -> list[str]:
@@ -183,25 +184,10 @@ def _both(one: Finding) -> list[str]:
     return [f"  {part}" for part in [*textwrap.wrap(one.text_en, WIDTH - 2), *ja, line]]
 
 
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == 0 else f"{value:,.2f}"
-
-
 def _spread(one: Spread) -> str:
-    low, high = (MISSING if end is None else _amount(end) for end in (one.low, one.high))
+    low, high = (MISSING if end is None else amount(end) for end in (one.low, one.high))
     return f"[{low}, {high}]"
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Return rows as lines: names and notes to the left, figures between them to the right."""
-    widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
-    widths[0] = min(widths[0], 44)
-    return ["  " + GAP.join(_cells(row, widths)) for row in rows]
-
-
-def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    name = cut(row[0], widths[0])
-    return [
-        name + " " * (widths[0] - columns(name)),
-        *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-    ]
+def _rows(rows: list[list[str]]) -> list[str]:
+    return [f"  {line}" for line in aligned(rows, WIDTH - 2)]

@@ -57,7 +57,7 @@ def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | Non
     lights = {arm.arm_id: arm.technical for arm in decision.arms}
     header = ["arm", "steps", "NFE", "ok/plan", "s", "speed-up", *quality, "KVD", "verdict"]
     rows = [header] + [_row(s, estimates, lights, quality) for s in estimates.arms]
-    lines = [*_aligned(rows), "", *_legend(estimates, quality)]
+    lines = [*(line[:WIDTH] for line in aligned(rows)), "", *_legend(estimates, quality)]
     if criteria is not None and decision.recommended_arm_id is not None:
         lines += ["", *_results(estimates, decision, criteria)]
     lines += _contrasts(estimates)
@@ -140,12 +140,19 @@ def _speed_up(ratio: Estimate | None) -> str:
 # --- layout --------------------------------------------------------------------------------------
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Return rows as lines: names to the left and cut where needed, the rest to the right."""
+def aligned(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+    """Return rows as lines: first cells to the left and cut where needed, the rest to the right.
+
+    Wide signs count as the two columns that they take. A line is longer than `width` only where
+    eight columns of a name and all of the rest are.
+
+    >>> aligned([["動画", "1"], ["clip", "23"]])
+    ['動画   1', 'clip  23']
+    """
     widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
     others = sum(widths[1:]) + len(GAP) * (len(widths) - 1)
-    widths[0] = min(widths[0], max(WIDTH - others, 8))
-    return [line(row, widths)[:WIDTH] for row in rows]
+    widths[0] = min(widths[0], max(width - others, 8))
+    return [line(row, widths) for row in rows]
 
 
 def line(row: Sequence[str], widths: Sequence[int]) -> str:
