@@ -6,7 +6,6 @@ What a number means, its unit and the values it may have stand beside its field,
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,11 +22,21 @@ from poc.strict_yaml import Problem, decode, load, read_text, refuse
 
 EXAMPLE: Final = Path(__file__).parent / "specs" / "cost" / "example.yaml"
 
+LEAST: Final = 1e-6
+"""Least of what must be above zero, and of what others are divided by."""
+
+MOST: Final = 1e15
+"""Most of any number: products of these stay far below what a float holds."""
+
 MONEY: Final = "¤"
 """Stands in a unit for the code of a currency, such as JPY."""
 
+_STEERING: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Signs that steer a terminal or turn the direction of a line around."""
+
 Text = Annotated[
-    str, Field(min_length=2, max_length=300, pattern=r"^[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")
+    str,
+    Field(min_length=2, max_length=300, pattern=rf"^[^ {_STEERING}][^{_STEERING}]*$"),
 ]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Keys = tuple[str | int, ...]
@@ -119,27 +128,23 @@ class Rule:
     ja: str
     unit: str
     least: float = 0.0
-    most: float = math.inf
-    is_open: bool = False
-    """Whether `least` itself is refused."""
+    most: float = MOST
 
     def bounds(self) -> str:
         """Return the allowed values in words."""
-        low = f"above {self.least:g}" if self.is_open else f"of at least {self.least:g}"
-        return f"a number {low}" + ("" if math.isinf(self.most) else f" and at most {self.most:g}")
+        return f"a number of at least {self.least:g} and at most {self.most:g}"
 
     def allows(self, value: float) -> bool:
         """Tell whether a value may stand here."""
-        above = value > self.least if self.is_open else value >= self.least
-        return above and value <= self.most
+        return self.least <= value <= self.most
 
 
 def _positive(en: str, ja: str, unit: str) -> Any:
-    return Rule(en, ja, unit, is_open=True)
+    return Rule(en, ja, unit, least=LEAST)
 
 
-def _share(en: str, ja: str, *, is_open: bool = False, most: float = 1.0) -> Any:
-    return Rule(en, ja, "share", most=most, is_open=is_open)
+def _share(en: str, ja: str, *, least: float = 0.0, most: float = 1.0) -> Any:
+    return Rule(en, ja, "share", least=least, most=most)
 
 
 # --- sections ------------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ class Material(Record):
     clips_per_deliverable: Annotated[
         Quantity, _positive("accepted clips in it", "採用クリップ数", "clip/deliverable")
     ]
-    acceptance_rate: Annotated[Quantity, _share("acceptance rate", "採用率", is_open=True)]
+    acceptance_rate: Annotated[Quantity, _share("acceptance rate", "採用率", least=LEAST)]
     """Accepted clips over reviewed ones."""
     acceptance_basis: Basis
     failure_rate: Annotated[Quantity, _share("failed attempts", "生成失敗率", most=0.99)]
@@ -196,7 +201,7 @@ class Rented(Record):
     """A GPU by the hour."""
 
     price_per_hour: Annotated[Quantity, Rule("price", "料金", "¤/h")]
-    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", is_open=True)]
+    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", least=LEAST)]
     """Hours of work over hours paid."""
 
 
@@ -204,7 +209,7 @@ class Reserved(Record):
     """A GPU by the month."""
 
     price_per_month: Annotated[Quantity, Rule("price", "料金", "¤/month")]
-    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", is_open=True)]
+    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", least=LEAST)]
 
 
 class Bought(Record):
@@ -214,7 +219,7 @@ class Bought(Record):
     residual_share: Annotated[Quantity, _share("residual value", "残存価値")]
     life_months: Annotated[Quantity, _positive("life", "使用期間", "month")]
     hosting_per_month: Annotated[Quantity, Rule("hosting", "設置・保守", "¤/month")]
-    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", is_open=True)]
+    utilisation: Annotated[Quantity, _share("utilisation", "稼働率", least=LEAST)]
 
 
 class Gpu(Record):

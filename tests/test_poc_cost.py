@@ -21,6 +21,7 @@ from poc.cost import evaluate
 from poc.cost_case import draws
 from poc.cost_file import (
     EXAMPLE,
+    MOST,
     AlternativeName,
     Basis,
     CostInputs,
@@ -502,10 +503,27 @@ def test_a_price_in_another_currency_is_its_rate_times_the_price() -> None:
 def test_inputs_that_no_file_could_hold_are_refused_and_not_computed() -> None:
     bad = changed(INPUTS, {"gpu.rented.utilisation": exactly(0)})
 
-    with pytest.raises(ValueError, match="expected a number above 0 and at most 1, got 0"):
+    with pytest.raises(
+        ValueError, match="expected a number of at least 1e-06 and at most 1, got 0"
+    ):
         evaluate(bad, seed=0)
     with pytest.raises(ValueError, match="simulations: expected at least 1, got 0"):
         evaluate(INPUTS, seed=0, simulations=0)
+
+
+def test_the_ends_of_what_is_allowed_can_be_computed_and_printed() -> None:
+    rng = random.Random(1)  # noqa: S311  # no secret
+    for _ in range(40):
+        ends = {
+            one.name: exactly(rng.choice([one.rule.least, one.rule.most]))
+            for one in stated(INPUTS)
+            if isinstance(one.number, Quantity)
+        }
+        ends["gpu.bought.life_months"] = exactly(MOST)
+        result = result_of(changed(INPUTS, ends | {"gpu.mode": rng.choice(list(GpuMode))}), 2)
+
+        json.dumps(result.model_dump(mode="json"), allow_nan=False)
+        assert cost_text(result, economic_light(result))
 
 
 # --- simulation ----------------------------------------------------------------------------------

@@ -88,28 +88,44 @@ def _refused() -> Iterator[tuple[str, str, str]]:
     yield (
         PRICE,
         "price_per_hour: {value: -3.5, low: -4, high: 4.5",
-        ("'gpu.rented.price_per_hour.value': expected a number of at least 0, got -3.5."),
+        (
+            "'gpu.rented.price_per_hour.value': "
+            "expected a number of at least 0 and at most 1e+15, "
+            "got -3.5."
+        ),
     )
     yield (
         PRICE,
         "price_per_hour: {value: 3.5, low: -1, high: 4.5",
-        ("'gpu.rented.price_per_hour.low': expected a number of at least 0, got -1."),
+        (
+            "'gpu.rented.price_per_hour.low': "
+            "expected a number of at least 0 and at most 1e+15, got -1."
+        ),
     )
     yield (
         UTILISATION,
         "utilisation: {value: 0, low: 0, high: 0.85",
-        ("'gpu.rented.utilisation.value': expected a number above 0 and at most 1, got 0."),
+        (
+            "'gpu.rented.utilisation.value': "
+            "expected a number of at least 1e-06 and at most 1, got 0."
+        ),
     )
     yield UTILISATION, "utilisation: {value: 70, low: 50, high: 85", "got 70. 70 % is 0.7."
     yield (
         UTILISATION,
         "utilisation: {value: 0.7, low: 0.5, high: 1.01",
-        ("'gpu.rented.utilisation.high': expected a number above 0 and at most 1, got 1.01."),
+        (
+            "'gpu.rented.utilisation.high': "
+            "expected a number of at least 1e-06 and at most 1, got 1.01."
+        ),
     )
     yield (
         ACCEPTANCE,
         "acceptance_rate: {value: 0, low: 0, high: 0.5",
-        ("'material.acceptance_rate.value': expected a number above 0 and at most 1, got 0."),
+        (
+            "'material.acceptance_rate.value': "
+            "expected a number of at least 1e-06 and at most 1, got 0."
+        ),
     )
     yield (
         ACCEPTANCE,
@@ -191,7 +207,7 @@ def _refused() -> Iterator[tuple[str, str, str]]:
     yield (
         '{value: 24, unit: "month"',
         '{value: 0, unit: "month"',
-        "expected a number above 0, got 0.",
+        "expected a number of at least 1e-06 and at most 1e+15, got 0.",
     )
     yield "{value: 3.5, low", "{value: .nan, low", "expected a finite number, got '.nan'."
     yield "{value: 3.5, low", "{value: '3.5', low", "Remove the quotes."
@@ -205,6 +221,29 @@ def test_a_fault_is_refused_with_its_line_and_what_to_do(
         read_cost(written(tmp_path, old, new))
 
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{value: 36, low: 24, high: 36", "{value: 36, low: 1e-308, high: 36"),
+        (PRICE, "price_per_hour: {value: 3.5, low: 2.5, high: 1e308"),
+        (ACCEPTANCE, "acceptance_rate: {value: 0.25, low: 1e-320, high: 0.5"),
+    ],
+)
+def test_what_no_float_could_compute_with_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(InputError, match=r"expected a number of at least .* and at most"):
+        read_cost(written(tmp_path, old, new))
+
+
+@pytest.mark.parametrize("sign", ["\x9b", "\u202e", "\x1b"])
+def test_signs_that_steer_a_terminal_are_no_text(sign: str) -> None:
+    inputs = json.loads(read_cost(EXAMPLE).to_json())
+
+    for name in ("a name", "動画（例）", "naïve é"):
+        assert CostInputs.from_json(json.dumps(inputs | {"name": name})).name == name
+    with pytest.raises(ValueError, match="pattern"):
+        CostInputs.from_json(json.dumps(inputs | {"name": f"a{sign}31m"}))
 
 
 def test_a_fault_names_the_line_on_which_it_stands(tmp_path: Path) -> None:
