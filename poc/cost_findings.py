@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode
+from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity
 from poc.cost_model import Part
-from poc.records import Finding
+from poc.records import ClipShape, Finding
 
 PARTS: Final[Mapping[Part, Finding]] = {
     Part.EQUIPMENT: Finding(text_en="equipment", text_ja="機器（GPU・電力）"),
@@ -129,6 +129,14 @@ def limit(label: Finding, value: Finding, line: Finding, share: float) -> Findin
     )
 
 
+def all_limits(share: float) -> Finding:
+    """Say how often nothing is missed."""
+    return Finding(
+        text_en=f"Economic: all limits hold at once in {percent(share)} of the simulations.",
+        text_ja=f"経済性: すべての上限が同時に守られるのは試算の{percent(share)}である。",
+    )
+
+
 def no_limit() -> Finding:
     """Say that nothing was asked for."""
     return Finding(
@@ -151,7 +159,7 @@ def oracle() -> Finding:
 def examples_are_no_evidence() -> Finding:
     """Say why examples do not lead to NO_GO."""
     return Finding(
-        text_en="Economic: a limit is missed, but with example values, which are no evidence.",
+        text_en="Economic: the limits are missed, but with example values, which are no evidence.",
         text_ja="経済性: 上限を超えているが、例示の値による試算であり、根拠にはならない。",
     )
 
@@ -159,23 +167,31 @@ def examples_are_no_evidence() -> Finding:
 # --- conditions ----------------------------------------------------------------------------------
 
 
-def measure_acceptance(value: float, low: float, high: float) -> Finding:
+_ORIGINS: Final[Mapping[Basis, tuple[str, str]]] = {
+    Basis.ASSUMED: ("is assumed", "仮定"),
+    Basis.ORACLE: ("is what the tiny world's oracle says", "合成世界の判定器による値"),
+}
+
+
+def measure_acceptance(rate: Quantity, origin: Basis) -> Finding:
     """Ask for votes on clips."""
+    value, low, high = map(percent, (rate.value, rate.low, rate.high))
+    en, ja = _ORIGINS[origin]
     return Finding(
-        text_en=f"Acceptance rate: have people judge clips; it is assumed at {percent(value)} "
-        f"({percent(low)} to {percent(high)}).",
-        text_ja=f"採用率: クリップを人が評価して求める（現在は{percent(value)}と仮定、"
-        f"範囲{percent(low)}～{percent(high)}）。",
+        text_en=f"Acceptance rate: have people judge clips; {value} ({low} to {high}) {en}.",
+        text_ja=f"採用率: クリップを人が評価して求める（{value}、範囲{low}～{high}は{ja}）。",
     )
 
 
-def measure_review(value: float, low: float, high: float) -> Finding:
+def measure_review(minutes: Quantity, origin: Basis) -> Finding:
     """Ask for timed reviews."""
+    span = f"{minutes.low:g}", f"{minutes.high:g}"
+    en, ja = _ORIGINS[origin]
     return Finding(
-        text_en=f"Review minutes: time people while they judge clips; {value:g} minutes a clip are "
-        f"assumed ({low:g} to {high:g}).",
-        text_ja=f"確認時間: 評価に要した時間を計る（現在は1本{value:g}分と仮定、"
-        f"範囲{low:g}～{high:g}分）。",
+        text_en=f"Review minutes: time people while they judge clips; {minutes.value:g} minutes a "
+        f"clip ({' to '.join(span)}) {en}.",
+        text_ja=f"確認時間: 評価に要した時間を計る（1本{minutes.value:g}分、"
+        f"範囲{'～'.join(span)}分は{ja}）。",
     )
 
 
@@ -183,20 +199,55 @@ def reach(label: Finding, value: str, *, at_least: bool) -> Finding:
     """Name the value of an assumed input from which on the limits hold."""
     side_en, side_ja = ("at least", "以上") if at_least else ("at most", "以下")
     return Finding(
-        text_en=f"Show {label.text_en} of {side_en} {value}: from there on every limit holds in "
-        "95 % of the simulations.",
-        text_ja=f"{label.text_ja}が{value}{side_ja}であることを示す。その場合、すべての上限が"
-        "試算の95 %以上で守られる。",
+        text_en=f"Show {label.text_en} of {side_en} {value}: from there on all limits hold at "
+        "once in 95 % of the simulations.",
+        text_ja=f"{label.text_ja}が{value}{side_ja}であることを示す。その場合、試算の95 %以上で"
+        "すべての上限が同時に守られる。",
     )
 
 
-def time_on(gpu: str, device: str | None) -> Finding:
+def time_on(gpu: str, doubt: Finding) -> Finding:
     """Ask for seconds from the GPU that is to be used."""
-    from_en = "stated, not timed" if device is None else f"from another device ({device})"
-    from_ja = "計測値ではなく申告値" if device is None else f"別の装置（{device}）での値"
     return Finding(
-        text_en=f"Seconds per clip: time clips on {gpu}; they are {from_en}.",
-        text_ja=f"生成時間: {gpu}で計測する（現在は{from_ja}）。",
+        text_en=f"Seconds per clip: time clips on {gpu}; they are {doubt.text_en}.",
+        text_ja=f"生成時間: {gpu}で計測する（現在は{doubt.text_ja}）。",
+    )
+
+
+def only_stated() -> Finding:
+    """Say that nobody timed the seconds."""
+    return Finding(text_en="stated, not timed", text_ja="計測値ではなく申告値")
+
+
+def timed_elsewhere(device: str) -> Finding:
+    """Say that the seconds come from a device that is not the one to be paid for."""
+    return Finding(text_en=f"from another device ({device})", text_ja=f"別の装置（{device}）での値")
+
+
+def timed_in_demonstration(shape: ClipShape) -> Finding:
+    """Say that the seconds come from a run that decides on no purchase."""
+    clip = timed_clip(shape)
+    return Finding(
+        text_en=f"from a demonstration, with {clip.text_en}",
+        text_ja=f"実演用の実行（{clip.text_ja}）での値",
+    )
+
+
+def too_few_rounds(rounds: int, needed: int) -> Finding:
+    """Say that the seconds rest on too little."""
+    noun = "round" if rounds == 1 else "rounds"
+    return Finding(
+        text_en=f"from {rounds} {noun}, {needed} are needed for their range",
+        text_ja=f"{rounds}回だけの計測値（範囲を示すには{needed}回が必要）",
+    )
+
+
+def timed_clip(shape: ClipShape) -> Finding:
+    """Say which clip was timed."""
+    size = f"{shape.width} x {shape.height}"
+    return Finding(
+        text_en=f"clips of {shape.num_frames} frames, {size}",
+        text_ja=f"{shape.num_frames}フレーム、{size}のクリップ",
     )
 
 
@@ -253,7 +304,7 @@ def basis(name: Basis) -> Finding:
     """Return where a number comes from, in a word."""
     words = {
         Basis.VOTES: ("measured by votes", "人の評価による実測"),
-        Basis.ORACLE: ("measured by the oracle", "判定器による実測"),
+        Basis.ORACLE: ("the tiny world's oracle", "合成世界の判定器"),
         Basis.ASSUMED: ("assumed", "仮定"),
     }
     return Finding(text_en=words[name][0], text_ja=words[name][1])

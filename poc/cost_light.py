@@ -21,12 +21,12 @@ FILLED: Final = 0.9
 def economic_light(result: CostResult) -> EconomicLight:
     """Return the economic light by the limits of the inputs.
 
-    GO: every limit holds in 95 % of the simulations, and nothing that it stands on is assumed,
-    stated for another GPU, an example, paid for by work that nobody named, or dearer than another
-    way of getting the deliverable.
+    GO: all limits hold at once in 95 % of the simulations, and nothing that it stands on is
+    assumed, told by the tiny world's oracle, not timed on the GPU to be paid for, an example, or
+    dearer than another way of getting the deliverable.
     CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
-    value of its range. NO_GO: a limit holds in fewer than 20 %, at every assumed value, on numbers
-    that are no examples. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
+    value of its range. NO_GO: all limits hold at once in fewer than 20 %, at every assumed value,
+    on numbers that are no examples. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
     """
     light, reached = _light(result)
     open_ = tuple(_conditions(result)) + (() if reached is None else (reached,))
@@ -42,14 +42,14 @@ def economic_light(result: CostResult) -> EconomicLight:
 
 def _light(result: CostResult) -> tuple[Light, Finding | None]:
     """Return the light before conditions, and the value that an assumed input has to reach."""
-    if not result.limits:
+    share = result.share_within_all
+    if share is None:
         return Light.INSUFFICIENT_EVIDENCE, None
-    least = min(check.share_within for check in result.limits)
-    if least >= PASS_SHARE:
+    if share >= PASS_SHARE:
         return Light.GO, None
     if (reached := _reach(result.curves)) is not None:
         return Light.CONDITIONAL, reached
-    if _fails(least, result.curves) and not result.examples:
+    if _fails(share, result.curves) and not result.examples:
         return Light.NO_GO, None
     return Light.INSUFFICIENT_EVIDENCE, None
 
@@ -70,32 +70,32 @@ def _reach(curves: Sequence[Curve]) -> Finding | None:
     return None
 
 
-def _fails(least: float, curves: Iterable[Curve]) -> bool:
-    """Tell whether a limit is missed, whatever the assumed values are."""
+def _fails(share: float, curves: Iterable[Curve]) -> bool:
+    """Tell whether the limits are missed, whatever the assumed values are."""
     points = [point.share_within or 0.0 for curve in curves for point in curve.points]
-    return max([least, *points]) < FAIL_SHARE
+    return max([share, *points]) < FAIL_SHARE
 
 
 def _reasons(result: CostResult, light: Light) -> Iterator[Finding]:
     yield from (check.said for check in result.limits)
     if not result.limits:
         yield said.no_limit()
+    if result.share_within_all is not None and len(result.limits) > 1:
+        yield said.all_limits(result.share_within_all)
     if Basis.ORACLE in {result.acceptance_basis, result.review_basis}:
         yield said.oracle()
-    least = min((check.share_within for check in result.limits), default=1.0)
-    if light is Light.INSUFFICIENT_EVIDENCE and result.examples and _fails(least, result.curves):
+    share = 1.0 if result.share_within_all is None else result.share_within_all
+    if light is Light.INSUFFICIENT_EVIDENCE and result.examples and _fails(share, result.curves):
         yield said.examples_are_no_evidence()
 
 
 def _conditions(result: CostResult) -> Iterator[Finding]:
-    if result.acceptance_basis is Basis.ASSUMED:
-        one = result.acceptance
-        yield said.measure_acceptance(one.value, one.low, one.high)
-    if result.review_basis is Basis.ASSUMED:
-        one = result.review
-        yield said.measure_review(one.value, one.low, one.high)
-    if not result.seconds.is_measured:
-        yield said.time_on(result.gpu_model, result.seconds.device)
+    if result.acceptance_basis is not Basis.VOTES:
+        yield said.measure_acceptance(result.acceptance, result.acceptance_basis)
+    if result.review_basis is not Basis.VOTES:
+        yield said.measure_review(result.review, result.review_basis)
+    if result.seconds.doubt is not None:
+        yield said.time_on(result.gpu_model, result.seconds.doubt)
     if result.mode is not GpuMode.RENTED and result.fill < FILLED * result.utilisation:
         yield said.idle(result.fill, result.utilisation)
     yield from (said.justify_over(name) for name in _cheaper(result))

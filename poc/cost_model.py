@@ -67,7 +67,9 @@ class Figures(NamedTuple):
     gpu_hour_price: FloatArray
     gpu_hours_per_month: FloatArray
     gpus: FloatArray
-    """At the stated utilisation; the rest of a GPU is paid for by other work."""
+    """At the stated utilisation."""
+    gpus_paid: FloatArray
+    """Whole ones where this work alone pays for them."""
     cost_per_accepted_clip: FloatArray
     parts: Mapping[Part, FloatArray]
     """Per deliverable."""
@@ -80,40 +82,44 @@ class Figures(NamedTuple):
     later_month: FloatArray
     """Paid in a month."""
     break_even_per_month: FloatArray
-    """Deliverables a month from which on it costs no more than the alternative."""
+    """Least deliverables a month at which it costs no more than the alternative."""
+    cheaper_below_per_month: FloatArray
+    """Deliverables a month up to which it does, where more of them cost more; else infinite."""
     payback_months: FloatArray
-    """Undiscounted; infinite where it is not within the period."""
+    """Undiscounted; from then to the end of the period the money stays repaid, or infinite."""
     npv: FloatArray
     working_days: FloatArray
 
 
-def figures(x: Columns, mode: GpuMode, compared_with: AlternativeName) -> Figures:
-    """Return all figures of every case; the columns hold values that the inputs file allows."""
+def figures(
+    x: Columns, mode: GpuMode, compared_with: AlternativeName, *, is_shared: bool
+) -> Figures:
+    """Return all figures of every case; the columns hold values that the inputs file allows.
+
+    `is_shared`: other work pays for the rest of the GPUs' time; otherwise reserved and bought GPUs
+    are paid for whole.
+    """
     clip = _clip(x)
     volume, months = x["deliverables_per_month"], x["horizon_months"]
-    hour = gpu_hour_price(x, mode)
-    work = _work_hours(x, clip)
-    streams = {
-        Part.EQUIPMENT: _equipment(work, hour),
-        Part.PEOPLE: _people(x, clip),
-        Part.FEES: _fees(x),
-        Part.RIGHTS: _charge(x, "rights"),
-    }
+    gpu = _Gpu.of(x, mode, clip, is_shared=is_shared)
+    rest = {Part.PEOPLE: _people(x, clip), Part.FEES: _fees(x), Part.RIGHTS: _charge(x, "rights")}
+    streams = {Part.EQUIPMENT: gpu.charged(volume), **rest}
     parts = {part: one.average(months, volume) for part, one in streams.items()}
-    paid = {**streams, Part.EQUIPMENT: _equipment(work, _paid_hour(x, mode))}
     other = _charge(x, f"alternatives.{compared_with}")
-    money = _returns(x, list(paid.values()), other, machine=_machine(x, mode, work))
+    money = _returns(x, [gpu.paid(volume), *rest.values()], other, machine=gpu.machine(x))
+    hour = gpu.hour_price(volume)
     return Figures(
         **clip._asdict(),
         gpu_hour_price=hour,
-        gpu_hours_per_month=work.month + work.deliverable * volume,
-        gpus=_gpus(x, mode, work),
+        gpu_hours_per_month=gpu.hours(volume),
+        gpus=gpu.needed(volume),
+        gpus_paid=gpu.number(volume),
         cost_per_accepted_clip=clip.gpu_s_per_accepted / 3600 * hour + _review_cost(x, clip),
         parts=parts,
         cost_per_deliverable=sum(parts.values(), np.zeros_like(volume)),
         alternative=other.average(months, volume),
-        break_even_per_month=_break_even(list(streams.values()), other, months),
         working_days=x["material.working_days"],
+        **_break_even(gpu, list(rest.values()), other, x)._asdict(),
         **money._asdict(),
     )
 
@@ -143,74 +149,100 @@ def _review_cost(x: Columns, clip: _Clip) -> FloatArray:
 # --- a GPU ---------------------------------------------------------------------------------------
 
 
-class _Work(NamedTuple):
-    """GPU hours: of a deliverable, and of style training a month."""
+class _Gpu(NamedTuple):
+    """What GPUs cost in one way of paying for them, and how much they work.
 
-    deliverable: FloatArray
-    month: FloatArray
-
-
-def _work_hours(x: Columns, clip: _Clip) -> _Work:
-    return _Work(
-        x["material.clips_per_deliverable"] * clip.gpu_s_per_accepted / 3600,
-        x["style.trainings_per_year"] / 12 * x["style.gpu_h_per_training"],
-    )
-
-
-def gpu_hour_price(x: Columns, mode: GpuMode) -> FloatArray:
-    """Return the money per GPU hour of work: what is paid, over the share in which it works.
-
-    >>> x = {"gpu.rented.price_per_hour": np.array([525.0]),
-    ...      "gpu.rented.utilisation": np.array([0.7])}
-    >>> gpu_hour_price(x, GpuMode.RENTED).round(6).tolist()
-    [750.0]
+    Rented ones, and those that other work shares, are paid by the hour of work. Others are paid
+    whole, however little they work.
     """
-    if mode is GpuMode.BOUGHT:
-        loss = x["gpu.bought.price"] * (1 - x["gpu.bought.residual_share"])
-        return _paid_hour(x, mode) + loss / x["gpu.bought.life_months"] / _hours(x, mode)
-    return _paid_hour(x, mode)
 
+    is_whole: bool
+    hours_per_deliverable: FloatArray
+    hours_per_month: FloatArray
+    """Of style training."""
+    capacity: FloatArray
+    """Hours of a month in which one works."""
+    month_price: FloatArray
+    """Of one, without its purchase."""
+    month_loss: FloatArray
+    """Of value of a bought one."""
+    energy_price: FloatArray
+    """Of an hour of work; 0 where it is in the price."""
+    price: FloatArray
+    """Of buying one; 0 where it is not bought."""
 
-def _paid_hour(x: Columns, mode: GpuMode) -> FloatArray:
-    """Return what an hour of work costs while it runs, without the purchase of a bought GPU."""
-    if mode is GpuMode.RENTED:
-        return x["gpu.rented.price_per_hour"] / x["gpu.rented.utilisation"]
-    if mode is GpuMode.RESERVED:
-        return x["gpu.reserved.price_per_month"] / _hours(x, mode)
-    energy = x["energy.power_kw"] * x["energy.pue"] * x["energy.price_per_kwh"]
-    return x["gpu.bought.hosting_per_month"] / _hours(x, mode) + energy
+    @classmethod
+    def of(cls, x: Columns, mode: GpuMode, clip: _Clip, *, is_shared: bool) -> _Gpu:
+        zero = np.zeros_like(x["horizon_months"])
+        capacity = HOURS_PER_MONTH * x[f"gpu.{mode}.utilisation"]
+        loss, energy, price = zero, zero, zero
+        if mode is GpuMode.RENTED:
+            month = HOURS_PER_MONTH * x["gpu.rented.price_per_hour"]
+        elif mode is GpuMode.RESERVED:
+            month = x["gpu.reserved.price_per_month"]
+        else:
+            month, price = x["gpu.bought.hosting_per_month"], x["gpu.bought.price"]
+            loss = price * (1 - x["gpu.bought.residual_share"]) / x["gpu.bought.life_months"]
+            energy = x["energy.power_kw"] * x["energy.pue"] * x["energy.price_per_kwh"]
+        return cls(
+            is_whole=not is_shared and mode is not GpuMode.RENTED,
+            hours_per_deliverable=x["material.clips_per_deliverable"]
+            * clip.gpu_s_per_accepted
+            / 3600,
+            hours_per_month=x["style.trainings_per_year"] / 12 * x["style.gpu_h_per_training"],
+            capacity=capacity,
+            month_price=month,
+            month_loss=loss,
+            energy_price=energy,
+            price=price,
+        )
 
+    def hours(self, volume: FloatArray) -> FloatArray:
+        """Return the hours of work of a month."""
+        return self.hours_per_month + self.hours_per_deliverable * volume
 
-def _hours(x: Columns, mode: GpuMode) -> FloatArray:
-    """Return the hours of a month in which a GPU works."""
-    return HOURS_PER_MONTH * x[f"gpu.{mode}.utilisation"]
+    def needed(self, volume: FloatArray) -> FloatArray:
+        """Return how many work at the stated utilisation."""
+        return self.hours(volume) / self.capacity
 
+    def number(self, volume: FloatArray) -> FloatArray:
+        """Return how many are paid for."""
+        needed = self.needed(volume)
+        return np.maximum(np.ceil(needed), 1.0) if self.is_whole else needed
 
-def _gpus(x: Columns, mode: GpuMode, work: _Work) -> FloatArray:
-    hours = work.month + work.deliverable * x["deliverables_per_month"]
-    return hours / _hours(x, mode)
+    def hour_price(self, volume: FloatArray) -> FloatArray:
+        """Return the money per hour of work, the value that a bought one loses included."""
+        month = self.month_price + self.month_loss
+        share = self.number(volume) / self.hours(volume) if self.is_whole else 1 / self.capacity
+        return month * share + self.energy_price
 
+    def charged(self, volume: FloatArray) -> Stream:
+        """Return what deliverables bear; a bought one by the value that it loses."""
+        return self._stream(self.number(volume), self.month_price + self.month_loss)
 
-def _equipment(work: _Work, hour_price: FloatArray) -> Stream:
-    """Return what GPUs cost at a price per hour of work."""
-    month = work.month * hour_price
-    return Stream(np.zeros_like(month), month, month, work.deliverable * hour_price)
+    def paid(self, volume: FloatArray) -> Stream:
+        """Return what is paid month by month, without the purchase of a bought one."""
+        return self._stream(self.number(volume), self.month_price)
+
+    def _stream(self, number: FloatArray, month_price: FloatArray) -> Stream:
+        if self.is_whole:
+            hour, fixed = self.energy_price, number * month_price
+        else:
+            hour, fixed = month_price / self.capacity + self.energy_price, np.zeros_like(number)
+        month = fixed + self.hours_per_month * hour
+        return Stream(np.zeros_like(month), month, month, self.hours_per_deliverable * hour)
+
+    def machine(self, x: Columns) -> _Machine:
+        """Return what is paid for bought ones, and what they are worth at the end."""
+        price = self.number(x["deliverables_per_month"]) * self.price
+        used = x["horizon_months"] / x["gpu.bought.life_months"]
+        lost = (1 - x["gpu.bought.residual_share"]) * used
+        return _Machine(price, price * (1 - lost))
 
 
 class _Machine(NamedTuple):
-    """What is paid for bought GPUs, and what they are worth at the end of the period."""
-
     price: FloatArray
     worth_at_end: FloatArray
-
-
-def _machine(x: Columns, mode: GpuMode, work: _Work) -> _Machine:
-    if mode is not GpuMode.BOUGHT:
-        nothing = np.zeros_like(x["horizon_months"])
-        return _Machine(nothing, nothing)
-    price = _gpus(x, mode, work) * x["gpu.bought.price"]
-    used = x["horizon_months"] / x["gpu.bought.life_months"]
-    return _Machine(price, price * (1 - (1 - x["gpu.bought.residual_share"]) * used))
 
 
 # --- people, fees, rights ------------------------------------------------------------------------
@@ -274,8 +306,8 @@ def _returns(x: Columns, own: list[Stream], other: Stream, *, machine: _Machine)
     year = annuity(np.minimum(months, 12.0), rate)
     worth = machine.worth_at_end * (1 + rate) ** (-months / 12)
     npv = saved_first * year + saved_later * (annuity(months, rate) - year) + worth - invested
-    back = payback(np.maximum(invested, 0.0), saved_first, saved_later)
-    return _Returns(initial, first, later, np.where(back <= months, back, np.inf), npv)
+    back = payback(invested, saved_first, saved_later, months)
+    return _Returns(initial, first, later, back, npv)
 
 
 def annuity(months: FloatArray, rate_per_year: FloatArray) -> FloatArray:
@@ -291,26 +323,71 @@ def annuity(months: FloatArray, rate_per_year: FloatArray) -> FloatArray:
     return worth
 
 
-def payback(invested: FloatArray, first_year: FloatArray, later: FloatArray) -> FloatArray:
-    """Return the months until savings a month of the first and of later years repay a sum.
+def payback(
+    invested: FloatArray, first_year: FloatArray, later: FloatArray, months: FloatArray
+) -> FloatArray:
+    """Return the month from which on savings a month have repaid a sum, to the end of the period.
+
+    What is repaid early and lost again by the end was never paid back.
 
     >>> one = np.array([1.0])
-    >>> [payback(30 * one, a * one, b * one).tolist()[0] for a, b in ((3, 0), (2, 1), (1, -1))]
-    [10.0, 18.0, inf]
+    >>> cases = ((3, 0), (2, 1), (1, -1), (5, -1))
+    >>> [payback(30 * one, a * one, b * one, 36 * one).tolist()[0] for a, b in cases]
+    [10.0, 18.0, inf, 6.0]
+    >>> payback(30 * one, 5 * one, -1 * one, 60 * one).tolist()
+    [inf]
     """
-    early = _over(invested, first_year)
-    late = 12 + _over(invested - 12 * first_year, later)
-    return np.where(early <= 12, early, late)
+    year = np.minimum(months, 12.0)
+    at_year = first_year * year - invested
+    at_end = at_year + later * (months - year)
+    early = np.where(invested <= 0, 0.0, _over(invested, first_year))
+    back = np.where(at_year >= 0, early, year + _over(-at_year, later))
+    return np.where(at_end >= 0, back, np.inf)
 
 
-def _break_even(own: list[Stream], other: Stream, months: FloatArray) -> FloatArray:
-    zero = np.zeros_like(months)
-    fixed = sum((one.average_month(months) for one in own), zero) - other.average_month(months)
-    saved = other.per_deliverable - sum((one.per_deliverable for one in own), zero)
-    return _over(np.maximum(fixed, 0.0), saved)
+class _BreakEven(NamedTuple):
+    break_even_per_month: FloatArray
+    cheaper_below_per_month: FloatArray
+
+
+ROUNDS: Final = 100
+"""Times that more whole GPUs are tried; where they outrun what they earn, there is no end."""
+
+
+def _break_even(gpu: _Gpu, rest: list[Stream], other: Stream, x: Columns) -> _BreakEven:
+    """Return from which volume on, or up to which, it costs no more than the alternative.
+
+    Whole GPUs come in steps: the least volume is found from none upward. Where each deliverable
+    costs more than elsewhere, the volume is at most what the GPUs of the stated one can do.
+    """
+    stated, zero = x["deliverables_per_month"], np.zeros_like(x["horizon_months"])
+
+    def fixed_and_saved(volume: FloatArray) -> tuple[FloatArray, FloatArray]:
+        own = [gpu.charged(volume), *rest]
+        months = x["horizon_months"]
+        fixed = sum((one.average_month(months) for one in own), zero) - other.average_month(months)
+        return fixed, other.per_deliverable - sum((one.per_deliverable for one in own), zero)
+
+    volume = zero
+    for _ in range(ROUNDS):
+        fixed, saved = fixed_and_saved(volume)
+        found = np.where((fixed <= 0) & (saved >= 0), 0.0, _over(fixed, saved))
+        is_settled = (found == volume) | np.isinf(found)
+        volume = np.where(np.isinf(found), volume, np.maximum(found, volume))
+        if is_settled.all():
+            break
+    fixed, saved = fixed_and_saved(stated)
+    below = np.where(fixed < 0, _over(-fixed, -saved), np.inf)
+    most = (gpu.number(stated) * gpu.capacity - gpu.hours_per_month) / gpu.hours_per_deliverable
+    below = np.where(gpu.is_whole, np.minimum(below, most), below)
+    below = np.where((fixed < 0) & (saved < 0), below, np.inf)
+    return _BreakEven(np.where(is_settled, found, np.inf), below)
 
 
 def _over(top: FloatArray, bottom: FloatArray) -> FloatArray:
-    """Return the quotient, infinite where the divisor is not above zero."""
-    quotient: FloatArray = np.divide(top, bottom, out=np.full_like(top, np.inf), where=bottom > 0)
+    """Return the quotient, infinite where the divisor is not above zero or too close to it."""
+    with np.errstate(over="ignore"):
+        quotient: FloatArray = np.divide(
+            top, bottom, out=np.full_like(top, np.inf), where=bottom > 0
+        )
     return quotient

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity
+from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity, Text
 from poc.cost_model import Part
-from poc.records import Finding, Light, Record
+from poc.records import ClipShape, Finding, Light, Record
 
 ACCEPTANCE: Final = "material.acceptance_rate"
 REVIEW: Final = "material.review_min_per_clip"
@@ -16,8 +16,14 @@ class TimedSeconds(Record):
     """Seconds per clip as a run timed them; replaces what the inputs state."""
 
     seconds_per_clip: Quantity
-    device: str
+    device: Text
     """Device of the latency pass, as its driver names it."""
+    shape: ClipShape
+    """Of the clips that were timed."""
+    rounds: int
+    """Rounds of the latency pass after the cold one."""
+    is_demonstration: bool
+    """Timed on tiny weights, or in a run that decides on no purchase."""
 
 
 class Seconds(Record):
@@ -29,7 +35,11 @@ class Seconds(Record):
     source: str
     device: str | None
     """Where they were timed; None where they are only stated."""
+    shape: ClipShape | None
+    """Of the clips that were timed; None where the seconds are only stated."""
     is_measured: bool
+    doubt: Finding | None
+    """Why they do not count as measured; None where they do."""
 
 
 class PartCost(Record):
@@ -124,14 +134,15 @@ class CurvePoint(Record):
     payback_months: float | None
     npv: float
     share_within: float | None
-    """Simulations within the limit that is met least often; None without a limit."""
+    """Simulations within all limits at once; None without a limit."""
 
 
 class Curve(Record):
-    """The results over the range of an assumed input."""
+    """The results over the range of an input that nobody measured."""
 
     name: str
     label: Finding
+    basis: Basis
     unit: str
     points: tuple[CurvePoint, ...]
 
@@ -145,7 +156,7 @@ class LimitCheck(Record):
     """None: never reached."""
     limit: float
     share_within: float
-    """Simulations within it."""
+    """Simulations within it, whatever the other limits."""
     said: Finding
 
 
@@ -196,8 +207,10 @@ class CostResult(Record):
     """Largest movement of the cost of a deliverable first, then of the net present value."""
     simulation: Simulation
     curves: tuple[Curve, ...]
-    """One for each of acceptance rate and review minutes that is only assumed."""
+    """One for each of acceptance rate and review minutes that no people's votes gave."""
     limits: tuple[LimitCheck, ...]
+    share_within_all: float | None
+    """Simulations within all limits at once; None without a limit."""
     examples: tuple[str, ...]
     """Names of the inputs in use that are examples, the one that moves the cost most first."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from poc import cost_findings as said
 from poc.cost_case import Case, finite, only, reached
-from poc.cost_file import Basis, CostInputs
+from poc.cost_file import Basis, CostInputs, Limits
 from poc.cost_model import Figures
 from poc.cost_records import (
     ACCEPTANCE,
@@ -82,13 +82,16 @@ def tornado(case: Case) -> tuple[Swing, ...]:
     return tuple(sorted(swings, key=lambda one: (-one.cost_swing, -one.npv_swing, one.name)))
 
 
-def assumed(inputs: CostInputs) -> list[str]:
-    """Return the names of acceptance and review where nobody measured them."""
+def assumed(inputs: CostInputs) -> dict[str, Basis]:
+    """Return acceptance and review where no people's votes gave them, and what did.
+
+    The oracle of the tiny world knows nothing of real clips: its numbers are assumptions here.
+    """
     bases = {
         ACCEPTANCE: inputs.material.acceptance_basis,
         REVIEW: inputs.material.review_basis,
     }
-    return [name for name, basis in bases.items() if basis is Basis.ASSUMED]
+    return {name: basis for name, basis in bases.items() if basis is not Basis.VOTES}
 
 
 def curve(case: Case, name: str) -> Curve:
@@ -98,6 +101,7 @@ def curve(case: Case, name: str) -> Curve:
     return Curve(
         name=name,
         label=case.labels[name],
+        basis=assumed(case.inputs)[name],
         unit=one.unit,
         points=tuple(_point(case, name, value) for value in values),
     )
@@ -106,39 +110,56 @@ def curve(case: Case, name: str) -> Curve:
 def _point(case: Case, name: str, value: float) -> CurvePoint:
     base = case.figures(case.base | {name: np.array([value])})
     drawn = case.figures(case.drawn | {name: np.full(case.runs, value)})
-    shares = [check.share_within for check in limits(case, base, drawn)]
     return CurvePoint(
         value=value,
         cost_per_accepted_clip=only(base.cost_per_accepted_clip),
         cost_per_deliverable=only(base.cost_per_deliverable),
         payback_months=reached(base.payback_months),
         npv=only(base.npv),
-        share_within=min(shares, default=None),
+        share_within=share_within_all(case, drawn),
     )
 
 
 def limits(case: Case, base: Figures, drawn: Figures) -> Iterator[LimitCheck]:
     """Yield every figure that has a limit, beside it."""
-    columns = {
-        "price_per_deliverable": (base.cost_per_deliverable, drawn.cost_per_deliverable),
-        "payback_months": (base.payback_months, drawn.payback_months),
-        "working_days": (base.working_days, drawn.working_days),
-    }
-    for name, (own, all_of) in columns.items():
-        limit = getattr(case.inputs.limits, name)
-        if limit is None:
-            continue
-        value, share = reached(own), float(np.mean(all_of <= limit.value))
+    own, all_of = _limited(base), _limited(drawn)
+    for name, limit in _set(case.inputs.limits):
+        value, share = reached(own[name]), float(np.mean(all_of[name] <= limit))
         label = case.labels[f"limits.{name}"]
-        shown, line = (_shown(name, v, case.inputs.currency) for v in (value, limit.value))
+        shown, line = (_shown(name, v, case.inputs.currency) for v in (value, limit))
         yield LimitCheck(
             name=name,
             label=label,
             value=value,
-            limit=limit.value,
+            limit=limit,
             share_within=share,
             said=said.limit(label, shown, line, share),
         )
+
+
+def share_within_all(case: Case, drawn: Figures) -> float | None:
+    """Return the share of the simulations that are within all limits at once; None without one.
+
+    It is at most the smallest share of a single limit: different simulations miss different ones.
+    """
+    columns = _limited(drawn)
+    within = [columns[name] <= limit for name, limit in _set(case.inputs.limits)]
+    return float(np.mean(np.all(within, axis=0))) if within else None
+
+
+def _limited(found: Figures) -> dict[str, FloatArray]:
+    return {
+        "price_per_deliverable": found.cost_per_deliverable,
+        "payback_months": found.payback_months,
+        "working_days": found.working_days,
+    }
+
+
+def _set(every: Limits) -> Iterator[tuple[str, float]]:
+    for name in type(every).model_fields:
+        limit = getattr(every, name)
+        if limit is not None:
+            yield name, limit.value
 
 
 def _shown(name: str, value: float | None, currency: str) -> Finding:

@@ -48,8 +48,10 @@ def _head(result: CostResult) -> list[str]:
 def _clip(result: CostResult) -> list[str]:
     spread = result.simulation.cost_per_accepted_clip
     one, basis = result.seconds, said.basis(result.acceptance_basis).text_en
+    timed = [] if one.shape is None else [["of", "", said.timed_clip(one.shape).text_en]]
     rows = [
         ["seconds per clip", figure(one.value), _seconds_mark(one)],
+        *timed,
         ["acceptance rate", said.percent(result.acceptance.value), basis],
         ["review", f"{result.review.value:g} min", said.basis(result.review_basis).text_en],
         ["attempts per accepted clip", figure(result.attempts_per_accepted), "failures included"],
@@ -64,9 +66,9 @@ def _clip(result: CostResult) -> list[str]:
 
 
 def _seconds_mark(one: Seconds) -> str:
-    if one.is_measured:
+    if one.doubt is None:
         return f"measured on {one.device}"
-    return "stated" if one.device is None else f"stated: timed on another device, {one.device}"
+    return "stated" if one.shape is None else f"not measured: {one.doubt.text_en}"
 
 
 def _deliverable(result: CostResult) -> list[str]:
@@ -147,8 +149,9 @@ def _tornado(swings: Sequence[Swing]) -> list[str]:
 
 
 def _curve(curve: Curve, currency: str) -> list[str]:
+    basis = said.basis(curve.basis).text_en
     header = [
-        [f"{curve.label.text_en} (assumed)", "per clip", "per deliverable", "payback", "within"]
+        [f"{curve.label.text_en} ({basis})", "per clip", "per deliverable", "payback", "within"]
     ]
     rows = [
         [
@@ -160,7 +163,7 @@ def _curve(curve: Curve, currency: str) -> list[str]:
         ]
         for point in curve.points
     ]
-    note = f"money in {currency}, payback in months; within: share of simulations within limits"
+    note = f"money in {currency}, payback in months; within: simulations within all limits at once"
     return [*_rows(header + rows), note]
 
 

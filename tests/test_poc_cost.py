@@ -37,7 +37,7 @@ from poc.cost_records import ACCEPTANCE, REVIEW, CostResult, EconomicLight, Time
 from poc.cost_run import seconds_of_run
 from poc.cost_table import cost_text
 from poc.errors import InputError
-from poc.records import Decision, Light
+from poc.records import ClipShape, Decision, Light
 from poc.store import RunStore
 from poc.table import WIDTH, columns
 
@@ -76,12 +76,16 @@ def certain(inputs: CostInputs, **but: Any) -> CostInputs:
     return changed(inputs, fixed | measured | {k.replace("__", "."): v for k, v in but.items()})
 
 
-def timed_on(device: str, seconds: float = 6.0) -> TimedSeconds:
+REAL: Final = ClipShape(num_frames=16, height=512, width=512, fps=8)
+
+
+def timed_on(device: str, seconds: float = 6.0, **but: Any) -> TimedSeconds:
     one = Quantity(
         value=seconds, low=seconds, high=seconds, unit="s/clip", date="2026-01-01",
         source="a run", example=False,
     )  # fmt: skip
-    return TimedSeconds(seconds_per_clip=one, device=device)
+    facts = {"shape": REAL, "rounds": 6, "is_demonstration": False} | but
+    return TimedSeconds(seconds_per_clip=one, device=device, **facts)
 
 
 def result_of(inputs: CostInputs, simulations: int = 200, **more: Any) -> CostResult:
@@ -601,9 +605,11 @@ def test_what_is_assumed_is_given_as_a_curve_over_its_range() -> None:
 
 
 def test_what_is_measured_has_no_curve() -> None:
-    votes = {"material.acceptance_basis": "votes", "material.review_basis": "oracle"}
+    votes = {"material.acceptance_basis": "votes", "material.review_basis": "votes"}
+    oracle = {"material.acceptance_basis": "oracle", "material.review_basis": "votes"}
 
     assert result_of(changed(INPUTS, votes)).curves == ()
+    assert [c.basis for c in result_of(changed(INPUTS, oracle)).curves] == [Basis.ORACLE]
 
 
 @pytest.mark.parametrize(
@@ -623,6 +629,32 @@ def test_seconds_are_measured_on_the_same_gpu_model_only(device: str, is_measure
     assert result.seconds.is_measured is is_measured
     assert result.attempts_per_accepted * 12 + 20 == pytest.approx(70)
     assert result.cost_per_accepted_clip == pytest.approx(70 / 3600 * 750 + 150)
+
+
+@pytest.mark.parametrize(
+    ("facts", "doubt"),
+    [
+        ({}, ""),
+        ({"is_demonstration": True}, "from a demonstration, with clips of 16 frames, 512 x 512"),
+        # The range of n clips misses their median in 2 of 2^n cases: 1/16 with five, 1/32 with six.
+        ({"rounds": 5}, "from 5 rounds, 6 are needed"),
+        ({"rounds": 1}, "from 1 round, 6 are needed"),
+    ],
+)
+def test_seconds_of_a_toy_or_of_few_rounds_are_no_measurement(
+    facts: dict[str, Any], doubt: str
+) -> None:
+    timed = timed_on(INPUTS.gpu.model, **facts)
+    result = result_of(changed(certain(INPUTS), ONE_WAY), timed=timed)
+    light = economic_light(result)
+
+    assert result.seconds.is_measured is (doubt == "")
+    assert light.light is (Light.CONDITIONAL if doubt else Light.GO)
+    assert names(light) == (["Seconds per clip"] if doubt else [])
+    assert all(doubt in one.text_en for one in light.conditions)
+    text = cost_text(result, light)
+    assert "clips of 16 frames, 512 x 512" in text
+    assert doubt in text
 
 
 def test_seconds_of_the_inputs_are_stated() -> None:
@@ -782,6 +814,58 @@ def test_assumed_or_example_inputs_never_give_go_however_good_the_numbers() -> N
         assert light.light is not Light.GO
 
 
+@pytest.mark.parametrize("basis", ["material.acceptance_basis", "material.review_basis"])
+def test_what_the_oracle_says_never_gives_go(basis: str) -> None:
+    light = light_of(changed(certain(INPUTS), {basis: "oracle"}))
+
+    assert light.light is Light.CONDITIONAL
+    assert len(light.conditions) == 1
+    assert "the tiny world's oracle" in light.conditions[0].text_en
+    assert "判定器" in light.conditions[0].text_ja
+
+
+def test_two_limits_that_each_hold_in_95_percent_do_not_hold_at_once() -> None:
+    # A triangle from 0 over 0 to 1 lies above 1 - r with probability r^2: 4.5 % here, of each.
+    edge = 1 - math.sqrt(0.045)
+    days = {"value": 0, "low": 0, "high": 1}
+    fee = {"value": 0, "low": 0, "high": 1e5}
+    base = result_of(changed(certain(INPUTS), {"fees.per_deliverable": exactly(0)}), 1)
+    price = {"value": base.cost_per_deliverable + 1e5 * edge}
+    ranges = {
+        "material.working_days": days,
+        "fees.per_deliverable": fee,
+        "limits.price_per_deliverable": price,
+        "limits.payback_months": None,
+        "limits.working_days": {"value": edge},
+    }
+    dear = {name: exactly(1e6) | {"example": False} for name in ONE_WAY}
+    inputs = changed(certain(INPUTS), ranges | dear)
+    result = evaluate(inputs, seed=2, timed=timed_on(INPUTS.gpu.model), simulations=20_000)
+    shares = [check.share_within for check in result.limits]
+
+    assert shares == pytest.approx([0.955, 0.955], abs=0.004)
+    assert result.share_within_all == pytest.approx(0.955**2, abs=0.006)
+    light = economic_light(result)
+    assert light.light is Light.INSUFFICIENT_EVIDENCE
+    assert said.all_limits(0.912) in light.reasons
+
+    one = changed(inputs, {"limits.working_days": None, "limits.price_per_deliverable": price})
+    alone = evaluate(one, seed=2, timed=timed_on(INPUTS.gpu.model), simulations=20_000)
+    assert alone.share_within_all == alone.limits[0].share_within
+    assert economic_light(alone).light is Light.GO
+
+
+def test_curves_count_what_is_within_all_limits_at_once() -> None:
+    result = result_of(INPUTS, 2000)
+
+    for curve in result.curves:
+        for point in curve.points:
+            at = result_of(changed(INPUTS, {curve.name: exactly(point.value)}), 2000)
+            assert point.share_within == pytest.approx(at.share_within_all)
+            assert point.share_within is not None
+            assert point.share_within <= min(check.share_within for check in at.limits)
+
+
 def test_what_the_oracle_says_is_told_apart() -> None:
     by_oracle = changed(certain(INPUTS), {"material.acceptance_basis": "oracle"})
 
@@ -818,6 +902,40 @@ def test_a_run_gives_the_median_of_its_warm_clips(run: Path) -> None:
     assert not one.example
     assert timed.device == "cpu"
     assert "3 timed clips of lcm-1" in one.source
+    assert (timed.rounds, timed.shape, timed.is_demonstration) == (3, small_run.SHAPE, True)
+
+
+def test_tiny_weights_are_a_demonstration_whatever_the_run_is_called(tmp_path: Path) -> None:
+    made = small_run.plan()
+    bought = made.model_copy(update={"spec": made.spec.model_copy(update={"kind": "procurement"})})
+    arm = made.arms[0].model_copy(update={"model_digests": {"tiny-base": "0" * 64}})
+    toy = bought.model_copy(update={"arms": (arm, *made.arms[1:])})
+    for name, plan in (("real", bought), ("toy", toy)):
+        with small_run.open_store(tmp_path / name, plan) as store:
+            store.append_latency(small_run.latency(arm))
+
+    assert not seconds_of_run(tmp_path / "real", "lcm-1").is_demonstration
+    assert seconds_of_run(tmp_path / "toy", "lcm-1").is_demonstration
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"device": "\x1b[31m"}, r"got '\\x1b\[31m'\. The run's records are damaged"),
+        ({"device": "cpu\x9b31m"}, r"got 'cpu\\x9b31m'"),
+        ({"total_s": 0.0}, "expected timed clips of 1e-06 to 1e\\+15 seconds, got 0 to 0"),
+        ({"total_s": -1.0}, "got -1 to -1"),
+    ],
+)
+def test_a_damaged_latency_record_is_refused(
+    tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    with small_run.open_store(tmp_path / "run") as store:
+        one = small_run.latency(store.plan.arms[0])
+        store.append_latency(one.model_copy(update=change))
+
+    with pytest.raises(InputError, match=says):
+        seconds_of_run(tmp_path / "run", "lcm-1")
 
 
 def test_the_recommended_arm_is_taken_where_none_is_named(run: Path) -> None:
@@ -848,7 +966,7 @@ def test_seconds_from_two_devices_are_refused(tmp_path: Path) -> None:
         store.append_latency(one)
         store.append_latency(one.model_copy(update={"round": 1, "device": "another"}))
 
-    with pytest.raises(InputError, match=r"timed on several devices \(another, cpu\)"):
+    with pytest.raises(InputError, match=r"timed on several devices \('another', 'cpu'\)"):
         seconds_of_run(tmp_path / "run", "lcm-1")
 
 
