@@ -13,8 +13,9 @@ from typing import Final
 
 from poc import cost_findings as said
 from poc.cost_case import Case, only, reached
-from poc.cost_file import AlternativeName, CostInputs, GpuMode, faults
-from poc.cost_model import HOURS_PER_MONTH, Figures, Part, alternative_cost, gpu_hour_price
+from poc.cost_file import AlternativeName, CostInputs, GpuMode, currency_of, faults, stated
+from poc.cost_gpu import HOURS_PER_MONTH
+from poc.cost_model import Figures, Part, alternative_cost
 from poc.cost_records import (
     CostResult,
     GpuOption,
@@ -102,6 +103,9 @@ def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
         gpu_hours_per_month=hours,
         gpus=only(base.gpus),
         utilisation=utilisation,
+        gpus_paid=only(base.gpus_paid),
+        whole_gpus=max(math.ceil(only(base.gpus)), 1),
+        other_work=inputs.gpu.other_work,
         fill=hours / HOURS_PER_MONTH / max(math.ceil(only(base.gpus)), 1),
         cost_per_accepted_clip=only(base.cost_per_accepted_clip),
         cost_per_deliverable=total,
@@ -112,13 +116,14 @@ def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
             {one.part: one.per_deliverable for one in parts},
             inputs.currency,
         ),
-        gpu_options=tuple(_gpu_option(case, mode) for mode in GpuMode),
+        gpu_options=tuple(_gpu_options(case)),
         alternatives=tuple(_other_way(case, name, total) for name in AlternativeName),
         initial_cost=only(base.initial),
         first_year_cost=12 * only(base.first_year_month),
         later_year_cost=12 * only(base.later_month),
         working_days=only(base.working_days),
         break_even_per_month=reached(base.break_even_per_month),
+        cheaper_below_per_month=reached(base.cheaper_below_per_month),
         payback_months=reached(base.payback_months),
         npv=only(base.npv),
         tornado=swings,
@@ -127,6 +132,8 @@ def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
         limits=tuple(limits(case, base, drawn)),
         share_within_all=share_within_all(case, drawn),
         examples=_examples(case, swings),
+        other_examples=sum(one.example for one in case.numbers.values())
+        - len(_examples(case, swings)),
     )
 
 
@@ -180,15 +187,40 @@ def _parts(base: Figures, total: float) -> tuple[PartCost, ...]:
     )
 
 
-def _gpu_option(case: Case, mode: GpuMode) -> GpuOption:
-    base = case.figures(case.base, mode)
+def _gpu_options(case: Case) -> Iterator[GpuOption]:
+    """Yield every way of paying: whole GPUs for this work alone, and shared ones where named."""
+    yield _gpu_option(case, GpuMode.RENTED, is_shared=False)
+    for mode in (GpuMode.RESERVED, GpuMode.BOUGHT):
+        for is_shared in (False, True) if case.is_shared else (False,):
+            yield _gpu_option(case, mode, is_shared=is_shared)
+
+
+def _gpu_option(case: Case, mode: GpuMode, *, is_shared: bool) -> GpuOption:
+    base = case.figures(case.base, mode, is_shared=is_shared)
+    is_rented = mode is GpuMode.RENTED
     return GpuOption(
         mode=mode,
-        label=said.MODES[mode],
-        price_per_hour=only(gpu_hour_price(case.converted(case.base), mode)),
+        label=said.gpu_option(mode, is_shared=is_shared),
+        is_shared=is_shared,
+        is_taken=mode is case.inputs.gpu.mode and (is_rented or is_shared is case.is_shared),
+        is_example=_is_example(case, f"gpu.{mode}.", "energy." if mode is GpuMode.BOUGHT else ""),
+        gpus=only(base.gpus_paid),
+        price_per_hour=only(base.gpu_hour_price),
         cost_per_accepted_clip=only(base.cost_per_accepted_clip),
         cost_per_deliverable=only(base.cost_per_deliverable),
+        npv=only(base.npv),
     )
+
+
+def _is_example(case: Case, *beginnings: str) -> bool:
+    """Tell whether a number under one of these names, or its exchange rate, is an example."""
+    asked = tuple(name for name in beginnings if name)
+    for found in stated(case.inputs):
+        if found.name.startswith(asked):
+            rate = case.numbers.get(f"rates.{currency_of(found)}")
+            if case.numbers[found.name].example or (rate is not None and rate.example):
+                return True
+    return False
 
 
 def _other_way(case: Case, name: AlternativeName, ours: float) -> OtherWay:
@@ -197,6 +229,7 @@ def _other_way(case: Case, name: AlternativeName, ours: float) -> OtherWay:
     return OtherWay(
         name=name,
         label=said.ALTERNATIVES[name],
+        is_example=_is_example(case, f"alternatives.{name}."),
         cost_per_deliverable=cost,
         saving_per_deliverable=cost - ours,
         working_days=None if days is None else days.value,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from poc.cost_file import CostInputs, GpuMode, Quantity, currency_of, quantities, stated
-from poc.cost_model import Columns, Figures, figures
+from poc.cost_gpu import Columns
+from poc.cost_model import Figures, figures
 from poc.intervals import FloatArray
 from poc.records import Finding
 
@@ -27,9 +28,18 @@ class Case:
         self.base = {name: np.array([one.value]) for name, one in self.numbers.items()}
         self.drawn = draws(self.numbers, seed=seed, runs=simulations)
 
-    def figures(self, raw: Columns, mode: GpuMode | None = None) -> Figures:
-        """Return the figures of columns in the currencies of the file."""
-        return figures(self.converted(raw), mode or self.inputs.gpu.mode, self.inputs.compared_with)
+    @property
+    def is_shared(self) -> bool:
+        """Whether other work pays for the rest of the GPUs' time."""
+        return self.inputs.gpu.other_work is not None
+
+    def figures(
+        self, raw: Columns, mode: GpuMode | None = None, *, is_shared: bool | None = None
+    ) -> Figures:
+        """Return the figures of columns in the currencies of the file, GPUs as it takes them."""
+        shared = self.is_shared if is_shared is None else is_shared
+        mode = mode or self.inputs.gpu.mode
+        return figures(self.converted(raw), mode, self.inputs.compared_with, is_shared=shared)
 
     def converted(self, raw: Columns) -> Columns:
         """Return the columns with every price in the file's own currency."""

@@ -228,6 +228,9 @@ class Gpu(Record):
     model: Text
     """As the driver names it: seconds count as measured on this model only."""
     mode: GpuMode
+    other_work: Text | None
+    """What pays for the rest of the time of a reserved or bought GPU; None: this work alone does,
+    for whole GPUs."""
     seconds_per_clip: Annotated[Quantity, _positive("seconds per clip", "生成時間", "s/clip")]
     """Stated; the latency pass of a run on this model replaces it."""
     rented: Annotated[Rented, Named("rented", "従量課金")]

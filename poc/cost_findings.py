@@ -31,6 +31,31 @@ MODES: Final[Mapping[GpuMode, Finding]] = {
 }
 
 
+def gpu_option(mode: GpuMode, *, is_shared: bool) -> Finding:
+    """Name a way of paying for GPUs."""
+    way = MODES[mode]
+    if mode is GpuMode.RENTED:
+        return way
+    en, ja = ("shared", "共用") if is_shared else ("whole, this work alone", "整数台・専用")
+    return Finding(text_en=f"{way.text_en} ({en})", text_ja=f"{way.text_ja}（{ja}）")
+
+
+def break_even(least: float | None, below: float | None) -> Finding:
+    """Say at which volume ours costs no more than what it is compared with."""
+    if below is not None:
+        return Finding(
+            text_en=f"cheaper below {below:.3g} deliverables a month",
+            text_ja=f"月{below:.3g}本までは安い",
+        )
+    if least is None:
+        return Finding(text_en="never", text_ja="なし")
+    if least == 0:
+        return Finding(text_en="cheaper at any volume", text_ja="本数によらず安い")
+    return Finding(
+        text_en=f"from {least:.3g} deliverables a month on", text_ja=f"月{least:.3g}本以上"
+    )
+
+
 def amount(value: float) -> str:
     """Return an amount as people write it, cents only where it is small.
 
@@ -134,6 +159,14 @@ def all_limits(share: float) -> Finding:
     return Finding(
         text_en=f"Economic: all limits hold at once in {percent(share)} of the simulations.",
         text_ja=f"経済性: すべての上限が同時に守られるのは試算の{percent(share)}である。",
+    )
+
+
+def shared(other_work: str) -> Finding:
+    """Say what the figures of shared GPUs stand on."""
+    return Finding(
+        text_en=f"Economic: the rest of the GPUs' time is taken to be paid for by {other_work}.",
+        text_ja=f"経済性: GPUの残りの時間は「{other_work}」が負担するものとしている。",
     )
 
 
@@ -259,16 +292,6 @@ def replace_examples(count: int, foremost: Sequence[Finding]) -> Finding:
         text_en=f"Example inputs: {noun}; replace by own dated figures, first of all: {en}.",
         text_ja=f"例示の入力: {count}件が例示である。自社の値（日付と出典つき）に置き換える。"
         f"影響の大きい順に{ja}。",
-    )
-
-
-def idle(fill: float, stated: float) -> Finding:
-    """Say that the GPU needs other work to be as busy as stated."""
-    return Finding(
-        text_en=f"GPU utilisation: this work alone fills {percent(fill)} of the time, "
-        f"{percent(stated)} is stated; name the other work that pays for the rest.",
-        text_ja=f"GPU稼働率: この業務だけでは{percent(fill)}にとどまる（入力は{percent(stated)}）。"
-        "残りを負担する他の用途を示す。",
     )
 
 

@@ -6,16 +6,12 @@ What is assumed, stated or an example is marked as such and never becomes more t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName, Basis, GpuMode
 from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight
 from poc.records import Finding, Light
 from poc.verdicts import FAIL_SHARE, PASS_SHARE
-
-FILLED: Final = 0.9
-"""Of the stated utilisation: a GPU that this work alone fills so far needs no other work."""
 
 
 def economic_light(result: CostResult) -> EconomicLight:
@@ -82,6 +78,8 @@ def _reasons(result: CostResult, light: Light) -> Iterator[Finding]:
         yield said.no_limit()
     if result.share_within_all is not None and len(result.limits) > 1:
         yield said.all_limits(result.share_within_all)
+    if result.mode is not GpuMode.RENTED and result.other_work is not None:
+        yield said.shared(result.other_work)
     if Basis.ORACLE in {result.acceptance_basis, result.review_basis}:
         yield said.oracle()
     share = 1.0 if result.share_within_all is None else result.share_within_all
@@ -96,8 +94,6 @@ def _conditions(result: CostResult) -> Iterator[Finding]:
         yield said.measure_review(result.review, result.review_basis)
     if result.seconds.doubt is not None:
         yield said.time_on(result.gpu_model, result.seconds.doubt)
-    if result.mode is not GpuMode.RENTED and result.fill < FILLED * result.utilisation:
-        yield said.idle(result.fill, result.utilisation)
     yield from (said.justify_over(name) for name in _cheaper(result))
     if result.examples:
         labels = {one.name: one.label for one in result.tornado}

@@ -14,12 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from poc.cost_file import AlternativeName, GpuMode, People
+from poc.cost_gpu import Columns, Gpu, Machine, Stream
 from poc.intervals import FloatArray
-
-Columns = Mapping[str, FloatArray]
-
-HOURS_PER_MONTH: Final = 730.0
-"""8760 hours of a year over 12."""
 
 ROLES: Final = tuple(People.model_fields)
 
@@ -33,28 +29,6 @@ class Part(StrEnum):
     FEES = "fees"
     """To others: outside work that remains, software, support, integration."""
     RIGHTS = "rights"
-
-
-class Stream(NamedTuple):
-    """Money paid once, by the month of the first and of later years, and by the deliverable."""
-
-    once: FloatArray
-    first_year: FloatArray
-    later: FloatArray
-    per_deliverable: FloatArray
-
-    def average_month(self, months: FloatArray) -> FloatArray:
-        """Return what a month costs however much is made; money paid once is spread over all."""
-        first = np.minimum(months, 12.0)
-        return (self.once + self.first_year * first + self.later * (months - first)) / months
-
-    def average(self, months: FloatArray, volume: FloatArray) -> FloatArray:
-        """Return what a deliverable costs on average at `volume` deliverables a month."""
-        return self.per_deliverable + self.average_month(months) / volume
-
-    def month(self, volume: FloatArray, *, later: bool) -> FloatArray:
-        """Return what is paid in a month of the first year or of a later one."""
-        return (self.later if later else self.first_year) + self.per_deliverable * volume
 
 
 class Figures(NamedTuple):
@@ -101,7 +75,7 @@ def figures(
     """
     clip = _clip(x)
     volume, months = x["deliverables_per_month"], x["horizon_months"]
-    gpu = _Gpu.of(x, mode, clip, is_shared=is_shared)
+    gpu = Gpu.of(x, mode, clip.gpu_s_per_accepted, is_shared=is_shared)
     rest = {Part.PEOPLE: _people(x, clip), Part.FEES: _fees(x), Part.RIGHTS: _charge(x, "rights")}
     streams = {Part.EQUIPMENT: gpu.charged(volume), **rest}
     parts = {part: one.average(months, volume) for part, one in streams.items()}
@@ -144,105 +118,6 @@ def _clip(x: Columns) -> _Clip:
 def _review_cost(x: Columns, clip: _Clip) -> FloatArray:
     minutes = clip.reviewed_per_accepted * x["material.review_min_per_clip"]
     return minutes / 60 * x["people.review.price_per_hour"]
-
-
-# --- a GPU ---------------------------------------------------------------------------------------
-
-
-class _Gpu(NamedTuple):
-    """What GPUs cost in one way of paying for them, and how much they work.
-
-    Rented ones, and those that other work shares, are paid by the hour of work. Others are paid
-    whole, however little they work.
-    """
-
-    is_whole: bool
-    hours_per_deliverable: FloatArray
-    hours_per_month: FloatArray
-    """Of style training."""
-    capacity: FloatArray
-    """Hours of a month in which one works."""
-    month_price: FloatArray
-    """Of one, without its purchase."""
-    month_loss: FloatArray
-    """Of value of a bought one."""
-    energy_price: FloatArray
-    """Of an hour of work; 0 where it is in the price."""
-    price: FloatArray
-    """Of buying one; 0 where it is not bought."""
-
-    @classmethod
-    def of(cls, x: Columns, mode: GpuMode, clip: _Clip, *, is_shared: bool) -> _Gpu:
-        zero = np.zeros_like(x["horizon_months"])
-        capacity = HOURS_PER_MONTH * x[f"gpu.{mode}.utilisation"]
-        loss, energy, price = zero, zero, zero
-        if mode is GpuMode.RENTED:
-            month = HOURS_PER_MONTH * x["gpu.rented.price_per_hour"]
-        elif mode is GpuMode.RESERVED:
-            month = x["gpu.reserved.price_per_month"]
-        else:
-            month, price = x["gpu.bought.hosting_per_month"], x["gpu.bought.price"]
-            loss = price * (1 - x["gpu.bought.residual_share"]) / x["gpu.bought.life_months"]
-            energy = x["energy.power_kw"] * x["energy.pue"] * x["energy.price_per_kwh"]
-        return cls(
-            is_whole=not is_shared and mode is not GpuMode.RENTED,
-            hours_per_deliverable=x["material.clips_per_deliverable"]
-            * clip.gpu_s_per_accepted
-            / 3600,
-            hours_per_month=x["style.trainings_per_year"] / 12 * x["style.gpu_h_per_training"],
-            capacity=capacity,
-            month_price=month,
-            month_loss=loss,
-            energy_price=energy,
-            price=price,
-        )
-
-    def hours(self, volume: FloatArray) -> FloatArray:
-        """Return the hours of work of a month."""
-        return self.hours_per_month + self.hours_per_deliverable * volume
-
-    def needed(self, volume: FloatArray) -> FloatArray:
-        """Return how many work at the stated utilisation."""
-        return self.hours(volume) / self.capacity
-
-    def number(self, volume: FloatArray) -> FloatArray:
-        """Return how many are paid for."""
-        needed = self.needed(volume)
-        return np.maximum(np.ceil(needed), 1.0) if self.is_whole else needed
-
-    def hour_price(self, volume: FloatArray) -> FloatArray:
-        """Return the money per hour of work, the value that a bought one loses included."""
-        month = self.month_price + self.month_loss
-        share = self.number(volume) / self.hours(volume) if self.is_whole else 1 / self.capacity
-        return month * share + self.energy_price
-
-    def charged(self, volume: FloatArray) -> Stream:
-        """Return what deliverables bear; a bought one by the value that it loses."""
-        return self._stream(self.number(volume), self.month_price + self.month_loss)
-
-    def paid(self, volume: FloatArray) -> Stream:
-        """Return what is paid month by month, without the purchase of a bought one."""
-        return self._stream(self.number(volume), self.month_price)
-
-    def _stream(self, number: FloatArray, month_price: FloatArray) -> Stream:
-        if self.is_whole:
-            hour, fixed = self.energy_price, number * month_price
-        else:
-            hour, fixed = month_price / self.capacity + self.energy_price, np.zeros_like(number)
-        month = fixed + self.hours_per_month * hour
-        return Stream(np.zeros_like(month), month, month, self.hours_per_deliverable * hour)
-
-    def machine(self, x: Columns) -> _Machine:
-        """Return what is paid for bought ones, and what they are worth at the end."""
-        price = self.number(x["deliverables_per_month"]) * self.price
-        used = x["horizon_months"] / x["gpu.bought.life_months"]
-        lost = (1 - x["gpu.bought.residual_share"]) * used
-        return _Machine(price, price * (1 - lost))
-
-
-class _Machine(NamedTuple):
-    price: FloatArray
-    worth_at_end: FloatArray
 
 
 # --- people, fees, rights ------------------------------------------------------------------------
@@ -294,7 +169,7 @@ class _Returns(NamedTuple):
     npv: FloatArray
 
 
-def _returns(x: Columns, own: list[Stream], other: Stream, *, machine: _Machine) -> _Returns:
+def _returns(x: Columns, own: list[Stream], other: Stream, *, machine: Machine) -> _Returns:
     volume, months, rate = x["deliverables_per_month"], x["horizon_months"], x["discount_rate"]
     zero = np.zeros_like(volume)
     initial = sum((one.once for one in own), zero) + machine.price
@@ -354,34 +229,38 @@ ROUNDS: Final = 100
 """Times that more whole GPUs are tried; where they outrun what they earn, there is no end."""
 
 
-def _break_even(gpu: _Gpu, rest: list[Stream], other: Stream, x: Columns) -> _BreakEven:
-    """Return from which volume on, or up to which, it costs no more than the alternative.
-
-    Whole GPUs come in steps: the least volume is found from none upward. Where each deliverable
-    costs more than elsewhere, the volume is at most what the GPUs of the stated one can do.
-    """
-    stated, zero = x["deliverables_per_month"], np.zeros_like(x["horizon_months"])
-
-    def fixed_and_saved(volume: FloatArray) -> tuple[FloatArray, FloatArray]:
-        own = [gpu.charged(volume), *rest]
-        months = x["horizon_months"]
-        fixed = sum((one.average_month(months) for one in own), zero) - other.average_month(months)
-        return fixed, other.per_deliverable - sum((one.per_deliverable for one in own), zero)
-
-    volume = zero
-    for _ in range(ROUNDS):
-        fixed, saved = fixed_and_saved(volume)
-        found = np.where((fixed <= 0) & (saved >= 0), 0.0, _over(fixed, saved))
-        is_settled = (found == volume) | np.isinf(found)
-        volume = np.where(np.isinf(found), volume, np.maximum(found, volume))
+def _break_even(gpu: Gpu, rest: list[Stream], other: Stream, x: Columns) -> _BreakEven:
+    """Return from which volume on, or up to which, it costs no more than the alternative."""
+    volume = np.zeros_like(x["horizon_months"])
+    least, is_settled = volume, np.zeros(volume.shape, bool)
+    for _ in range(ROUNDS):  # whole GPUs come in steps: the least volume is found from none upward
+        fixed, saved = _fixed_and_saved([gpu.charged(volume), *rest], other, x["horizon_months"])
+        least = np.where((fixed <= 0) & (saved >= 0), 0.0, _over(fixed, saved))
+        is_settled = (least <= volume) | np.isinf(least)
+        volume = np.where(is_settled, volume, least)
         if is_settled.all():
             break
-    fixed, saved = fixed_and_saved(stated)
-    below = np.where(fixed < 0, _over(-fixed, -saved), np.inf)
-    most = (gpu.number(stated) * gpu.capacity - gpu.hours_per_month) / gpu.hours_per_deliverable
-    below = np.where(gpu.is_whole, np.minimum(below, most), below)
-    below = np.where((fixed < 0) & (saved < 0), below, np.inf)
-    return _BreakEven(np.where(is_settled, found, np.inf), below)
+    return _BreakEven(np.where(is_settled, least, np.inf), _cheaper_below(gpu, rest, other, x))
+
+
+def _cheaper_below(gpu: Gpu, rest: list[Stream], other: Stream, x: Columns) -> FloatArray:
+    """Return the volume up to which it costs less, at most what the GPUs paid for can do."""
+    stated = x["deliverables_per_month"]
+    fixed, saved = _fixed_and_saved([gpu.charged(stated), *rest], other, x["horizon_months"])
+    below = _over(-fixed, -saved)
+    if gpu.is_whole:
+        hours = gpu.number(stated) * gpu.capacity - gpu.hours_per_month
+        below = np.minimum(below, hours / gpu.hours_per_deliverable)
+    return np.where((fixed < 0) & (saved < 0), below, np.inf)
+
+
+def _fixed_and_saved(
+    own: list[Stream], other: Stream, months: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what ours costs more by the month and less by the deliverable."""
+    zero = np.zeros_like(months)
+    fixed = sum((one.average_month(months) for one in own), zero) - other.average_month(months)
+    return fixed, other.per_deliverable - sum((one.per_deliverable for one in own), zero)
 
 
 def _over(top: FloatArray, bottom: FloatArray) -> FloatArray:

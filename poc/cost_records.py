@@ -57,10 +57,18 @@ class GpuOption(Record):
 
     mode: GpuMode
     label: Finding
+    is_shared: bool
+    """Whether other work pays for the rest of the GPUs' time."""
+    is_taken: bool
+    is_example: bool
+    """Whether a price or share behind it is an example."""
+    gpus: float
+    """Paid for: whole ones for this work alone."""
     price_per_hour: float
-    """Of work, at the stated utilisation."""
+    """Of work."""
     cost_per_accepted_clip: float
     cost_per_deliverable: float
+    npv: float
 
 
 class OtherWay(Record):
@@ -68,6 +76,8 @@ class OtherWay(Record):
 
     name: AlternativeName
     label: Finding
+    is_example: bool
+    """Whether a number behind it is an example."""
     cost_per_deliverable: float
     saving_per_deliverable: float
     """What ours costs less; negative where it costs more."""
@@ -184,6 +194,12 @@ class CostResult(Record):
     gpu_hours_per_month: float
     gpus: float
     """At the stated utilisation."""
+    gpus_paid: float
+    """What all money here is for: as many, or whole ones where nothing shares them."""
+    whole_gpus: int
+    """How many this work alone has to pay for, unless they are rented by the hour."""
+    other_work: str | None
+    """What pays for the rest of the time of reserved or bought GPUs."""
     utilisation: float
     fill: float
     """Share of their time in which whole GPUs would work on this alone, at most `utilisation`."""
@@ -199,9 +215,11 @@ class CostResult(Record):
     later_year_cost: float
     working_days: float
     break_even_per_month: float | None
-    """Deliverables a month; None: never."""
+    """Least deliverables a month at which ours costs no more; None: no number is enough."""
+    cheaper_below_per_month: float | None
+    """Deliverables a month up to which ours costs less; None where this is not so."""
     payback_months: float | None
-    """Undiscounted; None: not within the period."""
+    """Undiscounted; None: not within the period, or not kept to its end."""
     npv: float
     tornado: tuple[Swing, ...]
     """Largest movement of the cost of a deliverable first, then of the net present value."""
@@ -213,6 +231,8 @@ class CostResult(Record):
     """Simulations within all limits at once; None without a limit."""
     examples: tuple[str, ...]
     """Names of the inputs in use that are examples, the one that moves the cost most first."""
+    other_examples: int
+    """Further examples: they move no result, but other ways that stand beside ours."""
 
 
 class EconomicLight(Record):

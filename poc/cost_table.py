@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from poc import cost_findings as said
+from poc.cost_file import GpuMode
 from poc.cost_findings import amount
 from poc.cost_records import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
 from poc.records import Finding
@@ -13,6 +14,8 @@ from poc.table import MISSING, WIDTH, aligned, columns, cut, figure
 
 SHOWN_SWINGS = 8
 """Bars of the tornado that are shown: the longest."""
+
+EXAMPLE_MARK = " (example)"
 
 _ENDS = ("cost at low", "cost at high", "NPV at low", "NPV at high")
 
@@ -35,14 +38,21 @@ def cost_text(result: CostResult, light: EconomicLight) -> str:
 
 
 def _head(result: CostResult) -> list[str]:
-    count = len(result.examples)
-    marked = f"EXAMPLE: {count} inputs in use are examples, no evidence" if count else "no examples"
     return [
         f"{result.name} / {result.name_ja}",
         said.deliverable(result.deliverable).text_en,
         f"{result.deliverables_per_month:g} deliverables a month, {result.horizon_months:g} months",
-        f"money in {result.currency}; {marked}",
+        f"money in {result.currency}; {_examples(result)}",
     ]
+
+
+def _examples(result: CostResult) -> str:
+    count, more = len(result.examples), result.other_examples
+    if not count and not more:
+        return "no examples"
+    parts = [f"{count} inputs in use are examples, no evidence"] if count else []
+    parts += [f"{more} examples stand behind what is shown beside ours"] if more else []
+    return f"EXAMPLE: {'; '.join(parts)}"
 
 
 def _clip(result: CostResult) -> list[str]:
@@ -85,7 +95,9 @@ def _ways(result: CostResult) -> list[str]:
     ours = [["ours", amount(result.cost_per_deliverable), "", f"{result.working_days:g}"]]
     others = [
         [
-            one.label.text_en + (" (compared with)" if one.name is result.compared_with else ""),
+            one.label.text_en
+            + (" (compared with)" if one.name is result.compared_with else "")
+            + (EXAMPLE_MARK if one.is_example else ""),
             amount(one.cost_per_deliverable),
             amount(one.saving_per_deliverable),
             MISSING if one.working_days is None else f"{one.working_days:g}",
@@ -97,23 +109,34 @@ def _ways(result: CostResult) -> list[str]:
 
 
 def _gpus(result: CostResult) -> list[str]:
-    header = [["GPU", "per hour of work", "per accepted clip", "per deliverable"]]
+    header = [["GPU", "GPUs paid", "per hour of work", "per clip", "per deliverable", "NPV"]]
     rows = [
         [
-            one.label.text_en + (" (taken)" if one.mode is result.mode else ""),
+            one.label.text_en
+            + (" (taken)" if one.is_taken else "")
+            + (EXAMPLE_MARK if one.is_example else ""),
+            figure(one.gpus) if one.is_shared or one.mode is GpuMode.RENTED else f"{one.gpus:g}",
             amount(one.price_per_hour),
             amount(one.cost_per_accepted_clip),
             amount(one.cost_per_deliverable),
+            amount(one.npv),
         ]
         for one in result.gpu_options
     ]
-    needed = f"{figure(result.gpu_hours_per_month)} GPU hours a month, {figure(result.gpus)} GPUs"
-    return [*_rows(header + rows), f"{needed} at {said.percent(result.utilisation)} utilisation"]
+    return [*_rows(header + rows), _needed(result)]
+
+
+def _needed(result: CostResult) -> str:
+    work = f"{figure(result.gpu_hours_per_month)} GPU hours a month"
+    needed = f"{figure(result.gpus)} GPUs at {said.percent(result.utilisation)} utilisation"
+    noun = "GPU" if result.whole_gpus == 1 else "GPUs"
+    fill = f"fill {said.percent(result.fill)} of {result.whole_gpus} whole {noun}"
+    return f"{work}: {needed}; they {fill}"
 
 
 def _returns(result: CostResult) -> list[str]:
-    even, drawn = result.break_even_per_month, result.simulation
-    level = "never" if even is None else f"{figure(even)} deliverables a month"
+    drawn = result.simulation
+    level = said.break_even(result.break_even_per_month, result.cheaper_below_per_month).text_en
     paid_back = (
         f"{_spread(drawn.payback_months)}; paid back in {said.percent(drawn.share_paid_back)}"
     )

@@ -32,7 +32,7 @@ from poc.cost_file import (
     stated,
 )
 from poc.cost_light import economic_light
-from poc.cost_model import Part
+from poc.cost_model import Part, payback
 from poc.cost_records import ACCEPTANCE, REVIEW, CostResult, EconomicLight, TimedSeconds
 from poc.cost_run import seconds_of_run
 from poc.cost_table import cost_text
@@ -84,7 +84,7 @@ def timed_on(device: str, seconds: float = 6.0, **but: Any) -> TimedSeconds:
         value=seconds, low=seconds, high=seconds, unit="s/clip", date="2026-01-01",
         source="a run", example=False,
     )  # fmt: skip
-    facts = {"shape": REAL, "rounds": 6, "is_demonstration": False} | but
+    facts: dict[str, Any] = {"shape": REAL, "rounds": 6, "is_demonstration": False, **but}
     return TimedSeconds(seconds_per_clip=one, device=device, **facts)
 
 
@@ -112,8 +112,32 @@ def values() -> dict[str, float]:
     return found
 
 
+def hours_by_hand(v: Mapping[str, float]) -> float:
+    """GPU hours of work a month."""
+    attempts = 1 / (v["material.acceptance_rate"] * (1 - v["material.failure_rate"]))
+    seconds = attempts * v["gpu.seconds_per_clip"] + v["material.upscale_s_per_clip"]
+    clips = v["deliverables_per_month"] * v["material.clips_per_deliverable"]
+    styles = v["style.trainings_per_year"] / 12 * v["style.gpu_h_per_training"]
+    return clips * seconds / 3600 + styles
+
+
+def whole_by_hand(v: Mapping[str, float], mode: str) -> int:
+    return math.ceil(hours_by_hand(v) / (730 * v[f"gpu.{mode}.utilisation"]))
+
+
+def alone_price(v: Mapping[str, float], mode: str) -> float:
+    """Money per GPU hour of work where whole GPUs are paid for by this work alone."""
+    if mode == "rented":
+        return hour_price(v, mode)
+    energy = v["energy.power_kw"] * v["energy.pue"] * v["energy.price_per_kwh"]
+    used = 730 * v[f"gpu.{mode}.utilisation"]
+    energy = energy if mode == "bought" else 0
+    month = (hour_price(v, mode) - energy) * used
+    return whole_by_hand(v, mode) * month / hours_by_hand(v) + energy
+
+
 def hour_price(v: Mapping[str, float], mode: str) -> float:
-    """Money per GPU hour of work."""
+    """Money per GPU hour of work, other work paying for the rest of the GPU's time."""
     if mode == "rented":
         return v["gpu.rented.price_per_hour"] * v["rates.USD"] / v["gpu.rented.utilisation"]
     if mode == "reserved":
@@ -126,14 +150,44 @@ def hour_price(v: Mapping[str, float], mode: str) -> float:
 
 def by_hand(v: Mapping[str, float], mode: str = "rented") -> dict[str, float]:
     """Every figure of the worked example, from the formulas of its page."""
-    f = clip_by_hand(v, hour_price(v, mode))
-    each_and_month_by_hand(f, v, hour_price(v, mode))
+    f = clip_by_hand(v, alone_price(v, mode))
+    each_and_month_by_hand(f, v, alone_price(v, mode))
     return_by_hand(f, v)
+    whole_gpus_by_hand(f, v)
     return f
+
+
+def whole_gpus_by_hand(f: dict[str, float], v: Mapping[str, float]) -> None:
+    """A deliverable and the return with reserved and bought GPUs that this work alone pays for."""
+    volume, months = v["deliverables_per_month"], v["horizon_months"]
+    other = f["cost per deliverable"] - f["equipment"]
+    hours = hours_by_hand(v)
+    for mode in ("reserved", "bought"):
+        a_month = alone_price(v, mode) * hours
+        f[f"deliverable, whole {mode} GPUs"] = other + a_month / volume
+    energy = hours * v["energy.power_kw"] * v["energy.pue"] * v["energy.price_per_kwh"]
+    paid = f["whole GPUs, bought"] * v["gpu.bought.hosting_per_month"] + energy
+    saved = f["equipment"] * volume - paid
+    price = f["whole GPUs, bought"] * v["gpu.bought.price"]
+    left = price * (1 - (1 - v["gpu.bought.residual_share"]) * months / v["gpu.bought.life_months"])
+    worth = [(1 + f["discount rate a month"]) ** -n for n in range(1, round(months) + 1)]
+    f["initial cost, bought GPU"] = f["initial cost"] + price
+    f["bought GPU, paid a month"] = paid
+    f["bought GPU, worth after the period"] = left
+    f["net present value, bought GPU"] = (
+        f["net present value"] + saved * sum(worth) - price + left * worth[-1]
+    )
 
 
 def clip_by_hand(v: Mapping[str, float], hour: float) -> dict[str, float]:
     f: dict[str, float] = {}
+    f["GPU hours a month"] = hours_by_hand(v)
+    f["shared reserved GPU, an hour of work"] = hour_price(v, "reserved")
+    f["shared bought GPU, an hour of work"] = hour_price(v, "bought")
+    f["whole GPUs, reserved"] = whole_by_hand(v, "reserved")
+    f["whole GPUs, bought"] = whole_by_hand(v, "bought")
+    f["whole reserved GPU, an hour of work"] = alone_price(v, "reserved")
+    f["whole bought GPU, an hour of work"] = alone_price(v, "bought")
     f["reviewed clips per accepted one"] = 1 / v["material.acceptance_rate"]
     f["attempts per accepted clip"] = 1 / (
         v["material.acceptance_rate"] * (1 - v["material.failure_rate"])
@@ -143,8 +197,6 @@ def clip_by_hand(v: Mapping[str, float], hour: float) -> dict[str, float]:
         + v["material.upscale_s_per_clip"]
     )
     f["price of a GPU hour of work"] = hour
-    f["price of a reserved hour"] = hour_price(v, "reserved")
-    f["price of a bought hour"] = hour_price(v, "bought")
     f["GPU per accepted clip"] = f["GPU seconds per accepted clip"] / 3600 * hour
     f["review per accepted clip"] = (
         f["reviewed clips per accepted one"]
@@ -248,7 +300,7 @@ def differs(shown: Mapping[str, str], expected: Mapping[str, float]) -> list[str
 
 
 def is_rounded(text: str, value: float) -> bool:
-    number = text.replace(",", "")
+    number = text.replace(",", "").replace("\N{MINUS SIGN}", "-")
     decimals = len(number.partition(".")[2])
     return bool(abs(float(number) - value) <= 0.500001 * 10.0**-decimals)
 
@@ -315,18 +367,61 @@ def test_random_inputs_cost_what_the_formulas_say(mode: str, seed: int) -> None:
     assert result.npv == pytest.approx(f["net present value"] + gain)
 
 
-def test_a_bought_gpu_is_paid_at_the_start_and_sold_at_the_end() -> None:
+def test_a_bought_gpu_is_paid_whole_at_the_start_and_sold_at_the_end() -> None:
     inputs = changed(INPUTS, {"gpu.mode": "bought", "discount_rate": exactly(0)})
     result, v = result_of(inputs), values()
     f = by_hand(v, "bought")
-    hours = 4 * 16 * 45 / 3600 + 4 / 12 * 3
-    gpus = hours / (730 * v["gpu.bought.utilisation"])
 
-    assert result.gpus == pytest.approx(gpus)
-    assert result.cost_per_deliverable == pytest.approx(f["cost per deliverable"])
-    assert result.initial_cost == pytest.approx(f["initial cost"] + gpus * v["gpu.bought.price"])
+    # 1.8 hours a month are far less than one GPU, but nobody sells a part of one.
+    assert result.gpus == pytest.approx(1.8 / 365)
+    assert (result.gpus_paid, result.whole_gpus) == (1, 1)
+    assert result.cost_per_deliverable == pytest.approx(470_348.61 - 337.5 + 137_552.92 / 4)
+    assert result.initial_cost == pytest.approx(3_600_000 + 6_000_000)
+    assert result.payback_months is None
     # Undiscounted, when money is paid does not matter: what is lost is what an hour is charged.
     assert result.npv == pytest.approx(36 * 4 * (500_000 - f["cost per deliverable"]))
+    assert result.npv < 0
+
+
+def test_named_other_work_pays_for_the_rest_of_a_gpu() -> None:
+    named = {"gpu.mode": "bought", "gpu.other_work": "rendering of another team"}
+    result, v = result_of(changed(INPUTS, named | {"discount_rate": exactly(0)})), values()
+    gpus = 1.8 / 365
+    hour = hour_price(v, "bought")
+
+    assert result.gpus_paid == pytest.approx(gpus)
+    assert result.initial_cost == pytest.approx(3_600_000 + gpus * 6_000_000)
+    assert result.cost_per_deliverable == pytest.approx(470_348.61 + 1.8 / 4 * (hour - 750))
+    assert result.npv == pytest.approx(36 * 4 * (500_000 - result.cost_per_deliverable))
+    shown = [(one.mode, one.is_shared, one.is_taken) for one in result.gpu_options]
+    assert shown == [
+        (GpuMode.RENTED, False, False),
+        (GpuMode.RESERVED, False, False),
+        (GpuMode.RESERVED, True, False),
+        (GpuMode.BOUGHT, False, False),
+        (GpuMode.BOUGHT, True, True),
+    ]
+    assert said.shared("rendering of another team") in economic_light(result).reasons
+
+
+def test_beside_a_rented_gpu_others_are_shown_whole() -> None:
+    rented, reserved, bought = result_of(INPUTS).gpu_options
+
+    assert rented.cost_per_deliverable == pytest.approx(470_348.61)
+    assert reserved.cost_per_deliverable == pytest.approx(470_348.61 - 337.5 + 255_500 / 4)
+    assert bought.cost_per_deliverable == pytest.approx(504_399.34, abs=0.01)
+    assert bought.npv == pytest.approx(by_hand(values())["net present value, bought GPU"])
+    assert "whole, this work alone" in reserved.label.text_en
+
+
+def test_work_beyond_one_gpu_is_paid_for_with_a_second() -> None:
+    # 365 hours a month are one GPU: 363 hours of training and 0.8 of clips fit, 365 do not.
+    just = {"style.trainings_per_year": exactly(12), "gpu.mode": "reserved"}
+    one = result_of(changed(INPUTS, just | {"style.gpu_h_per_training": exactly(363)}))
+    two = result_of(changed(INPUTS, just | {"style.gpu_h_per_training": exactly(365)}))
+
+    assert (one.gpus_paid, two.gpus_paid) == (1, 2)
+    assert two.cost_per_deliverable - one.cost_per_deliverable == pytest.approx(255_500 / 4)
 
 
 @pytest.mark.parametrize("mode", list(GpuMode))
@@ -337,7 +432,8 @@ def test_the_parts_are_the_whole_and_their_shares_are_one(mode: GpuMode) -> None
         result.cost_per_deliverable
     )
     assert sum(one.share for one in result.parts) == pytest.approx(1)
-    taken = next(one for one in result.gpu_options if one.mode is mode)
+    (taken,) = (one for one in result.gpu_options if one.is_taken)
+    assert taken.mode is mode
     assert taken.cost_per_accepted_clip == pytest.approx(result.cost_per_accepted_clip)
 
 
@@ -347,6 +443,73 @@ def test_at_the_break_even_volume_both_ways_cost_the_same() -> None:
     result = result_of(changed(INPUTS, {"deliverables_per_month": exactly(even)}))
 
     assert result.cost_per_deliverable == pytest.approx(500_000)
+
+
+@pytest.mark.parametrize("mode", ["reserved", "bought"])
+def test_at_the_break_even_volume_of_whole_gpus_both_ways_cost_the_same(mode: str) -> None:
+    # An hour a clip and much to earn back: it takes several GPUs.
+    heavy = {"gpu.mode": mode, "gpu.seconds_per_clip": exactly(3600), "fees.once": exactly(5e8)}
+    inputs = changed(INPUTS, heavy | {"horizon_months": exactly(36)})
+    even = result_of(inputs).break_even_per_month
+    assert even is not None
+    result = result_of(changed(inputs, {"deliverables_per_month": exactly(even)}))
+
+    assert result.gpus_paid > 1
+    assert result.cost_per_deliverable == pytest.approx(500_000)
+
+
+def test_where_the_alternative_has_a_high_fee_ours_is_cheaper_below_a_volume() -> None:
+    fee = {"compared_with": "stock_footage", "alternatives.stock_footage.per_month": exactly(3e6)}
+    result = result_of(changed(INPUTS, fee))
+    # Each month costs 3,000,000 - 651,194.44 less, each deliverable 307,550 - 180,000 more.
+    below = (3e6 - 651_194.444) / (307_550 - 180_000)
+
+    assert result.break_even_per_month is None
+    assert result.cheaper_below_per_month == pytest.approx(below)
+    text = cost_text(result, economic_light(result))
+    assert "cheaper below 18.4 deliverables a month" in text
+    at = result_of(changed(INPUTS, fee | {"deliverables_per_month": exactly(below)}))
+    other = next(one for one in at.alternatives if one.name is AlternativeName.STOCK_FOOTAGE)
+    assert other.saving_per_deliverable == pytest.approx(0, abs=0.01)
+
+
+def test_what_is_cheaper_by_the_month_and_by_the_deliverable_is_so_at_any_volume() -> None:
+    result = result_of(changed(INPUTS, {"alternatives.outsourcing.per_month": exactly(3e6)}))
+
+    assert result.break_even_per_month == 0
+    assert result.cheaper_below_per_month is None
+    assert "cheaper at any volume" in cost_text(result, economic_light(result))
+
+
+def test_what_is_paid_back_early_and_lost_again_is_not_paid_back() -> None:
+    hours = {f"people.{role}.first_year_h": exactly(0) for role in ROLES}
+    hours |= {f"people.{role}.later_year_h": exactly(500) for role in ROLES}
+    once = {"integration.once": exactly(1e5), "rights.once": exactly(0)}
+    result = result_of(changed(INPUTS, hours | once))
+    first, later = result.first_year_cost / 12, result.later_year_cost / 12
+    gained = 12 * (2e6 - first) + 24 * (2e6 - later)
+
+    assert 12 * (2e6 - first) > result.initial_cost
+    assert gained < result.initial_cost
+    assert result.npv < 0
+    assert result.payback_months is None
+
+
+def test_payback_is_the_last_time_the_balance_passes_zero_month_by_month() -> None:
+    rng = random.Random(3)  # noqa: S311  # no secret
+    for _ in range(300):
+        months, invested = rng.randint(1, 40), rng.randint(-50, 100)
+        first, later = rng.randint(-10, 15), rng.randint(-10, 15)
+        columns = [np.array([float(n)]) for n in (invested, first, later, months)]
+        found = payback(*columns)[0]
+        balance = [-invested]
+        for month in range(1, months + 1):
+            balance.append(balance[-1] + (first if month <= 12 else later))
+        if balance[-1] < 0:
+            assert found == math.inf
+            continue
+        bad = max((n for n, money in enumerate(balance) if money < 0), default=-1)
+        assert bad < found <= bad + 1 if bad >= 0 else found == 0
 
 
 def test_what_never_pays_has_no_break_even_and_no_payback() -> None:
@@ -418,16 +581,22 @@ def npv_sign(name: str, mode: GpuMode) -> int:
 
 
 def wrong_ways(result: CostResult, names: Iterable[str] = NAMES) -> list[str]:
-    """The inputs that do not move cost and value the way they must, from low to high."""
+    """The inputs that do not move cost and value the way they must, from low to high.
+
+    Whole GPUs cost the same however much of their time is used, until one more is needed.
+    """
     asked = set(names)
+    none = set() if result.mode is GpuMode.RENTED or result.other_work is not None else {0}
     return sorted(
         one.name
         for one in result.tornado
         if one.name in asked
         and one.low < one.high
         and (
-            sign_of(one.cost_at_low, one.cost_at_high) != cost_sign(one.name, result.mode)
-            or sign_of(one.npv_at_low, one.npv_at_high) != npv_sign(one.name, result.mode)
+            sign_of(one.cost_at_low, one.cost_at_high)
+            not in none | {cost_sign(one.name, result.mode)}
+            or sign_of(one.npv_at_low, one.npv_at_high)
+            not in none | {npv_sign(one.name, result.mode)}
         )
     )
 
@@ -436,27 +605,44 @@ def sign_of(low: float, high: float) -> int:
     return 0 if math.isclose(low, high, rel_tol=1e-12) else (1 if high > low else -1)
 
 
+OTHER_WORK: Final = pytest.mark.parametrize("other_work", ["rendering", None])
+
+
+@OTHER_WORK
 @pytest.mark.parametrize("mode", list(GpuMode))
-def test_every_input_moves_cost_and_value_the_way_it_must(mode: GpuMode) -> None:
-    result = result_of(changed(INPUTS, {"gpu.mode": mode.value}), 1)
+def test_every_input_moves_cost_and_value_the_way_it_must(
+    mode: GpuMode, other_work: str | None
+) -> None:
+    paid = {"gpu.mode": mode.value, "gpu.other_work": other_work}
+    result = result_of(changed(INPUTS, paid), 1)
 
     assert {one.name for one in result.tornado} == set(NAMES)
-    assert wrong_ways(result) == []
+    # Discounting helps what loses money, as whole GPUs do here.
+    loses = {"discount_rate"} if result.npv < 0 else set()
+    assert wrong_ways(result, set(NAMES) - loses) == []
 
 
+@OTHER_WORK
 @pytest.mark.parametrize("mode", list(GpuMode))
-def test_so_it_does_between_any_two_points_of_its_range(mode: GpuMode) -> None:
+def test_so_it_does_between_any_two_points_of_its_range(
+    mode: GpuMode, other_work: str | None
+) -> None:
     rng = random.Random(mode.value)  # noqa: S311  # no secret
     wide = {name: (one.low, one.high) for name, one in quantities(INPUTS).items()}
+    wide["gpu.seconds_per_clip"] = (3, 30_000)  # one GPU, or tens of them
+    numbers = set()
     for _ in range(25):
         points = {name: sorted(rng.uniform(*ends) for _ in range(3)) for name, ends in wide.items()}
         ranges = {
             name: {"low": low, "value": value, "high": high}
             for name, (low, value, high) in points.items()
         }
-        result = result_of(changed(INPUTS, ranges | {"gpu.mode": mode.value}), 1)
+        paid = {"gpu.mode": mode.value, "gpu.other_work": other_work}
+        result = result_of(changed(INPUTS, ranges | paid), 1)
+        numbers.add(result.whole_gpus)
 
         assert wrong_ways(result, set(NAMES) - BY_CASE) == []
+    assert len(numbers) > 3
 
 
 @pytest.mark.parametrize("name", sorted(BY_CASE))
@@ -722,8 +908,6 @@ def test_beyond_a_limit_is_no_go() -> None:
         ({}, None, "Seconds per clip"),
         ({}, "NVIDIA H100 PCIe", "Seconds per clip"),
         ({"fees.per_month": {"example": True}}, INPUTS.gpu.model, "Example inputs"),
-        ({"gpu.mode": "reserved"}, INPUTS.gpu.model, "GPU utilisation"),
-        ({"gpu.mode": "bought"}, INPUTS.gpu.model, "GPU utilisation"),
         ({"alternatives.own_shooting.once": exactly(0)}, INPUTS.gpu.model, ""),
     ],
 )
@@ -750,6 +934,22 @@ def test_a_cheaper_way_has_to_be_answered() -> None:
             AlternativeName.OWN_SHOOTING,
         )
     ]
+
+
+def test_examples_that_are_only_shown_are_counted_and_marked() -> None:
+    shown = {
+        "gpu.bought.price": {"example": True},
+        "alternatives.stock_footage.once": {"example": True},
+    }
+    result = result_of(changed(certain(INPUTS), shown))
+    text = cost_text(result, economic_light(result))
+
+    assert (result.examples, result.other_examples) == ((), 2)
+    assert "EXAMPLE: 2 examples stand behind what is shown beside ours" in text
+    marked = [line.split("(")[0].strip() for line in text.splitlines() if "(example)" in line]
+    assert marked == ["promotional video of 30 seconds", "stock footage", "bought"]
+    none = result_of(certain(INPUTS))
+    assert "money in JPY; no examples" in cost_text(none, economic_light(none))
 
 
 def test_an_example_that_is_not_used_is_no_condition() -> None:
