@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from poc import run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
-from poc.cost import economic_light
 from poc.cost import evaluate as price_deliverable
 from poc.cost_file import read_cost
+from poc.cost_light import economic_light
 from poc.cost_run import seconds_of_run
 from poc.datasets import read_prompts
 from poc.decide import PriceAnswer, RightsAnswer, decide, table
