@@ -1,13 +1,13 @@
 """Baselines of the regression gate: small files to commit, replaced by `poc baseline accept` alone.
 
-    accepted.jsonl     who accepted which run, when and why, each line chained to the one before
-    <digest>.zip       the records and features of an accepted run, without its clips
+    accepted.jsonl         who accepted which run, when and why, each line chained to the one before
+    <kind>-<digest>.zip    the records and features of an accepted run, without its clips
 
 A folder has one *rolling* baseline, which moves whenever a change is accepted, and may have one
 *release* baseline, which does not: many small losses, each accepted, add up against it. A line that
-was changed, a file that was put in another's place or a chain that lost its end are refused. The
-chain shows an accident or a careless edit; who may change the folder can also write a new chain,
-and the version control that holds it shows that.
+was changed, an archive that was put in another's place and one that no line in force names (the
+ledger lost its end) are refused. That shows an accident or a careless edit; who may change the
+folder can also write a new chain, and the version control that holds it shows that.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pydantic import Field, ValidationError
 
 from poc import disk, run_folder
 from poc.errors import InputError
+from poc.fingerprint import commits
 from poc.gate_records import GateStatus
 from poc.gate_report import shown
 from poc.records import Record
@@ -66,19 +67,24 @@ class Acceptance(Record):
 
     format_version: Literal[1]
     kind: BaselineKind
-    time: str
+    time: Line
     """UTC, ISO 8601."""
     by: Line
     reason: Line
     run: Line
     """Name of the accepted run's folder."""
-    spec: str
-    commit: str
+    spec: Line
+    commit: Line
+    """Every commit that the run was made with, in order."""
+    modified: bool
+    """True when files differed from that commit: the run cannot be made again from it alone."""
     plan_digest: Digest
     digest: Digest
     """SHA-256 of the archive."""
     gate: GateStatus | None
-    """What the gate said of the run against the baseline it replaced; None where there was none."""
+    """What the gate said of the run against the baseline before; None where it said nothing."""
+    not_judged: Line | None
+    """Why the gate said nothing although there was a baseline before."""
     replaced: Digest | None
     """Archive of the baseline before."""
     previous: Digest | None
@@ -87,7 +93,7 @@ class Acceptance(Record):
     @property
     def file(self) -> str:
         """Name of the archive."""
-        return f"{self.digest[:16]}.zip"
+        return f"{self.kind}-{self.digest[:16]}.zip"
 
 
 # --- ledger --------------------------------------------------------------------------------------
@@ -133,6 +139,28 @@ def current(ledger: tuple[Acceptance, ...], kind: BaselineKind) -> Acceptance | 
     return next((one for one in reversed(ledger) if one.kind is kind), None)
 
 
+def in_force(folder: Path) -> tuple[Acceptance, ...]:
+    """Return the acceptances that count now, the rolling one first.
+
+    Raises:
+        InputError: there is none, the ledger does not hold, or an archive lies there that no line
+            in force names.
+    """
+    refuse_strangers(folder)
+    ledger = read_ledger(folder)
+    found = tuple(one for kind in BaselineKind if (one := current(ledger, kind)) is not None)
+    if not found:
+        raise InputError(f"{folder}: no baseline was accepted yet. `poc baseline accept` does it.")
+    orphans = sorted({path.name for path in folder.glob("*.zip")} - {one.file for one in found})
+    if orphans:
+        raise InputError(
+            f"{folder}: {orphans[0]} is named by no line in force of {LEDGER}: the ledger lost its "
+            "end, or an acceptance was cut short. Restore both from version control, or accept "
+            "the run again."
+        )
+    return found
+
+
 # --- accepting -----------------------------------------------------------------------------------
 
 
@@ -161,9 +189,7 @@ def accept(
     if old is not None:
         if old.digest == new.digest:
             raise InputError(f"{run}: is the {kind} baseline already. Nothing was changed.")
-        with opened(folder, old) as before:
-            found = judge(store, before)
-        new = new.model_copy(update={"gate": found, "replaced": old.digest})
+        new = new.model_copy(update={"replaced": old.digest} | _judged(store, folder, old, judge))
     if ledger:
         new = new.model_copy(update={"previous": _last_digest(folder)})
     disk.make_folder(folder)
@@ -174,7 +200,28 @@ def accept(
     return new
 
 
+def _judged(
+    store: RunStore,
+    folder: Path,
+    old: Acceptance,
+    judge: Callable[[RunStore, RunStore], GateStatus],
+) -> dict[str, object]:
+    """Return what the gate finds; a lost or outdated archive must not bar the way to a new one."""
+    try:
+        with opened(folder, old) as before:
+            return {"gate": judge(store, before)}
+    except InputError as error:
+        return {"not_judged": shown(str(error))}
+
+
 def _acceptance(store: RunStore, kind: BaselineKind, said: Said, data: bytes) -> Acceptance:
+    machines = store.fingerprints()
+    modified = any(machine.modified for machine in machines)
+    if modified and kind is BaselineKind.RELEASE:
+        raise InputError(
+            f"{store.path}: was made with files that differ from their commit. Run again from a "
+            "clean checkout: a release baseline has to be made again from its commit."
+        )
     try:
         return Acceptance(
             format_version=1,
@@ -184,10 +231,12 @@ def _acceptance(store: RunStore, kind: BaselineKind, said: Said, data: bytes) ->
             reason=said.reason.strip(),
             run=store.path.resolve().name,
             spec=store.plan.spec.name,
-            commit=store.fingerprints()[-1].commit,
+            commit=commits(machines),
+            modified=modified,
             plan_digest=store.plan.content_digest(),
             digest=hashlib.sha256(data).hexdigest(),
             gate=None,
+            not_judged=None,
             replaced=None,
             previous=None,
         )
@@ -227,7 +276,7 @@ def refuse_strangers(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder for baselines, found a file.")
     run_folder.refuse_links(folder)
-    archive = re.compile(r"[0-9a-f]{16}\.zip(\.tmp)?")
+    archive = re.compile(r"(rolling|release)-[0-9a-f]{16}\.zip(\.tmp)?")
     strangers = sorted(
         entry.name
         for entry in folder.iterdir()
@@ -344,10 +393,11 @@ def history(folder: Path) -> str:
 def entry(one: Acceptance, *, is_current: bool) -> str:
     """Return one acceptance as text; what people wrote is shown and steers no terminal."""
     mark = " (in force)" if is_current else ""
-    against = "none before" if one.gate is None else f"gate against the one before: {one.gate}"
+    against = f"gate against the one before: {one.gate or one.not_judged or 'none before'}"
+    commit = f"{one.commit}{', modified' if one.modified else ''}"
     lines = (
-        f"{one.time}  {one.kind}{mark}  {one.digest[:16]}",
+        f"{shown(one.time)}  {one.kind}{mark}  {one.digest[:16]}",
         f"  by {shown(one.by)}: {shown(one.reason)}",
-        f"  run {shown(one.run)}, spec {one.spec}, commit {one.commit[:12]}; {against}",
+        f"  run {shown(one.run)}, spec {shown(one.spec)}, commit {shown(commit)}; {shown(against)}",
     )
     return "\n".join(lines)

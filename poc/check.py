@@ -15,12 +15,10 @@ from poc.baseline import (
     BaselineKind,
     Said,
     accept,
-    current,
+    in_force,
     is_baseline,
     opened,
     packed_digest,
-    read_ledger,
-    refuse_strangers,
 )
 from poc.errors import InputError
 from poc.gate import compare
@@ -67,20 +65,19 @@ def check(head: Path, base: Path, *, limits: Path | None, out: Path | None) -> t
         InputError: no run, a run compared with itself, bad limits, records that contradict each
             other, a baseline that was not accepted, or files that cannot be written.
     """
-    own, folder = RunStore.open_reader(head), out or head / FOLDER
+    folder = out or head / FOLDER
     release = folder / BaselineKind.RELEASE
     for place in (head, folder, release):
         refuse_links(place)
     _clear(folder)
     _clear(release)
+    own = RunStore.open_reader(head)
     asked = read_limits(limits or DEFAULT_LIMITS)
     if not is_baseline(base):
         _refuse_itself(head, same=head.resolve() == base.resolve())
         other = RunStore.open_reader(base)
         return (_checked(own, other, _name(base), asked, folder),)
-    ledger = read_ledger(base)
-    refuse_strangers(base)
-    accepted = [one for kind in BaselineKind if (one := current(ledger, kind)) is not None]
+    accepted = in_force(base)
     _refuse_itself(head, same=any(packed_digest(own) == one.digest for one in accepted))
     return tuple(
         _checked_accepted(own, base, one, asked, release if one.kind == release.name else folder)

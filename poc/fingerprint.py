@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -218,3 +219,8 @@ def _cuda() -> Any:
     torch = sys.modules.get("torch")
     in_use = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
     return torch.cuda if in_use and torch is not None else None
+
+
+def commits(machines: Iterable[Fingerprint]) -> str:
+    """Return every commit that a run was made with, in order, each once."""
+    return ", ".join(dict.fromkeys(machine.commit for machine in machines)) or "unknown"

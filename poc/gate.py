@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from poc.differences import differences
+from poc.fingerprint import commits
 from poc.gate_pairs import Pair, Side
 from poc.gate_quality import quality_trials, unjudged_metrics
 from poc.gate_records import (
@@ -78,7 +79,7 @@ def _name(run: GateRun) -> RunName:
         folder=run.name,
         plan_digest=run.plan.content_digest(),
         criteria_digest=run.plan.criteria_digest,
-        commit=run.fingerprints[-1].commit if run.fingerprints else "unknown",
+        commit=commits(run.fingerprints),
     )
 
 

@@ -6,8 +6,8 @@ PASS         the 95 % interval of the change lies wholly inside the limits: bein
 REGRESSION   the change itself lies beyond a limit, and "no worse than the baseline" is rejected on
              that side after Holm's correction over every test of the check, at `ALARM_RATE`:
              being worse than the baseline is shown, and the best guess is that it is too much.
-INCONCLUSIVE anything else. It exits with 3: it holds a merge up like a regression, without
-             blaming anybody.
+INCONCLUSIVE anything else. It exits with 3 and blames nobody; whether that holds a merge up is
+             for the CI to say.
 
 A regression could also ask for the whole interval beyond the margin. Then a drop of just over the
 margin would stay INCONCLUSIVE at any n that can be paid for. As it is, a drop beyond the margin is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -190,6 +191,79 @@ def test_a_baseline_that_was_not_accepted_is_refused(
     assert check(head, folder) == 2
     assert str(folder) in refused(capsys)
     assert not (head / "gate" / "gate.json").exists()
+
+
+def test_a_lost_release_line_is_noticed_though_both_kinds_hold_one_run(
+    folder: Path, first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert accept(first, folder, "--kind", "release") == 0
+    head = g.folder(tmp_path / "head")
+    assert check(head, folder) == 0
+    _drop_last_line(folder)
+    capsys.readouterr()
+
+    assert check(head, folder) == 2
+    assert "the ledger lost its end" in refused(capsys)
+
+
+def test_an_empty_ledger_is_no_pass(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / LEDGER).write_text("")
+
+    assert check(g.folder(tmp_path / "head"), folder) == 2
+    assert "no baseline was accepted yet" in refused(capsys)
+
+
+def test_a_check_of_a_run_that_is_gone_leaves_no_pass_of_an_earlier_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert check(g.folder(tmp_path / "head"), folder, "--out", str(out)) == 0
+
+    assert check(tmp_path / "gone", folder, "--out", str(out)) == 2
+    assert not (out / "gate.json").exists()
+
+
+def test_a_lost_archive_does_not_bar_the_way_to_a_new_baseline(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / read_ledger(folder)[0].file).unlink()
+    second = g.folder(tmp_path / "second")
+
+    assert accept(second, folder) == 0
+    now = read_ledger(folder)[-1]
+    assert now.gate is None
+    assert now.not_judged is not None
+    assert ".zip" in now.not_judged
+    assert check(g.folder(tmp_path / "head"), folder) == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [("rolling", 0), ("release", 2)])
+def test_a_release_comes_from_a_commit_and_nothing_else(
+    first: Path, tmp_path: Path, kind: str, code: int
+) -> None:
+    run = shutil.copytree(first, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["fingerprint"]["modified"] = True
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+    assert accept(run, tmp_path / "baselines", "--kind", kind) == code
+    assert (tmp_path / "baselines").exists() is (code == 0)
+    if code == 0:
+        assert read_ledger(tmp_path / "baselines")[0].modified
+
+
+@pytest.mark.parametrize("field", ["time", "by", "reason", "run", "spec", "commit"])
+def test_no_line_of_a_ledger_steers_a_terminal(
+    folder: Path, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = json.loads((folder / LEDGER).read_text())
+    (folder / LEDGER).write_text(json.dumps(one | {field: "\x1b[2Jx"}) + "\n")
+    capsys.readouterr()
+
+    assert cli.main(["baseline", "history", str(folder)]) == 2
+    assert "\x1b" not in refused(capsys)
 
 
 def _planted(folder: Path, name: str, size: int = 1) -> None:
