@@ -71,9 +71,9 @@ def no_consent(names: Sequence[str], total: int) -> Statement:
 
 
 def no_files() -> Statement:
-    """Say that nothing is known of which stills there are."""
+    """Say that nothing is known of which stills there are, or which a LoRA learnt from."""
     return Statement(
-        en="The table of models lists no stills, so no rights record can be bound to them.",
+        en="The table of models does not list these stills: no rights record can be bound to them.",
         ja="モデル一覧に素材のファイルがなく、権利の記録と結び付けられない。",
     )
 

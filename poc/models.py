@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -42,6 +42,15 @@ class ModelKind(StrEnum):
     """Pictures of each style, for training and kept from it; similarity stands on the latter."""
 
 
+class StillsFolder(Record):
+    """Where the stills are that a LoRA learnt from."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """Entry of kind `stills`."""
+    folder: Annotated[str, Field(min_length=1)]
+    """Folder inside it; `.` for all of it."""
+
+
 class ModelEntry(Record):
     """One entry of models.yaml."""
 
@@ -62,6 +71,8 @@ class ModelEntry(Record):
     """A closed set of words: prompts with others are refused at plan time."""
     combines_with: tuple[str, ...]
     """Base models it fits; empty for what is not plugged into a base."""
+    stills: StillsFolder | Literal["none"] | None = None
+    """Of a LoRA: the stills of a style that it learnt from, `none`; not said: unclear."""
 
 
 class ModelsFile(Record):
@@ -179,6 +190,7 @@ def check_weight_file(path: Path) -> None:
 def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
     ids = [entry.id for entry in file.models]
     bases = {entry.id for entry in file.models if entry.kind is ModelKind.BASE}
+    stills = {entry.id for entry in file.models if entry.kind is ModelKind.STILLS}
     for place, entry in enumerate(file.models):
         at = node.get("models", place)
         if entry.id in ids[:place]:
@@ -188,12 +200,21 @@ def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
                 at.get("combines_with").line,
                 f"'combines_with': '{other}' is no base model. {did_you_mean(other, bases)}",
             )
+        yield from _stills_problems(entry, at.get("stills").line, stills)
         for key in ("path", "index"):
             if not _is_inside(getattr(entry, key)):
                 yield Problem(
                     at.get(key).line,
                     f"'{key}': expected a relative path, got '{getattr(entry, key)}'.",
                 )
+
+
+def _stills_problems(entry: ModelEntry, line: int, known: Collection[str]) -> Iterator[Problem]:
+    if entry.stills is not None and entry.kind is not ModelKind.LORA:
+        yield Problem(line, f"'stills': only a LoRA names them, this is of kind {entry.kind}.")
+    elif isinstance(entry.stills, StillsFolder) and (name := entry.stills.model) not in known:
+        hint = did_you_mean(name, known)
+        yield Problem(line, f"'stills': '{name}' is of no entry of kind stills. {hint}")
 
 
 def _is_inside(name: str) -> bool:

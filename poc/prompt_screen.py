@@ -13,6 +13,17 @@ from typing import Final, NamedTuple
 
 from poc.records import Prompt
 
+_IGNORABLE: Final = frozenset(
+    sign
+    for first, last in (
+        (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065),
+        (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF),
+    )
+    for sign in map(chr, range(first, last + 1))
+)  # fmt: skip
+"""Unicode's Default_Ignorable_Code_Point beyond category Cf: nothing is drawn for them."""
+_BREAKS: Final = frozenset("\t\n\v\f\r\x85")
+"""Controls that part words: Unicode's White_Space within category Cc."""
 _JAPANESE: Final = ("CJK UNIFIED", "CJK COMPATIBILITY", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC")
 
 
@@ -51,9 +62,15 @@ def folded(text: str) -> str:
     >>> folded("  Ｃｏｃａ\u200b \t COLA ")
     'coca cola'
     """
-    visible = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    visible = "".join(sign for sign in text if not _is_invisible(sign))
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
     return " ".join(plain.split())
+
+
+def _is_invisible(sign: str) -> bool:
+    if sign in _BREAKS:
+        return False
+    return sign in _IGNORABLE or unicodedata.category(sign) in {"Cc", "Cf"}
 
 
 def _places(text: str, term: str) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -150,17 +150,37 @@ def _waiver_problems(file: RightsFile, node: Node, known: Collection[str]) -> It
 
 
 def _approval_problems(file: RightsFile, node: Node) -> Iterator[Problem]:
+    """Yield what is wrong with each line; a role that the policy no longer has may stand."""
     before: Approval | None = None
     for place, one in enumerate(file.approvals):
         at = node.get("approvals", place)
         if folded(one.by) == folded(one.requester):
             text = f"'{one.by}' asked for and gave the approval. Another person has to approve."
             yield Problem(at.get("by").line, text)
-        if one.role not in file.policy.approval_roles:
-            hint = did_you_mean(one.role, file.policy.approval_roles)
-            yield Problem(at.get("role").line, f"no role is called '{one.role}'. {hint}")
+        alike = [line for line in file.approvals[:place] if line.digest == one.digest]
+        yield from _person_problems(one, alike, file.policy.approval_roles, at)
         yield from _chain_problems(one, before, at)
         before = one
+
+
+def _person_problems(
+    one: Approval, alike: Sequence[Approval], roles: Collection[str], at: Node
+) -> Iterator[Problem]:
+    """Yield what an approval adds that one person may not do twice, by those of the same digest.
+
+    A fault is that of the later line, which can still be taken out.
+    """
+    for line in alike:
+        if folded(one.by) == folded(line.requester):
+            text = f"'{one.by}' asked for approval {line.number} of the same digest."
+            yield Problem(at.get("by").line, f"{text} Another person has to approve.")
+        if folded(one.requester) == folded(line.by):
+            text = f"'{one.requester}' gave approval {line.number} of the same digest."
+            yield Problem(at.get("requester").line, f"{text} Another person has to ask.")
+        counts = one.role in roles and line.role in roles
+        if counts and one.role != line.role and folded(one.by) == folded(line.by):
+            text = f"'{one.by}' gave approval {line.number} of the same digest as '{line.role}'."
+            yield Problem(at.get("by").line, f"{text} Another person has to approve.")
 
 
 def _chain_problems(one: Approval, before: Approval | None, at: Node) -> Iterator[Problem]:

@@ -1,11 +1,12 @@
-"""What the arms of a plan use: their models, the stills of their style, the judges, the prompts."""
+"""What the arms of a plan use: their models, their stills, the judges, the prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from poc.governance_records import ArmParts, Part, PartKind, Subject
-from poc.models import Model, ModelKind, ModelTable
+from poc.models import Model, ModelKind, ModelTable, StillsFolder
 from poc.prompt_screen import screen
 from poc.records import Arm, Plan, digest
 from poc.rights_check import pictures
@@ -50,16 +51,37 @@ def _models_of(arm: Arm, models: ModelTable) -> Iterator[Part]:
 
 
 def _stills(arm: Arm, models: ModelTable) -> Iterator[Part]:
-    """Yield the stills of an arm's style: those in the folder of its name, or all without one."""
-    if arm.style is None:
-        return
+    """Yield the stills that an arm's LoRAs learnt from, and those that its style is measured by.
+
+    What a spec calls the style can add stills, never take one away. A LoRA whose stills are not
+    known stands for them itself, without files: that is unclear.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for lora in dict.fromkeys(use.model for use in arm.loras):
+        model = models.models.get(lora)
+        if model is None or model.entry.stills == "none":  # what nobody listed is unclear itself
+            continue
+        named = model.entry.stills
+        if named is not None and (files := _in_folder(named, models)):
+            found.setdefault(named.model, {}).update(files)
+        else:
+            yield _part(model, PartKind.STILLS)
     for model in models.models.values():
-        if model.entry.kind is ModelKind.STILLS:
+        if model.entry.kind is ModelKind.STILLS and arm.style is not None:
             every = pictures(model)
-            own = {k: v for k, v in every.items() if k.split("/")[0] == arm.style}
-            files = own or every
-            part = _part(model, PartKind.STILLS)
-            yield part.model_copy(update={"files": files, "digest": digest(files)})
+            own = _within(every, arm.style)
+            found.setdefault(model.entry.id, {}).update(own or every)
+    for key, files in found.items():
+        part = _part(models.models[key], PartKind.STILLS)
+        yield part.model_copy(update={"files": files, "digest": digest(files)})
+
+
+def _in_folder(named: StillsFolder, models: ModelTable) -> dict[str, str]:
+    return _within(pictures(models.resolve(named.model, ModelKind.STILLS)), named.folder)
+
+
+def _within(files: dict[str, str], folder: str) -> dict[str, str]:
+    return {k: v for k, v in files.items() if PurePosixPath(k).is_relative_to(folder)}
 
 
 def _judges(models: ModelTable) -> Iterator[Part]:

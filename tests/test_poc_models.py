@@ -112,6 +112,18 @@ def test_a_model_of_another_kind_is_refused(table: ModelTable) -> None:
         ("path: weights/lora", "path: /etc", "17: 'path': expected a relative path, got '/etc'"),
         ("path: weights/lora", "path: a/../../b", "17: 'path': expected a relative path"),
         ("kind: lora", "kind: lorra", "15: 'models[1].kind': expected one of"),
+        (
+            "kind: base\n",
+            "kind: base\n    stills: none\n",
+            "5: 'stills': only a LoRA names them, this is of kind base",
+        ),
+        (
+            "kind: lora\n",
+            "kind: lora\n    stills: {model: base, folder: a}\n",
+            "16: 'stills': 'base' is of no entry of kind stills",
+        ),
+        ("kind: lora\n", "kind: lora\n    stills: nothing\n", "16: 'models[1].stills"),
+        ("kind: lora\n", "kind: lora\n    stills: {model: base}\n", "16: 'models[1].stills"),
         ("licence: A", "license: A", "8: unknown key 'license'. Did you mean 'licence'?"),
     ],
 )

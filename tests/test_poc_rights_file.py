@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from poc.datasets import dataset_licences
 from poc.errors import InputError
 from poc.governance import PartKind
 from poc.licences import LICENCES, Use, read_licences
-from poc.models import ModelTable, read_models
+from poc.models import ModelTable, StillsFolder, read_models
 from poc.prompt_screen import folded, names, screen
 from poc.records import Prompt, canonical_json, digest
 from poc.rights_check import Rights, pictures, read_rights
@@ -147,6 +148,31 @@ def test_chained_approvals_of_two_people_are_read(tmp_path: Path, models: ModelT
     assert [line.number for line in rights.file.approvals] == [1, 2]
 
 
+def test_one_person_may_approve_one_digest_and_ask_for_another(
+    tmp_path: Path, models: ModelTable
+) -> None:
+    one = approval(1, by="Sato", requester="Ito")
+    other = approval(2, one, by="Ito", requester="Sato", digest="1" * 64)
+    both = approval(3, other, role="business", by="Ito", requester="Mori", digest="2" * 64)
+
+    rights = read(written(tmp_path, approvals(one, other, both)), models)
+
+    assert len(rights.file.approvals) == 3
+
+
+def test_an_approval_of_a_role_that_the_policy_no_longer_has_stands_and_counts_for_nothing(
+    tmp_path: Path, models: ModelTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = read(fully_approved(tmp_path, models, *CLEAN), models).file.approvals[0].digest
+    one = approval(1, role="finance", by="Sato", digest=found)
+    two = approval(2, one, role="legal", by="Sato", digest=found)
+
+    code, out = answered(written(tmp_path, *CLEAN, approvals(one, two)), capsys)
+
+    assert code == 4
+    assert "to be approved by business" in out
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 WAIVER = """waivers:
@@ -205,7 +231,23 @@ BAD = {
         approvals(approval(1, by="Ｐｌａｎｎｅｒ")),
         "asked for and gave the approval. Another person has to approve",
     ),
-    "unknown role": (approvals(approval(1, role="legel")), "Did you mean 'legal'?"),
+    "each other's request": (
+        approvals(
+            approval(1, by="Sato", requester="Ito"),
+            approval(
+                2, approval(1, by="Sato", requester="Ito"), by="I\u034fto", requester="Planner"
+            ),
+        ),
+        "asked for approval 1 of the same digest. Another person has to approve",
+    ),
+    "asked after approving": (
+        approvals(approval(1), approval(2, approval(1), requester="APPROVER  1")),
+        "'APPROVER  1' gave approval 1 of the same digest. Another person has to ask",
+    ),
+    "one person in two roles": (
+        approvals(approval(1), approval(2, approval(1), by="Ａpprover  1")),
+        "gave approval 1 of the same digest as 'legal'. Another person has to approve",
+    ),
     "number missing": (approvals(approval(2)), "'number': expected 1, got 2"),
     "chain broken": (
         approvals(approval(1), approval(2, approval(1, by="somebody else"))),
@@ -307,6 +349,9 @@ def test_a_faulty_table_of_licences_is_refused(
         ("porsches", "porsche", False),
         ("夜のPorscheを撮る", "porsche", True),
         ("por\u200bsche", "porsche", True),
+        ("por\x00\x7f\x9fsche", "porsche", True),
+        ("coca\ncola", "Coca\tCola", True),
+        ("coca\x85cola", "Coca Cola", True),
         ("coca   cola", "Coca Cola", True),
         ("東京スカイツリーの前", "スカイツリー", True),
         ("ｽｶｲﾂﾘｰ", "スカイツリー", True),
@@ -322,6 +367,21 @@ def test_a_name_is_found_as_a_whole_word_and_japanese_inside_words(
     text: str, term: str, expected: bool
 ) -> None:
     assert names(text, term) is expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5),
+        (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8),
+        (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+    ],
+)  # fmt: skip
+def test_no_sign_that_is_not_drawn_hides_a_name(first: int, last: int) -> None:
+    for sign in map(chr, range(first, last + 1)):
+        assert names(f"a Por{sign}sche at night", "Porsche"), hex(ord(sign))
+        assert names("a Porsche at night", f"{sign}Porsche"), hex(ord(sign))
 
 
 @settings(max_examples=100, deadline=None, database=None, derandomize=True)
@@ -359,6 +419,57 @@ def test_a_plan_uses_its_models_the_stills_of_its_style_the_judges_and_the_promp
         assert [part.licence for part in of[PartKind.PROMPTS]] == ["MIT"]
         assert {name.split("/")[0] for name in stills} == ({arm.style} if arm.style else set())
         assert not any(part.changed for part in parts)
+
+
+STYLED = "tiny-style-pastel"
+
+
+def stills_of(models: ModelTable, **changes: Any) -> list[tuple[str, set[str]]]:
+    """The stills of the pastel arm of the default spec, changed: entry and its folders."""
+    plan, _ = read_plan(TINY)
+    styled = next(arm for arm in plan.arms if STYLED in {use.model for use in arm.loras})
+    arm = styled.model_copy(update=changes)
+    plan = plan.model_copy(update={"arms": (arm,)})
+    (parts,) = subject_of(plan, models, Words(names=(), brands=()), prompt_licence=None).arms
+    return [
+        (part.id, {name.split("/")[0] for name in part.files})
+        for part in parts.parts
+        if part.kind is PartKind.STILLS
+    ]
+
+
+def restated(models: ModelTable, stills: StillsFolder | str | None) -> ModelTable:
+    """The table with another statement of the stills that the pastel LoRA learnt from."""
+    model = models.models[STYLED]
+    entry = model.entry.model_copy(update={"stills": stills})
+    return replace(models, models={**models.models, STYLED: replace(model, entry=entry)})
+
+
+def test_no_name_of_a_style_takes_away_the_stills_of_a_lora(models: ModelTable) -> None:
+    assert stills_of(models) == [("tiny-stills", {"pastel"})]
+    assert stills_of(models, style=None) == [("tiny-stills", {"pastel"})]
+    assert stills_of(models, style="neon") == [("tiny-stills", {"pastel", "neon"})]
+    assert stills_of(models, style=None, loras=()) == []
+
+
+@pytest.mark.parametrize("stated", [None, StillsFolder(model="tiny-stills", folder="past")])
+def test_a_lora_whose_stills_are_not_known_is_asked_for_them(
+    stated: StillsFolder | None, models: ModelTable
+) -> None:
+    other = restated(models, stated)
+
+    assert stills_of(other, style=None) == [(STYLED, set())]
+    assert stills_of(other) == [(STYLED, set()), ("tiny-stills", {"pastel"})]
+
+
+def test_a_lora_that_learnt_from_no_stills_is_asked_for_none(models: ModelTable) -> None:
+    assert stills_of(restated(models, "none"), style=None) == []
+
+
+def test_all_stills_of_an_entry_can_be_named(models: ModelTable) -> None:
+    every = StillsFolder(model="tiny-stills", folder=".")
+
+    assert {"pastel", "neon"} <= stills_of(restated(models, every), style=None)[0][1]
 
 
 def test_a_run_with_other_weights_than_those_listed_is_seen(models: ModelTable) -> None:
