@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from poc import disk
 from poc.errors import InputError, did_you_mean
@@ -111,7 +112,13 @@ def _named(store: RunStore, name: str) -> Arm:
 
 def _recommended(store: RunStore) -> Arm:
     text = store.read_derived("decision.json")
-    arm_id = None if text is None else Decision.from_json(text).recommended_arm_id
+    try:
+        arm_id = None if text is None else Decision.from_json(text).recommended_arm_id
+    except ValidationError as error:
+        raise InputError(
+            f"{store.path}: decision.json is damaged. `poc decide {store.path}` writes it anew; or "
+            "name an arm with --candidate."
+        ) from error
     found = next((arm for arm in store.plan.arms if arm.id == arm_id), None)
     if found is None:
         raise InputError(

@@ -20,6 +20,14 @@ FEWEST_RATERS = 5
 FEWEST_PROMPTS = 15
 """Below either, numbers are shown and called insufficient: few clusters bootstrap too narrowly."""
 
+LEAST_LIKENESS = 0.1
+"""Intra-class correlation that votes of one rater, and votes on one prompt, have at the least.
+
+An assumption: a few dissenting votes cannot estimate it, and an interval that took it from them
+would grow narrower with the first loss. With it, simulated panels of 5 to 12 raters whose own
+leanings are as large as 1.5 times the noise of a vote cover at least 95 %; without it, 71 %.
+"""
+
 WANTED_HALF_WIDTH = 0.10
 """Half-width of an interval of a share that a decision can use: 10 points."""
 
@@ -63,26 +71,31 @@ def share_interval(
 ) -> Interval | None:
     """Return the interval of a share in 0..1 of votes; None below two raters or two prompts.
 
-    Never narrower than Wilson's for independent votes: sharing raters and prompts cannot tell
-    more. Where all votes agree nothing is known of how raters and prompts differ, and Wilson's
-    is taken for as many votes as there are raters or prompts, whichever are fewer.
+    The hull of the bootstrap and of Wilson's interval for the effective number of votes, which
+    depends on who voted on what and never on the answers. So one more loss never raises a bound:
+    each of the draws sinks or stays, and Wilson's for a fixed number sinks with the share. Where
+    few dissent, or nobody, the bootstrap has little or nothing to resample and Wilson's decides.
     """
-    n_raters, n_prompts = len(np.unique(raters)), len(np.unique(prompts))
-    fewest = min(n_raters, n_prompts)
-    if fewest < 2:
+    if min(len(np.unique(raters)), len(np.unique(prompts))) < 2:
         return None
-    share = float(values.mean())
-    if float(np.ptp(values)) == 0.0:
-        low, high, _ = wilson(share, fewest, level)
-        return Interval(low, high, "Wilson, all votes agree")
+    floor = wilson(float(values.mean()), effective_votes(raters, prompts), level)
     draws = pigeonhole_draws(raters, prompts, values, seed=seed)
-    floor = wilson(share, len(values), level)
     low, high = np.quantile(draws, [1 - tail(level), tail(level)])
     return Interval(
         min(float(low), floor.low),
         max(float(high), floor.high),
-        "pigeonhole bootstrap over raters and prompts",
+        "pigeonhole bootstrap over raters and prompts, not below Wilson for effective votes",
     )
+
+
+def effective_votes(raters: npt.NDArray[np.intp], prompts: npt.NDArray[np.intp]) -> float:
+    """Return how many independent votes these are worth at `LEAST_LIKENESS`.
+
+    Kish (1965), Survey Sampling: n / (1 + (m - 1) * likeness), m the size of a cluster, weighted by
+    size where sizes differ; here with a term for raters and one for prompts.
+    """
+    surplus = sum(float((np.bincount(one) ** 2).sum()) / one.size - 1 for one in (raters, prompts))
+    return raters.size / (1 + LEAST_LIKENESS * surplus)
 
 
 def votes_needed(n_votes: int, half_width: float, wanted: float = WANTED_HALF_WIDTH) -> int:

@@ -6,9 +6,9 @@ A vote is one comparison by one rater, in four questions. `poc.votes` goes from 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from poc.panel import Identifier
 from poc.records import Record
@@ -73,6 +73,13 @@ class TrialAnswer(Record):
     plays: Annotated[int, Field(ge=0, le=1_000_000)]
     """How often both clips were played to their end."""
 
+    @model_validator(mode="after")
+    def _was_watched(self) -> Self:
+        """A page takes no answer before both clips were played to their end."""
+        if self.answers is not None and (self.plays == 0 or self.duration_s is None):
+            raise ValueError("answered without having been played (plays, duration_s)")
+        return self
+
 
 class AnswerFile(Record):
     """The file that a rater sends back."""
@@ -95,7 +102,8 @@ class VoteStatus(StrEnum):
 
     SUFFICIENT = "SUFFICIENT"
     INSUFFICIENT = "INSUFFICIENT"
-    """Fewer than 5 raters or 15 prompts: shown, and not to be leant on."""
+    """Fewer than 5 raters with an answered catch pair, or 15 prompts of theirs: shown, and not to
+    be leant on."""
 
 
 class Share(Record):
@@ -140,7 +148,7 @@ class CandidateVotes(Record):
     candidate_id: str
     status: VoteStatus
     reason: str
-    """How many raters and prompts are missing; empty when sufficient."""
+    """What is missing, and whose catch pairs are unanswered; empty when sufficient."""
     kept: Preference
     """Without raters who failed the catch pairs: the answer."""
     everyone: Preference

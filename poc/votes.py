@@ -7,7 +7,7 @@ rule is fixed here, and the numbers with and without it stand side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
@@ -80,6 +80,7 @@ def analyse(panels: Sequence[Panel], files: Sequence[AnswerFile]) -> VoteSummary
     judged = [one for file in files for one in unblinded(panels, file)]
     raters = tuple(_raters(files, judged))
     excluded = {one.rater for one in raters if one.excluded}
+    unchecked = {one.rater for one in raters if one.catches == 0}
     kept = [one for one in judged if one.rater not in excluded]
     candidates = dict.fromkeys(one for panel in panels for one in panel.request.candidate_ids)
     return VoteSummary(
@@ -87,7 +88,7 @@ def analyse(panels: Sequence[Panel], files: Sequence[AnswerFile]) -> VoteSummary
         packs=sum(len(panel.packs) for panel in panels),
         packs_answered=len(files),
         packs_incomplete=sum(_unanswered(file) > 0 for file in files),
-        candidates=tuple(_candidate(one, kept, judged) for one in candidates),
+        candidates=tuple(_candidate(one, kept, judged, unchecked) for one in candidates),
         raters=raters,
         reliability=tuple(_reliability(question, kept) for question in Question),
     )
@@ -145,10 +146,13 @@ def _unanswered(file: AnswerFile) -> int:
 
 
 def _candidate(
-    candidate_id: str, kept: Iterable[Judged], everyone: Iterable[Judged]
+    candidate_id: str,
+    kept: Sequence[Judged],
+    everyone: Sequence[Judged],
+    unchecked: Collection[str],
 ) -> CandidateVotes:
     own, all_of_them = (preference(_votes(votes, candidate_id)) for votes in (kept, everyone))
-    reason = _shortage(own)
+    reason = _shortage(_votes(kept, candidate_id), unchecked)
     return CandidateVotes(
         candidate_id=candidate_id,
         status=VoteStatus.INSUFFICIENT if reason else VoteStatus.SUFFICIENT,
@@ -168,14 +172,22 @@ def _votes(judged: Iterable[Judged], candidate_id: str) -> list[Judged]:
     ]
 
 
-def _shortage(found: Preference) -> str:
-    raters = max(0, FEWEST_RATERS - found.n_raters)
-    prompts = max(0, FEWEST_PROMPTS - found.n_prompts)
+def _shortage(votes: Iterable[Judged], unchecked: Collection[str]) -> str:
+    """Return what is missing: who answered no catch pair may not have looked, and does not count.
+
+    Their votes stay in the numbers: nothing is known against them either.
+    """
+    votes = list(votes)
+    checked = [one for one in votes if one.rater not in unchecked]
+    raters = max(0, FEWEST_RATERS - len({one.rater for one in checked}))
+    prompts = max(0, FEWEST_PROMPTS - len({one.trial.prompt_id for one in checked}))
     wanted = [f"{n} more {what}" for n, what in ((raters, "raters"), (prompts, "prompts")) if n]
     if not wanted:
         return ""
     least = f"at least {FEWEST_RATERS} raters and {FEWEST_PROMPTS} prompts"
-    return f"needs {' and '.join(wanted)}: {least}"
+    names = ", ".join(sorted({one.rater for one in votes} & set(unchecked)))
+    apart = f"; not counted, no catch pair answered: {names}" if names else ""
+    return f"needs {' and '.join(wanted)}: {least}{apart}"
 
 
 def _needed(found: Preference) -> int | None:

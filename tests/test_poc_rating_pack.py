@@ -24,6 +24,7 @@ from poc.rating_import import MOST_BYTES
 from poc.rating_pack import damaged
 from poc.rating_page import render
 from poc.records import Prompt
+from poc.run_folder import derived
 from poc.vote_records import Outcome
 
 
@@ -253,6 +254,18 @@ def test_a_pack_that_cannot_be_made_leaves_no_key(
     assert panels(run) == []
 
 
+def test_a_damaged_decision_says_how_to_make_it_anew(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    derived(run, "decision.json").write_text('{"decision": ', "utf-8")
+
+    assert rate("pack", run, "--raters", 2) == 2
+    error = refused(capsys)
+    assert f"`poc decide {run}` writes it anew" in error
+    assert "--candidate" in error
+    assert panels(run) == []
+
+
 @pytest.mark.parametrize(("option", "value"), [("--raters", "0"), ("--per-rater", "501")])
 def test_a_number_out_of_range_is_refused_by_its_option(
     run: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
@@ -365,6 +378,14 @@ def _endless_time(content: dict[str, Any]) -> None:
     content["trials"][0]["duration_s"] = float("inf")
 
 
+def _never_played(content: dict[str, Any]) -> None:
+    content["trials"][0]["plays"] = 0
+
+
+def _no_time(content: dict[str, Any]) -> None:
+    content["trials"][0]["duration_s"] = None
+
+
 def _path_as_pack(content: dict[str, Any]) -> None:
     content["pack_id"] = "../../manifest"
 
@@ -382,6 +403,8 @@ def _path_as_pack(content: dict[str, Any]) -> None:
         (_control_character, "rater"),
         (_unknown_key, "user_agent"),
         (_endless_time, "trials.0.duration_s"),
+        (_never_played, "trials.0: Value error, answered without having been played"),
+        (_no_time, "trials.0: Value error, answered without having been played"),
         (_path_as_pack, "pack_id"),
     ],
 )
@@ -472,9 +495,9 @@ def test_the_sentence_is_the_last_line(
     assert rate("show", run) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    # Five raters who all agree: Wilson's interval of 5 of 5, from 56.6 %.
+    # Five raters who all agree, worth 30.3 independent votes: Wilson's interval, from 88.7 %.
     assert lines[-1] == (
-        "lcm-2: of 100 blind comparisons, preferred or no difference in 100 (56 to 100)"
+        "lcm-2: of 100 blind comparisons, preferred or no difference in 100 (88 to 100)"
     )
     assert lines[0].startswith("demonstration")
     assert "packs: 5 of 5 answered, 0 of them incomplete" in lines
@@ -492,7 +515,7 @@ def test_an_incomplete_pack_is_taken_as_it_is_and_counted(
     text = capsys.readouterr().out
     assert "packs: 1 of 5 answered, 1 of them incomplete" in text
     assert "1 without an answered catch pair" in text
-    assert "INSUFFICIENT: needs 4 more raters" in text.splitlines()[-1]
+    assert "INSUFFICIENT: needs 5 more raters" in text.splitlines()[-1]
 
 
 def test_json_has_the_analysis_and_missing_is_null(

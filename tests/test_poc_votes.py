@@ -247,6 +247,22 @@ def test_few_raters_or_prompts_are_shown_and_called_insufficient(
     assert found.kept.of(Question.OVERALL).not_worse.value == 1.0
 
 
+def test_raters_without_an_answered_catch_pair_do_not_make_votes_sufficient() -> None:
+    panel = rated.panel(per_rater=15)
+    catches = [t.trial_id for p in panel.packs for t in p.trials if t.kind is TrialKind.CATCH]
+    files = [
+        rated.answers(panel, n, always(Outcome.WIN), leave_out=catches if n < 2 else ())
+        for n in range(5)
+    ]
+
+    (found,) = analyse([panel], files).candidates
+
+    assert found.status is VoteStatus.INSUFFICIENT
+    assert "needs 2 more raters" in found.reason
+    assert found.reason.endswith(", ".join(sorted(rater_name(one.rater) for one in files[:2])))
+    assert found.kept.n_raters == 5
+
+
 def test_no_votes_are_missing_and_not_zero() -> None:
     (found,) = analyse([rated.panel()], []).candidates
     share = found.kept.of(Question.OVERALL).not_worse
@@ -319,9 +335,49 @@ def test_an_interval_is_never_narrower_than_for_independent_votes() -> None:
 
     assert agreed is not None
     assert nearly is not None
-    assert agreed.low == pytest.approx(0.566, abs=1e-3)  # Wilson, 5 of 5
+    # Wilson, all of 100 / (1 + 0.1 * (19 + 4)) = 30.3 votes: n / (n + 1.96²).
+    assert agreed.low == pytest.approx(30.303 / (30.303 + 3.8415), abs=1e-3)
     assert nearly.low <= 0.9455  # Wilson, 99 of 100: 0.9455
     assert nearly.high >= 0.998
+
+
+@pytest.mark.parametrize("spread", ["at random", "in one rater", "in one prompt"])
+def test_one_more_loss_never_raises_a_bound(spread: str) -> None:
+    raters, prompts = np.divmod(np.arange(180), 30)
+    orders = {
+        "at random": np.random.default_rng(2).permutation(180),
+        "in one rater": np.arange(180),
+        "in one prompt": np.argsort(prompts, kind="stable"),
+    }
+    values, bounds = np.ones(180), []
+    for k in range(60):
+        found = share_interval(raters, prompts, values)
+        assert found is not None
+        bounds.append((found.low, found.high))
+        values[orders[spread][k]] = 0.0
+
+    assert (np.diff(np.array(bounds), axis=0) <= 1e-9).all()
+    assert bounds[0][0] > bounds[1][0] > 0.8
+    assert bounds[1][0] < 0.92  # 179 of 180; Wilson for independent votes: 0.967
+
+
+def test_raters_near_agreement_are_covered_too() -> None:
+    # Most votes agree and raters differ much: few dissent, and the bootstrap alone is too narrow.
+    rng = np.random.default_rng(4)
+    truth = float((rng.normal(3.0, np.sqrt(1.5**2 + 0.25 + 1.0), 1_000_000) > 0).mean())
+    covered, bootstrap = [], []
+    for _ in range(100):
+        who, which = _who_saw_which(6, 30, 30, rng)
+        leanings = rng.normal(0, 1.5, 6)[who] + rng.normal(0, 0.5, 30)[which]
+        values = (rng.normal(3.0, 1.0, who.size) + leanings > 0).astype(float)
+        found = share_interval(who, which, values)
+        assert found is not None
+        covered.append(float(found.low <= truth <= found.high))
+        low, high = np.quantile(pigeonhole_draws(who, which, values), [0.025, 0.975])
+        bootstrap.append(float(low <= truth <= high))
+
+    assert mean(covered) >= 0.93
+    assert mean(bootstrap) < 0.85  # the twin
 
 
 def test_one_rater_or_one_prompt_has_no_interval() -> None:
