@@ -1,6 +1,6 @@
 """Faults planted below the spec, with the models that ship: the gate names each, and no clean run.
 
-Five minutes, on request: `make endure`. What the spec says stays the same in every run; what the
+Some ten minutes, on request: `make endure`. What the spec says stays the same in every run; what the
 code does with it does not, as after a careless change.
 """
 
