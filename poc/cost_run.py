@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from poc.chosen_arm import arm_named, recommended_arm
 from poc.cost_file import LEAST, MOST, Quantity, Text
 from poc.cost_records import TimedSeconds
-from poc.errors import InputError, did_you_mean
-from poc.records import Arm, Decision, LatencySample
+from poc.errors import InputError
+from poc.records import Arm, LatencySample
 from poc.store import RunStore
 
 TINY: Final = "tiny-"
@@ -31,7 +32,7 @@ def seconds_of_run(run: Path, arm: str | None) -> TimedSeconds:
         InputError: no run, no such arm, nothing timed, or timed on several devices.
     """
     with RunStore.open_reader(run) as store:
-        chosen = _named(store, arm) if arm is not None else _recommended(store)
+        chosen = recommended_arm(store, "--arm") if arm is None else arm_named(store, arm, "--arm")
         samples = [s for s in store.latency() if s.arm_id == chosen.id and s.round >= 0]
         return TimedSeconds(
             seconds_per_clip=_range(run, chosen, samples, store.manifest.created[:10]),
@@ -40,23 +41,6 @@ def seconds_of_run(run: Path, arm: str | None) -> TimedSeconds:
             rounds=len({sample.round for sample in samples}),
             is_demonstration=_is_demonstration(store, chosen),
         )
-
-
-def _named(store: RunStore, name: str) -> Arm:
-    arms = {arm.name: arm for arm in store.plan.arms}
-    if name not in arms:
-        hint = did_you_mean(name, arms)
-        raise InputError(f"{store.path}: --arm: this run has no arm '{name}'. {hint}")
-    return arms[name]
-
-
-def _recommended(store: RunStore) -> Arm:
-    text = store.read_derived("decision.json")
-    arm_id = None if text is None else Decision.from_json(text).recommended_arm_id
-    found = next((arm for arm in store.plan.arms if arm.id == arm_id), None)
-    if found is None:
-        raise InputError(f"{store.path}: no arm is recommended in this run. Name one with --arm.")
-    return found
 
 
 def _is_demonstration(store: RunStore, arm: Arm) -> bool:

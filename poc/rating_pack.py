@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from poc import disk
-from poc.errors import InputError, did_you_mean
+from poc.chosen_arm import arm_named, recommended_arm
+from poc.errors import InputError
 from poc.panel import Pack, Panel, PanelRequest, ShownClip, design_panel
 from poc.rating_folder import PACKS, owned, panel_folder, read_panels, write_key
 from poc.rating_page import render
-from poc.records import Arm, ClipStatus, Decision
+from poc.records import ClipStatus
 from poc.store import RunStore
 
 VIEW_CRF = 10
@@ -84,7 +84,9 @@ def _status(store: RunStore) -> dict[str, ClipStatus]:
 
 
 def _request(store: RunStore, job: PackJob) -> PanelRequest:
-    arms = [_named(store, name) for name in job.candidates] or [_recommended(store)]
+    option = "--candidate"
+    arms = [arm_named(store, name, option) for name in job.candidates]
+    arms = arms or [recommended_arm(store, option)]
     candidate_ids = tuple(dict.fromkeys(arm.id for arm in arms))
     baseline_id = store.plan.baseline_id
     if baseline_id in candidate_ids:
@@ -100,31 +102,6 @@ def _request(store: RunStore, job: PackJob) -> PanelRequest:
         seed=job.seed,
         number=len(read_panels(job.run, store.plan.content_digest())),
     )
-
-
-def _named(store: RunStore, name: str) -> Arm:
-    arms = {arm.name: arm for arm in store.plan.arms}
-    if name not in arms:
-        hint = did_you_mean(name, arms)
-        raise InputError(f"{store.path}: --candidate: this run has no arm '{name}'. {hint}")
-    return arms[name]
-
-
-def _recommended(store: RunStore) -> Arm:
-    text = store.read_derived("decision.json")
-    try:
-        arm_id = None if text is None else Decision.from_json(text).recommended_arm_id
-    except ValidationError as error:
-        raise InputError(
-            f"{store.path}: decision.json is damaged. `poc decide {store.path}` writes it anew; or "
-            "name an arm with --candidate."
-        ) from error
-    found = next((arm for arm in store.plan.arms if arm.id == arm_id), None)
-    if found is None:
-        raise InputError(
-            f"{store.path}: no arm is recommended in this run. Name one with --candidate."
-        )
-    return found
 
 
 def _refuse_strangers(folder: Path, panel: Panel) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -1136,6 +1137,14 @@ def test_a_damaged_latency_record_is_refused(
 
     with pytest.raises(InputError, match=says):
         seconds_of_run(tmp_path / "run", "lcm-1")
+
+
+def test_a_damaged_decision_is_named_and_so_is_the_cure(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "decision.json").write_text('{"x": 1}')
+
+    with pytest.raises(InputError, match=r"decision\.json is damaged\. `poc decide .*--arm"):
+        seconds_of_run(copy, None)
 
 
 def test_the_recommended_arm_is_taken_where_none_is_named(run: Path) -> None:

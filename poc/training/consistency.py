@@ -198,13 +198,9 @@ def distill_images(
     """Stage 1: teach the LoRA of `unet`; the target is the same network with averaged LoRA."""
     student = Student.of(image_network(unet, config), named(unet=unet), average)
 
-    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        with student.follower.in_place():
-            return student.network(x, t, words)
-
     lesson = Lesson(teacher, data, plain_distance)
     return _distill(
-        "lcm_lora", student, lambda _: target, lesson, config=config, work=work, log=log
+        "lcm_lora", student, lambda _: student.averaged, lesson, config=config, work=work, log=log
     )
 
 
@@ -230,8 +226,7 @@ def distill_motion(
     def target(updates: int, x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         unet.set_adapters([LORA], [uptake(average, updates)])
         try:
-            with student.follower.in_place():
-                return student.network(x, t, words)
+            return student.averaged(x, t, words)
         finally:
             unet.set_adapters([LORA], [1.0])
 
@@ -265,13 +260,9 @@ def rehearse_motion(
     """
     student = Student.of(video_network(unet, config), named(motion=unet), average)
 
-    def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        with student.follower.in_place():
-            return student.network(x, t, words)
-
     lesson = Lesson(teacher, data, signal_distance, OWN_SHARE, OWN_JUMP, OWN_SOLVER_STEPS)
     return _distill(
-        "rehearsal", student, lambda _: target, lesson, config=config, work=work, log=log
+        "rehearsal", student, lambda _: student.averaged, lesson, config=config, work=work, log=log
     )
 
 
@@ -289,6 +280,11 @@ class Student:
     ) -> Student:
         """Return a student whose averages begin at its parameters."""
         return cls(network, parameters, Follower(parameters, average))
+
+    def averaged(self, x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Predict with the averages in the parameters' place."""
+        with self.follower.in_place():
+            return self.network(x, t, words)
 
 
 def _distill(
