@@ -44,9 +44,9 @@ class Judges:
     def image_text(self) -> Any:
         """The network that sees frames and reads prompts."""
         from metrics.extractors.clip import load_clip
-        from poc.pipelines.device import set_threads
+        from poc.pipelines.device import set_up_process
 
-        set_threads(1)  # results depend on it
+        set_up_process(1)  # results depend on it
         return load_clip(
             self.image_text_folder,
             extractor_id=IMAGE_TEXT_EXTRACTOR,
@@ -57,10 +57,10 @@ class Judges:
     @cached_property
     def video(self) -> Any:
         """The network whose features FVD and KVD compare."""
-        from poc.pipelines.device import set_threads
+        from poc.pipelines.device import set_up_process
         from poc.tiny.video_network import load_video_extractor
 
-        set_threads(1)
+        set_up_process(1)
         return load_video_extractor(self.video_folder, extractor_id=VIDEO_EXTRACTOR)
 
 

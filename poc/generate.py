@@ -246,13 +246,13 @@ def latency_pass(
     plan, spec = store.plan, store.plan.spec.latency
     if spec is None or not plan.prompts:
         return
-    from poc.pipelines.device import set_threads
+    from poc.pipelines.device import set_up_process
 
     done = _complete_rounds(store.latency(), plan)
     if done >= spec.repeats:
         return
     families = Families(folders, machine.device)
-    set_threads(machine.threads)
+    set_up_process(machine.threads)
     for arm in plan.arms:
         _warm_up(store, families, arm, spec.warmup, cold=done == 0)
     for number in range(done, spec.repeats):

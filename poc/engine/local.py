@@ -146,6 +146,6 @@ def _serve(pipe: Connection, setup: Setup, threads: int) -> None:
 
 
 def _set_threads(threads: int) -> None:
-    from poc.pipelines.device import set_threads
+    from poc.pipelines.device import set_up_process
 
-    set_threads(threads)
+    set_up_process(threads)

@@ -21,11 +21,21 @@ from safetensors import safe_open
 
 from poc.errors import InputError
 from poc.pipelines.base import Frames, plain_json, tensors_digest, to_uint8
+from poc.pipelines.recorded import RecordedNetwork
 from poc.pipelines.schedulers import make_scheduler
 from poc.records import Arm, ResolvedArm, digest
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers is untyped here
+    """diffusers' pipeline without the search for offloading hooks in every module at every call."""
+
+    @property
+    def _execution_device(self) -> torch.device:
+        device: torch.device = self.unet.conv_in.weight.device
+        return device
 
 
 class AnimateDiffFamily:
@@ -45,6 +55,7 @@ class AnimateDiffFamily:
         self._lora_checked: set[str] = set()
         self._digests: dict[str, str] = {}
         self._pipe: Any = None
+        self._recorded: RecordedNetwork | None = None
         self._motion = ""
         self._pristine: dict[str, torch.Tensor] = {}
         self._fused: tuple[str, ...] = ()
@@ -59,9 +70,13 @@ class AnimateDiffFamily:
         if arm.base != self._base:
             raise InputError(f"arm {arm.name!r}: base {arm.base!r}, but {self._base!r} is loaded")
         self._load_base(arm)
+        if self._recorded:
+            self._recorded.stop()
         self._take_loras_out()
         self._set_motion(arm.motion_adapter)
         self._put_loras_in(arm)
+        if self._recorded:
+            self._recorded.start()
         self._pipe.scheduler = make_scheduler(arm.scheduler, self._base_scheduler_config)
         self._arm = arm
         return self._resolved(arm)
@@ -71,7 +86,7 @@ class AnimateDiffFamily:
             return
         adapter = self._adapter(arm.motion_adapter)
         diffusers_logging.disable_progress_bar()  # the run shows its own
-        self._pipe = AnimateDiffPipeline.from_pretrained(
+        self._pipe = _ResidentPipeline.from_pretrained(
             self._folders[self._base],
             motion_adapter=adapter,
             dtype=self._dtype,
@@ -81,6 +96,8 @@ class AnimateDiffFamily:
         self._pipe.set_progress_bar_config(disable=True)
         for component in (self._pipe.unet, self._pipe.vae, self._pipe.text_encoder):
             component.eval().requires_grad_(False)
+        if self._device.type == "cpu":
+            self._recorded = RecordedNetwork(self._pipe.unet)
         self._base_scheduler_config = dict(self._pipe.scheduler.config)
         self._motion = arm.motion_adapter
         unet = _without_motion(self._pipe.unet)
