@@ -31,10 +31,11 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument("--reference-clips", type=int, default=256)
     arguments = parser.parse_args()
     plan = RunStore.open_reader(arguments.run).plan
     start = time.perf_counter()
-    scores = {arm.name: _arm(plan, arm, arguments.weights, arguments.prompts) for arm in plan.arms}
+    scores = {arm.name: _arm(plan, arm, arguments) for arm in plan.arms}
     print(json.dumps({"seconds": time.perf_counter() - start, "arms": scores}))
 
 
@@ -42,7 +43,10 @@ def _folder(weights: Path, model: str) -> Path:
     return weights / model.removeprefix("tiny-").replace("-", "_")
 
 
-def _arm(plan: Plan, arm: Arm, weights: Path, prompts: int) -> dict[str, float]:
+def _arm(plan: Plan, arm: Arm, arguments: argparse.Namespace) -> dict[str, float]:
+    weights: Path = arguments.weights
+    prompts: int = arguments.prompts
+    count: int = arguments.reference_clips
     pipe = _pipeline(arm, weights)
     seeds = {request.prompt_id: request.seed for b in plan.batches for request in b.clips}
     clips = []
@@ -61,7 +65,7 @@ def _arm(plan: Plan, arm: Arm, weights: Path, prompts: int) -> dict[str, float]:
     texts = [prompt.text for prompt in plan.prompts[:prompts]]
     return {
         "clip_score": _clip_score(clips, texts, weights / "clip"),
-        "fvd": _fvd(np.stack(clips), texts, arm.style, weights / "video_features"),
+        "fvd": _fvd(np.stack(clips), _rendered(texts, arm.style, count), weights),
     }
 
 
@@ -94,15 +98,16 @@ def _clip_score(clips: list[np.ndarray], texts: list[str], folder: Path) -> floa
     return float(np.mean(scores))
 
 
-def _fvd(clips: np.ndarray, texts: list[str], style: str | None, folder: Path) -> float:
-    extractor = load_video_extractor(folder, extractor_id="plain")
+def _rendered(texts: list[str], style: str | None, count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     look = world.Style(style) if style else None
-    rendered = [
-        world.render_clip(world.parse(texts[i % len(texts)]), rng, look) for i in range(256)
-    ]
+    return [world.render_clip(world.parse(texts[i % len(texts)]), rng, look) for i in range(count)]
+
+
+def _fvd(clips: np.ndarray, reference: list[np.ndarray], weights: Path) -> float:
+    extractor = load_video_extractor(weights / "video_features", extractor_id="plain")
     x = np.concatenate([extractor.features(clip[None]) for clip in clips])
-    y = np.concatenate([extractor.features(clip[None]) for clip in rendered])
+    y = np.concatenate([extractor.features(clip[None]) for clip in reference])
     product = sqrtm(np.cov(x, rowvar=False) @ np.cov(y, rowvar=False))
     spread = np.trace(np.cov(x, rowvar=False) + np.cov(y, rowvar=False) - 2 * product.real)
     return float(((x.mean(0) - y.mean(0)) ** 2).sum() + spread)
