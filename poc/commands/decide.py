@@ -1,0 +1,77 @@
+"""`poc decide` and `poc verify`: the decision again from the raw records, and whether it holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from poc.commands.argument_types import day
+from poc.commands.exit_codes import COMPLETE, DIFFERENT
+from poc.commands.parsers import Commands, add_command
+from poc.commands.result import print_result
+from poc.commands.rights import today
+from poc.errors import InputError
+
+
+def add_decide(commands: Commands) -> None:
+    """Add `poc decide`."""
+    text = (
+        "decide again from the raw records; exits 0 GO, 1 NO_GO, 3 INSUFFICIENT_EVIDENCE, "
+        "4 CONDITIONAL"
+    )
+    parser = add_command(commands, "decide", _decide, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
+    parser.add_argument("--rights", type=Path, metavar="FILE", help="rights file, for its light")
+    parser.add_argument("--on", type=day, metavar="DATE", help="day for --rights (default: today)")
+    parser.add_argument(
+        "--cost", type=Path, metavar="FILE", help="inputs of `poc cost`, for the economic light"
+    )
+
+
+def _decide(arguments: argparse.Namespace) -> int:
+    from poc.decide import exit_code
+    from poc.run import RightsAt, decide_again
+
+    if arguments.on is not None and arguments.rights is None:
+        raise InputError("--on: expected --rights beside it, got none. Give the rights file.")
+    on = arguments.on or today()
+    rights = None if arguments.rights is None else RightsAt(arguments.rights, on)
+    result = decide_again(
+        arguments.run, criteria=arguments.criteria, rights=rights, cost=arguments.cost
+    )
+    places: dict[str, Path | str] = {"run": result.path}
+    basis = result.decision.rights_basis
+    if basis is not None and not arguments.json:
+        until = basis.valid_until or "-"
+        places["rights"] = f"{result.decision.rights} on {basis.on}, valid until {until}"
+    print_result(result, places, as_json=arguments.json)
+    return exit_code(result.decision.decision)
+
+
+def add_verify(commands: Commands) -> None:
+    """Add `poc verify`."""
+    text = (
+        "derive estimates and decision again and compare them and every clip with the records; "
+        "exits 0 when all agrees, 1 when not"
+    )
+    parser = add_command(commands, "verify", _verify, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--criteria", type=Path, help="criteria that the decision was made with")
+    parser.add_argument("--rights", type=Path, help="rights file that the decision was made with")
+    parser.add_argument("--cost", type=Path, help="cost inputs that the decision was made with")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from poc.gate_report import shown
+    from poc.run import verify
+
+    amiss = verify(
+        arguments.run, criteria=arguments.criteria, rights=arguments.rights, cost=arguments.cost
+    )
+    if arguments.json:
+        print(json.dumps({"verified": not amiss, "amiss": list(amiss)}, ensure_ascii=False))
+    else:
+        print("\n".join([*map(shown, amiss), f"verified: {'no' if amiss else 'yes'}"]))
+    return DIFFERENT if amiss else COMPLETE

@@ -1,0 +1,67 @@
+"""`poc measure`: any folder of clips, without a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from poc.commands.argument_types import frame_rate
+from poc.commands.exit_codes import COMPLETE, INCOMPLETE
+from poc.commands.parsers import Commands, add_command
+
+
+def add_measure(commands: Commands) -> None:
+    """Add `poc measure`."""
+    text = (
+        "measure any folder of clips (mp4, webm, gif, folders of png frames); exits 0 when all "
+        "were measured, 3 when a clip failed or is invalid"
+    )
+    parser = add_command(commands, "measure", _measure, text)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of clips")
+    parser.add_argument(
+        "--reference", type=Path, metavar="DIR", help="clips that FVD and KVD compare with"
+    )
+    parser.add_argument(
+        "--prompts", metavar="CSV", help="columns file,prompt; or 'names': a_red_circle.mp4"
+    )
+    parser.add_argument(
+        "--protocol",
+        metavar="PARTS",
+        help="bring all clips to one form: seconds:2,fps:8,short_side:64 (default: as decoded)",
+    )
+    parser.add_argument(
+        "--judges",
+        choices=["tiny"],
+        help="networks for CLIP score, FVD and KVD; those that ship know the tiny world only",
+    )
+    parser.add_argument(
+        "--png-fps", type=frame_rate, metavar="N", help="frame rate of folders of png frames"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write; a second run reuses what it has"
+    )
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    from poc.clip_folder import parse_protocol
+    from poc.clip_table import table
+    from poc.measure_folder import FolderJob, measure_folder
+    from poc.progress import Progress
+
+    job = FolderJob(
+        folder=arguments.folder,
+        reference=arguments.reference,
+        prompts=arguments.prompts,
+        protocol=None if arguments.protocol is None else parse_protocol(arguments.protocol),
+        judges=arguments.judges,
+        png_fps=arguments.png_fps,
+        out=arguments.out,
+    )
+    result = measure_folder(job, progress=Progress(quiet=arguments.json))
+    if arguments.json:
+        print(json.dumps(result.as_json(), ensure_ascii=False, allow_nan=False))
+    else:
+        print(table(result.summary, result.clips))
+        print(f"numbers taken: {result.taken}, reused from an earlier run: {result.reused}")
+    return COMPLETE if result.all_ok else INCOMPLETE

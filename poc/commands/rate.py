@@ -1,0 +1,104 @@
+"""`poc rate`: blind rating of clips by people."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from poc.commands.argument_types import comparisons, raters, whole
+from poc.commands.exit_codes import COMPLETE
+from poc.commands.parsers import Commands, add_actions, add_command
+
+
+def add_rate(commands: Commands) -> None:
+    """Add `poc rate pack`, `poc rate import` and `poc rate show`."""
+    text = "blind rating of clips by people: offline pages out, answers in"
+    actions = add_actions(commands, "rate", text)
+    _add_pack(actions)
+    text = "take in what raters sent back; all files are checked before any is stored"
+    parser = add_command(actions, "import", _import, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "answers", type=Path, nargs="+", metavar="ANSWERS.json", help="files that pages saved"
+    )
+    text = "say what the votes say, with intervals, agreement and excluded raters"
+    parser = add_command(actions, "show", _show, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+
+
+def _add_pack(actions: Commands) -> None:
+    text = "write one offline page per rater, and the key, which raters must not get"
+    parser = add_command(actions, "pack", _pack, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("--raters", type=raters, required=True, metavar="N", help="pages to write")
+    parser.add_argument(
+        "--candidate",
+        action="append",
+        default=[],
+        metavar="ARM",
+        help="arm to compare with the baseline; may be given again (default: the recommended one)",
+    )
+    parser.add_argument(
+        "--per-rater",
+        type=comparisons,
+        metavar="K",
+        help="comparisons per rater, beside repeats and catch pairs (default: 30, or one a prompt)",
+    )
+    parser.add_argument("--seed", type=whole, default=0, help="seed of the design (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pages")
+    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
+
+
+def _pack(arguments: argparse.Namespace) -> int:
+    from poc.rating_pack import PackJob, write_packs
+
+    job = PackJob(
+        run=arguments.run,
+        raters=arguments.raters,
+        candidates=tuple(arguments.candidate),
+        per_rater=arguments.per_rater,
+        seed=arguments.seed,
+        out=arguments.out,
+        language=arguments.lang,
+    )
+    packed = write_packs(job)
+    if arguments.json:
+        print(json.dumps(packed.as_json(), ensure_ascii=False))
+        return COMPLETE
+    for path in packed.files:
+        print(f"pack: {path}")
+    left_out = sum(one.pairs for one in packed.panel.left_out)
+    planned = sum(one.of for one in packed.panel.left_out)
+    print(f"left out: {left_out} of {planned} pairs, where a clip is not ok")
+    print(f"key, never given to raters: {packed.key}")
+    return COMPLETE
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from poc.gate_report import shown
+    from poc.rating_import import import_answers
+
+    found = import_answers(arguments.run, arguments.answers)
+    if arguments.json:
+        stored = [
+            {"path": str(one.path), "rater": one.rater, "answered": one.answered, "of": one.trials}
+            for one in found
+        ]
+        print(json.dumps({"imported": stored}, ensure_ascii=False))
+        return COMPLETE
+    for one in found:
+        print(f"{shown(one.rater)}: {one.answered} of {one.trials} trials answered, {one.path}")
+    return COMPLETE
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from poc.rating_import import read_votes
+    from poc.votes_table import votes_json, votes_text
+
+    votes = read_votes(arguments.run)
+    if arguments.json:
+        print(json.dumps(votes_json(votes), ensure_ascii=False, allow_nan=False))
+    else:
+        print(votes_text(votes))
+    return COMPLETE

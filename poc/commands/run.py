@@ -1,0 +1,96 @@
+"""`poc run`, `poc plan` and `poc close`: from a spec to a decided run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from poc.commands.argument_types import clock, positive
+from poc.commands.exit_codes import COMPLETE, INCOMPLETE
+from poc.commands.parsers import Commands, add_command, add_spec
+from poc.commands.result import print_result
+
+
+def add_run(commands: Commands) -> None:
+    """Add `poc run`."""
+    text = "generate, measure, estimate, decide; the same command goes on after any stop"
+    parser = add_command(commands, "run", _run, text)
+    add_spec(parser)
+    parser.add_argument("--out", type=Path, help="run folder (default: runs/SPEC-NAME)")
+    parser.add_argument(
+        "--workers", type=positive, help="processes (default: one per core, at most 8)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--until", type=clock, metavar="HH:MM", help="begin no new block after this local time"
+    )
+    parser.add_argument("--no-report", action="store_true", help="write no HTML report")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from poc.progress import Progress
+    from poc.run import run
+
+    result = run(
+        arguments.spec,
+        arguments.out,
+        workers=arguments.workers,
+        device=arguments.device,
+        until=arguments.until,
+        progress=Progress(quiet=arguments.json),
+    )
+    places = {"run": result.path} if arguments.no_report else _report_places(result.path)
+    print_result(result, places, as_json=arguments.json)
+    return COMPLETE if result.all_ok else INCOMPLETE
+
+
+def _report_places(run: Path) -> dict[str, Path | str]:
+    from reports.export.html import write_report
+
+    return {
+        "report": write_report(run, None, language="ja"),
+        "clips": run / "clips",
+        "dashboard": f"{_this_program()} dashboard {run.parent}",
+    }
+
+
+def _this_program() -> str:
+    """Return how this command was called, to be typed again."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "poc" else "poc"
+
+
+def add_plan(commands: Commands) -> None:
+    """Add `poc plan`."""
+    text = "show arms, clips, network evaluations, time and disk; loads no model"
+    add_spec(add_command(commands, "plan", _plan, text))
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from poc.plan import describe, summary
+    from poc.run import read_plan
+
+    plan, _ = read_plan(arguments.spec)
+    if arguments.json:
+        print(json.dumps(summary(plan).model_dump(mode="json"), ensure_ascii=False, indent=1))
+    else:
+        print(describe(plan))
+    return COMPLETE
+
+
+def add_close(commands: Commands) -> None:
+    """Add `poc close`."""
+    text = "end a run at its last complete block; every page says so and why"
+    parser = add_command(commands, "close", _close, text)
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--reason", required=True, help="why the run ends here")
+
+
+def _close(arguments: argparse.Namespace) -> int:
+    from poc.run import close
+
+    result = close(arguments.run, arguments.reason)
+    print_result(result, {"run": result.path}, as_json=arguments.json)
+    return COMPLETE if result.all_ok else INCOMPLETE
