@@ -99,6 +99,13 @@ def percent(share: float) -> str:
     return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
 
 
+def limited(name: str, value: float | None, currency: str) -> Finding:
+    """Return a figure that a limit of this name is set on, in its unit; None: never reached."""
+    if name == "payback_months" or value is None:
+        return months(value)
+    return days(value) if name == "working_days" else money(value, currency)
+
+
 def deliverable(one: Deliverable) -> Finding:
     """Say what the unit is."""
     size = f"{one.width} x {one.height}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity, Text
 from poc.cost_model import Part
-from poc.records import ClipShape, Finding, Light, Record
+from poc.records import ClipShape, Finding, Light, PriceBasis, Record
 
 ACCEPTANCE: Final = "material.acceptance_rate"
 REVIEW: Final = "material.review_min_per_clip"
@@ -243,3 +243,15 @@ class EconomicLight(Record):
     conditions: tuple[Finding, ...]
     next_step: Finding | None
     """What would settle it where it is INSUFFICIENT_EVIDENCE."""
+
+
+class MoneyOfRun(Record):
+    """money.json: what a deliverable of the recommended arm costs, behind the economic light."""
+
+    format_version: Literal[1]
+    kind: Literal["procurement", "demonstration"]
+    estimates_digest: str
+    """Of the estimates that the decision stands on."""
+    basis: PriceBasis
+    cost: CostResult
+    economic: EconomicLight

@@ -22,7 +22,6 @@ from poc.cost_records import (
     Swing,
 )
 from poc.intervals import FloatArray
-from poc.records import Finding
 
 SPREAD: Final = (0.05, 0.5, 0.95)
 """Shares of the simulations below the three figures of a spread."""
@@ -126,7 +125,7 @@ def limits(case: Case, base: Figures, drawn: Figures) -> Iterator[LimitCheck]:
     for name, limit in _set(case.inputs.limits):
         value, share = reached(own[name]), float(np.mean(all_of[name] <= limit))
         label = case.labels[f"limits.{name}"]
-        shown, line = (_shown(name, v, case.inputs.currency) for v in (value, limit))
+        shown, line = (said.limited(name, v, case.inputs.currency) for v in (value, limit))
         yield LimitCheck(
             name=name,
             label=label,
@@ -160,9 +159,3 @@ def _set(every: Limits) -> Iterator[tuple[str, float]]:
         limit = getattr(every, name)
         if limit is not None:
             yield name, limit.value
-
-
-def _shown(name: str, value: float | None, currency: str) -> Finding:
-    if name == "payback_months" or value is None:
-        return said.months(value)
-    return said.days(value) if name == "working_days" else said.money(value, currency)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from poc.licences import Judgement, Statement, UseStatement
 from poc.prompt_screen import Hit
-from poc.records import Light, Record
+from poc.records import Light, Record, RightsBasis
 from poc.rights_file import Waiver
 
 
@@ -135,3 +135,12 @@ class RightsResult(Record):
     previous: str | None
     """Number and chain digest of the approval that may be added."""
     valid_until: date | None
+
+
+class RightsOfRun(Record):
+    """rights.json: what the rights file gives every arm of a run, behind the rights light."""
+
+    format_version: Literal[1]
+    kind: Literal["procurement", "demonstration"]
+    basis: RightsBasis
+    result: RightsResult

@@ -3,12 +3,14 @@
     rating/<panel id>/key.json       which trial showed what; never given to raters
     rating/<panel id>/packs/*.html   what raters get, unless --out says otherwise
     rating/answers/<pack id>.json    what came back
+    rating/votes.json                what follows from both, may be deleted at any time
 
 One process at a time writes there; who reads needs no lock.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from poc.panel import Panel
 from poc.vote_records import AnswerFile
 
 FOLDER, ANSWERS, KEY, PACKS = "rating", "answers", "key.json", "packs"
+VOTES = "votes.json"
 
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -106,6 +109,22 @@ def read_answers(run: Path, panels: tuple[Panel, ...]) -> tuple[AnswerFile, ...]
     """
     paths = [answers_path(run, pack.pack_id) for panel in panels for pack in panel.packs]
     return tuple(_read_answers(path) for path in paths if path.exists())
+
+
+def votes_path(run: Path) -> Path:
+    """Return where the summed-up votes of a run lie, or would lie."""
+    return run / FOLDER / VOTES
+
+
+def imported(run: Path) -> dict[str, str]:
+    """Return what was imported: pack id -> SHA-256 of the stored file."""
+    folder = run / FOLDER / ANSWERS
+    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    return {
+        path.stem: hashlib.sha256(run_folder.read_bytes(path)).hexdigest()
+        for path in paths
+        if _ID.fullmatch(path.stem)
+    }
 
 
 def _read_answers(path: Path) -> AnswerFile:

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from poc import disk
 from poc.errors import InputError
 from poc.panel import Pack, Panel
-from poc.rating_folder import answers_path, owned, read_answers, read_panels
+from poc.rating_folder import answers_path, imported, owned, read_panels
+from poc.rating_votes import require_panels, stored_votes, sum_up, write_votes
 from poc.store import RunStore
-from poc.vote_records import AnswerFile, VoteSummary
-from poc.votes import analyse
+from poc.vote_records import AnswerFile, VotesOfRun, VoteSummary
 
 MOST_BYTES = 4 * 1024**2
 """Of one file of answers: ten times the largest that a page writes."""
@@ -36,14 +36,23 @@ class Imported:
 class RunVotes:
     """What the votes of a run say, with what it takes to read them."""
 
-    summary: VoteSummary
+    of_run: VotesOfRun
     arm_names: dict[str, str]
     baseline: str
-    demonstration: bool
+
+    @property
+    def summary(self) -> VoteSummary:
+        """What follows from all answers."""
+        return self.of_run.summary
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the clips are those of a tiny world."""
+        return self.of_run.kind == "demonstration"
 
 
 def import_answers(run: Path, files: Sequence[Path]) -> tuple[Imported, ...]:
-    """Store files of answers, each pack exactly once; with one bad file none is stored.
+    """Store files of answers, each pack exactly once, and sum up; with one bad file none is stored.
 
     A pack that is not complete is stored as it is, and cannot be completed later.
 
@@ -53,13 +62,14 @@ def import_answers(run: Path, files: Sequence[Path]) -> tuple[Imported, ...]:
     """
     with RunStore.open_reader(run) as store, owned(run):
         panels = read_panels(run, store.plan.content_digest())
-        _require_panels(run, panels)
+        require_panels(run, panels)
         checked = _all_checked(run, files, panels)
         folder = answers_path(run, checked[0].pack_id).parent
         disk.make_folder(folder)
         for one in checked:
             disk.publish(answers_path(run, one.pack_id), one.to_json().encode() + b"\n")
         disk.sync_folder(folder)
+        write_votes(run, sum_up(run, store.plan))
         return tuple(_imported(run, one) for one in checked)
 
 
@@ -71,22 +81,32 @@ def read_votes(run: Path) -> RunVotes:
     """
     with RunStore.open_reader(run) as store:
         plan = store.plan
-        panels = read_panels(run, plan.content_digest())
-        _require_panels(run, panels)
-        files = read_answers(run, panels)
-        try:
-            summary = analyse(panels, files)
-        except ValueError as error:
-            raise InputError(f"{run}: {error}. Restore rating/ from a copy.") from error
         names = {arm.id: arm.name for arm in plan.arms}
-        return RunVotes(summary, names, names[plan.baseline_id], plan.spec.kind == "demonstration")
+        return RunVotes(sum_up(run, plan), names, names[plan.baseline_id])
 
 
-def _require_panels(run: Path, panels: Sequence[Panel]) -> None:
-    if not panels:
-        raise InputError(
-            f"{run}: expected a panel of raters, found none. Make one with `poc rate pack`."
-        )
+def keep_votes(run: Path, votes: RunVotes) -> None:
+    """Write the sum into the run unless it is there already, or nobody has answered.
+
+    A run whose answers were imported before sums were kept gets one so.
+
+    Raises:
+        InputError: answers came in meanwhile, somebody else writes, or the disk refuses.
+    """
+    with RunStore.open_reader(run) as store:
+        if not votes.of_run.answers or _is_kept(run, store, votes):
+            return
+    with owned(run):
+        if imported(run) != votes.of_run.answers:
+            raise InputError(f"{run}: answers came in meanwhile. Type the command again.")
+        write_votes(run, votes.of_run)
+
+
+def _is_kept(run: Path, store: RunStore, votes: RunVotes) -> bool:
+    try:
+        return stored_votes(run, store.plan) == votes.of_run
+    except InputError:  # damaged or of other answers: written anew
+        return False
 
 
 def _imported(run: Path, one: AnswerFile) -> Imported:

@@ -14,8 +14,9 @@ from poc import disk
 from poc.chosen_arm import arm_named, recommended_arm
 from poc.errors import InputError
 from poc.panel import Pack, Panel, PanelRequest, ShownClip, design_panel
-from poc.rating_folder import PACKS, owned, panel_folder, read_panels, write_key
+from poc.rating_folder import PACKS, owned, panel_folder, read_panels, votes_path, write_key
 from poc.rating_page import render
+from poc.rating_votes import sum_up, write_votes
 from poc.records import ClipStatus
 from poc.store import RunStore
 
@@ -76,7 +77,10 @@ def write_packs(job: PackJob) -> Packed:
         pages = _Pages(store, panel, job.language)
         files = tuple(pages.write(pack, folder) for pack in panel.packs)
         disk.sync_folder(folder)
-        return Packed(panel, write_key(job.run, panel), files)
+        key = write_key(job.run, panel)
+        if votes_path(job.run).exists():
+            write_votes(job.run, sum_up(job.run, store.plan))
+        return Packed(panel, key, files)
 
 
 def _status(store: RunStore) -> dict[str, ClipStatus]:

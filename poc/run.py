@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,15 +20,18 @@ from poc.claims_file import read_claims
 from poc.cost import evaluate as price_deliverable
 from poc.cost_file import read_cost
 from poc.cost_light import economic_light
+from poc.cost_records import MoneyOfRun
 from poc.cost_run import seconds_of_run
 from poc.datasets import read_prompts
 from poc.decide import PriceAnswer, RightsAnswer, decide, table
 from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import take_fingerprint
+from poc.governance_records import RightsOfRun, RightsResult
 from poc.models import ModelKind, ModelTable, read_models
 from poc.plan import make_plan
-from poc.records import Arm, CriteriaFile, Decision, Estimates, Plan, PriceBasis
+from poc.rating_votes import votes_amiss
+from poc.records import Arm, CriteriaFile, Decision, Estimates, Plan, PriceBasis, RightsBasis
 from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
 from poc.store import Manifest, RunStore, require_space
@@ -58,6 +60,8 @@ class Beside:
 
 
 _ALONE = Beside()
+_OPTIONAL = frozenset({"money.json", "rights.json"})
+"""Derived files that a run folder may lack: pages then say which command writes them."""
 PRICE_SEED = 0
 """Of the simulation behind the economic light: equal inputs give equal decisions."""
 
@@ -76,6 +80,10 @@ class RunResult:
     table: str
     claims: ClaimsReport
     path: Path
+    money: MoneyOfRun | None = None
+    """None: no prices were given, or no arm is recommended."""
+    rights: RightsOfRun | None = None
+    """None: no rights file was given."""
 
     @property
     def all_ok(self) -> bool:
@@ -84,10 +92,12 @@ class RunResult:
             arm.counts.ok == arm.counts.planned for arm in self.estimates.arms
         )
 
-    def derived(self) -> dict[str, str]:
-        """Return the files of a run folder that follow from its raw records."""
+    def derived(self) -> dict[str, str | None]:
+        """Return the files of a run folder that follow from its raw records; None: no such file."""
         return {
             "estimates.json": self.estimates.to_json(),
+            "money.json": None if self.money is None else self.money.to_json(),
+            "rights.json": None if self.rights is None else self.rights.to_json(),
             "decision.json": self.decision.to_json(),
         }
 
@@ -180,10 +190,13 @@ def conclude(
     models: ModelTable,
     beside: Beside = _ALONE,
 ) -> RunResult:
-    """Derive estimates and decision from the raw records and write both."""
+    """Derive estimates and decision from the raw records and write what follows from them."""
     result = derive(store, models, beside)
     for name, text in result.derived().items():
-        store.write_derived(name, text)
+        if text is None:
+            store.remove_derived(name)
+        else:
+            store.write_derived(name, text)
     return result
 
 
@@ -207,15 +220,17 @@ def derive(
         set_differences=sets.of_contrasts,
     )
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
-    asked, rights, cost = beside.criteria or plan.criteria, beside.rights, beside.cost
+    asked = beside.criteria or plan.criteria
+    rights = None if beside.rights is None else _judged_rights(plan, models, beside.rights)
+    pricing = None if beside.cost is None else _Pricing(store, evidence.estimates, beside.cost)
     decision = decide(
         plan,
         evidence.estimates,
         asked,
         evidence.draws,
         licences=licences,
-        rights=None if rights is None else _rights_answer(plan, models, rights),
-        price=None if cost is None else partial(_price_answer, store, cost),
+        rights=None if rights is None else _rights_answer(rights),
+        price=pricing,
     )
     return RunResult(
         complete=evidence.estimates.complete,
@@ -229,11 +244,22 @@ def derive(
             devices=[sample.device for sample in latencies],
         ),
         path=store.path,
+        money=None if pricing is None else pricing.found,
+        rights=None if rights is None else _rights_file(plan, rights, decision.rights_basis),
     )
 
 
-def _rights_answer(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsAnswer:
-    found = rights_of(plan, models, rights.path, on=rights.on)
+def _judged_rights(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsResult:
+    return rights_of(plan, models, rights.path, on=rights.on)
+
+
+def _rights_file(plan: Plan, found: RightsResult, basis: RightsBasis | None) -> RightsOfRun | None:
+    if basis is None:
+        return None
+    return RightsOfRun(format_version=1, kind=plan.spec.kind, basis=basis, result=found)
+
+
+def _rights_answer(found: RightsResult) -> RightsAnswer:
     ends = {arm.arm_id: arm.valid_until for arm in found.arms}
     return RightsAnswer(
         lights={arm.arm_id: arm.light for arm in found.arms},
@@ -243,19 +269,36 @@ def _rights_answer(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsAn
     )
 
 
-def _price_answer(store: RunStore, inputs: Path, arm: Arm) -> PriceAnswer:
-    """Price an arm's deliverable, with its own seconds where the run timed it."""
-    timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
-    seconds = seconds_of_run(store.path, arm.name) if timed else None
-    found = economic_light(price_deliverable(read_cost(inputs), seed=PRICE_SEED, timed=seconds))
-    digest = hashlib.sha256(run_folder.read_bytes(inputs)).hexdigest()
-    return PriceAnswer(
-        light=found.light,
-        reasons=found.reasons,
-        conditions=found.conditions,
-        next_step=found.next_step,
-        basis=PriceBasis(digest=digest, arm_id=arm.id, seed=PRICE_SEED),
-    )
+class _Pricing:
+    """Prices the arm that a decision asks about, and keeps what stands behind the answer."""
+
+    def __init__(self, store: RunStore, estimates: Estimates, inputs: Path) -> None:
+        self._store, self._estimates, self._inputs = store, estimates, inputs
+        self.found: MoneyOfRun | None = None
+
+    def __call__(self, arm: Arm) -> PriceAnswer:
+        """Price an arm's deliverable, with its own seconds where the run timed it."""
+        store = self._store
+        timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
+        seconds = seconds_of_run(store.path, arm.name) if timed else None
+        cost = price_deliverable(read_cost(self._inputs), seed=PRICE_SEED, timed=seconds)
+        digest = hashlib.sha256(run_folder.read_bytes(self._inputs)).hexdigest()
+        found = MoneyOfRun(
+            format_version=1,
+            kind=store.plan.spec.kind,
+            estimates_digest=self._estimates.content_digest(),
+            basis=PriceBasis(digest=digest, arm_id=arm.id, seed=PRICE_SEED),
+            cost=cost,
+            economic=economic_light(cost),
+        )
+        self.found, light = found, found.economic
+        return PriceAnswer(
+            light=light.light,
+            reasons=light.reasons,
+            conditions=light.conditions,
+            next_step=light.next_step,
+            basis=found.basis,
+        )
 
 
 def decide_again(
@@ -278,16 +321,18 @@ def verify(
 ) -> tuple[str, ...]:
     """Return what does not hold in a run folder: nothing when all of it follows from its records.
 
-    Estimates and decision are derived again and compared to the byte, every clip's frames with the
-    digest in its record, and damaged records are named. Measurements and features are taken as
-    they are: this catches accidents and edited results, not a forged measurement. Writes nothing;
-    needs no network.
+    Estimates and decision are derived again and compared to the byte, and so are money.json,
+    rights.json and the summed-up votes where they are there; every clip's frames are compared with
+    the digest in its record, and damaged records are named. Measurements, features and answers are
+    taken as they are: this catches accidents and edited results, not a forged measurement. Writes
+    nothing; needs no network.
     """
     store = RunStore.open_reader(path)
     asked = read_criteria(criteria) if criteria else None
     at = None if rights is None else RightsAt(rights, _day_decided(store))
     beside = Beside(asked, at, cost)
-    return (*store.damage, *_clips_amiss(store), *_derived_amiss(store, beside))
+    derived = (*_derived_amiss(store, beside), *votes_amiss(path, store.plan))
+    return (*store.damage, *_clips_amiss(store), *derived)
 
 
 def _day_decided(store: RunStore) -> date:
@@ -321,7 +366,9 @@ def _derived_amiss(store: RunStore, beside: Beside) -> Iterator[str]:
     for name, text in derived.items():
         there = store.read_derived(name)
         if there is None:
-            yield f"{store.path / name}: is not there. `poc decide {store.path}` writes it."
+            # A run that was decided before there was such a file is none the worse for it.
+            if name not in _OPTIONAL:
+                yield f"{store.path / name}: is not there. `poc decide {store.path}` writes it."
         elif there != text:
             yield (
                 f"{store.path / name}: is not what follows from the records. It was edited, or "

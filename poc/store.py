@@ -6,7 +6,9 @@
     provenance.jsonl   machine and packages, whenever they changed
     clips/<id>.png     lossless film strip; <id>.webm and the like are viewing copies
     features/<id>.npz  arrays that set metrics need
-    *.json             derived, may be deleted at any time: estimates.json, decision.json
+    *.json             derived, may be deleted at any time: estimates.json, decision.json, and where
+                       they were asked for money.json, rights.json
+    rating/            what people are asked and answered, see `poc.rating_folder`
 
 A record counts once its line is flushed; the frames it speaks of were flushed before it. There is
 one owner (`create_or_open`, `open_writer`), used from one thread, and any number of readers
@@ -452,6 +454,15 @@ class RunStore:
         """Replace a derived file, such as estimates.json, whole."""
         self._publish(run_folder.derived(self.path, name), text.encode())
         self._sync_folders()
+
+    def remove_derived(self, name: str) -> None:
+        """Remove a derived file that follows from nothing any more; none there is no error."""
+        path = run_folder.derived(self.path, name)
+        self._require_owner()
+        if path.exists():
+            with disk.explained(path):
+                path.unlink()
+            disk.sync_folder(self.path)
 
     def read_derived(self, name: str) -> str | None:
         """Return a derived file's text, None when there is none."""

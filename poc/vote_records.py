@@ -5,6 +5,7 @@ A vote is one comparison by one rater, in four questions. `poc.votes` goes from 
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -106,6 +107,15 @@ class VoteStatus(StrEnum):
     be leant on."""
 
 
+class OfHundred(Record):
+    """A share as people read it: so many of 100, the interval rounded outwards."""
+
+    value: int
+    low: int | None
+    high: int | None
+    """Both None where there is no interval."""
+
+
 class Share(Record):
     """A share in 0..1 with its 95 % interval, or why either is missing."""
 
@@ -114,6 +124,21 @@ class Share(Record):
     high: float | None
     method: str
     reason: str
+
+    def of_hundred(self) -> OfHundred | None:
+        """Return it in whole numbers of 100; None where there is no value.
+
+        >>> Share(value=0.675, low=0.57, high=0.801, method="", reason="").of_hundred()
+        OfHundred(value=68, low=57, high=81)
+        """
+        if self.value is None:
+            return None
+        value = math.floor(100 * self.value + 0.5)
+        if self.low is None or self.high is None:
+            return OfHundred(value=value, low=None, high=None)
+        # Rounded first, so that 0.57 is 57 and not, by its last bit, 56.
+        low, high = (round(100 * bound, 6) for bound in (self.low, self.high))
+        return OfHundred(value=value, low=math.floor(low), high=math.ceil(high))
 
 
 class QuestionResult(Record):
@@ -193,3 +218,15 @@ class VoteSummary(Record):
     candidates: tuple[CandidateVotes, ...]
     raters: tuple[RaterResult, ...]
     reliability: tuple[Reliability, ...]
+
+
+class VotesOfRun(Record):
+    """rating/votes.json: what follows from the keys and answers that lie beside it."""
+
+    format_version: Literal[1]
+    kind: Literal["procurement", "demonstration"]
+    plan_digest: str
+    baseline_id: str
+    answers: dict[str, str]
+    """Pack id -> SHA-256 of the stored file of answers that was counted."""
+    summary: VoteSummary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,14 +31,13 @@ DEMONSTRATION = "demonstration: clips of a tiny world; it says nothing of the re
 def sentence(candidate: CandidateVotes) -> str:
     """Return what an executive reads of a candidate; the interval is rounded outwards."""
     share = candidate.kept.of(Question.OVERALL).not_worse
-    if share.value is None:
+    found = share.of_hundred()
+    if found is None:
         return f"of 100 blind comparisons: nothing yet ({share.reason})"
-    said = f"of 100 blind comparisons, preferred or no difference in {_whole(share.value)}"
-    if share.low is None or share.high is None:
+    said = f"of 100 blind comparisons, preferred or no difference in {found.value}"
+    if found.low is None or found.high is None:
         return f"{said} (no interval: {share.reason})"
-    # Rounded first, so that 0.57 is 57 and not, by its last bit, 56.
-    low, high = (round(100 * bound, 6) for bound in (share.low, share.high))
-    return f"{said} ({math.floor(low)} to {math.ceil(high)})"
+    return f"{said} ({found.low} to {found.high})"
 
 
 def votes_text(votes: RunVotes) -> str:
@@ -111,10 +109,6 @@ def _share(share: Share) -> str:
     if share.low is None or share.high is None:
         return value
     return f"{value} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
-
-
-def _whole(share: float) -> int:
-    return math.floor(100 * share + 0.5)
 
 
 def _rater_lines(summary: VoteSummary) -> Iterator[str]:

@@ -19,12 +19,16 @@ import rated_runs as rated
 import small_run
 
 from poc import cli
+from poc.errors import InputError
 from poc.panel import Panel, ShownClip, Trial, TrialKind
+from poc.rating_folder import votes_path
 from poc.rating_import import MOST_BYTES
 from poc.rating_pack import damaged
 from poc.rating_page import render
+from poc.rating_votes import stored_votes, sum_up, votes_amiss
 from poc.records import Prompt
 from poc.run_folder import derived
+from poc.store import RunStore
 from poc.vote_records import Outcome
 
 
@@ -538,6 +542,67 @@ def test_showing_writes_nothing(run: Path, panel: Panel, tmp_path: Path) -> None
     assert rate("show", run) == 0
 
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_the_sum_is_kept_for_pages_and_follows_from_the_answers(
+    run: Path, panel: Panel, tmp_path: Path
+) -> None:
+    first, *others = all_answers(tmp_path, panel)
+    plan = RunStore.open_reader(run).plan
+    assert stored_votes(run, plan) is None
+
+    assert rate("import", run, first) == 0
+    one = stored_votes(run, plan)
+    assert rate("import", run, *others) == 0
+    every = stored_votes(run, plan)
+
+    assert one is not None
+    assert every is not None
+    assert (len(one.answers), len(every.answers)) == (1, 5)
+    assert [len(found.summary.raters) for found in (one, every)] == [1, 5]
+    assert every == sum_up(run, plan)
+    assert list(votes_amiss(run, plan)) == []
+
+
+def test_showing_sums_up_what_was_imported_before_sums_were_kept(
+    run: Path, panel: Panel, tmp_path: Path
+) -> None:
+    plan = RunStore.open_reader(run).plan
+    assert rate("show", run) == 0
+    assert not votes_path(run).exists()
+    assert rate("import", run, *all_answers(tmp_path, panel)) == 0
+    kept = votes_path(run).read_bytes()
+    votes_path(run).unlink()
+
+    assert list(votes_amiss(run, plan)) == []
+    with pytest.raises(InputError, match="poc rate show"):
+        stored_votes(run, plan)
+    assert rate("show", run) == 0
+    assert votes_path(run).read_bytes() == kept
+
+
+def test_an_edited_sum_is_amiss_and_shown_anew(run: Path, panel: Panel, tmp_path: Path) -> None:
+    plan = RunStore.open_reader(run).plan
+    assert rate("import", run, *all_answers(tmp_path, panel)) == 0
+    kept = votes_path(run).read_text("utf-8")
+    edited = kept.replace('"n_raters":5', '"n_raters":50')
+    assert edited != kept
+    votes_path(run).write_text(edited, "utf-8")
+
+    assert ["is not what follows" in one for one in votes_amiss(run, plan)] == [True]
+    assert rate("show", run) == 0
+    assert votes_path(run).read_text("utf-8") == kept
+
+
+def test_another_panel_keeps_the_sum_true(run: Path, panel: Panel, tmp_path: Path) -> None:
+    plan = RunStore.open_reader(run).plan
+    assert rate("import", run, *all_answers(tmp_path, panel)) == 0
+    assert pack(run, raters=2) == 0
+
+    found = stored_votes(run, plan)
+    assert found is not None
+    assert (found.summary.packs, found.summary.packs_answered) == (7, 5)
+    assert list(votes_amiss(run, plan)) == []
 
 
 def test_a_key_of_another_run_is_refused(

@@ -13,6 +13,11 @@ import fault_injection as fi
 import pytest
 
 from poc import cli
+from poc.cost import evaluate
+from poc.cost_file import read_cost
+from poc.cost_records import MoneyOfRun
+from poc.governance_records import RightsOfRun
+from poc.records import Decision
 from poc.store import RunStore
 
 QUICK = Path("poc/specs/quick.yaml")
@@ -232,6 +237,51 @@ def test_a_rights_file_gives_the_rights_light_and_is_needed_to_verify_it(
 
     assert (copy / "decision.json").read_bytes() == plain
     assert cli.main(["verify", str(copy)]) == 0
+
+
+COST = ("--cost", "poc/specs/cost/example.yaml")
+RIGHTS = ("--rights", "poc/specs/rights/example.yaml")
+DAY = ("--on", "2026-12-01")
+
+
+def test_what_stands_behind_money_and_rights_is_kept_only_where_it_was_asked_for(
+    whole: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    cli.main(["decide", str(copy)])
+    before = {path.name: path.read_bytes() for path in copy.glob("*.json")}
+    cli.main(["decide", str(copy), *COST, *RIGHTS, *DAY])
+    decision = Decision.from_json((copy / "decision.json").read_bytes())
+    money = MoneyOfRun.from_json((copy / "money.json").read_bytes())
+    rights = RightsOfRun.from_json((copy / "rights.json").read_bytes())
+
+    assert not {"money.json", "rights.json"} & before.keys()
+    assert (money.basis, rights.basis) == (decision.price_basis, decision.rights_basis)
+    assert (money.economic.light, money.kind) == (decision.economic, "demonstration")
+    # The same example, by the command that knows no run: seconds stated, seed 0.
+    assert money.cost == evaluate(read_cost(Path(COST[1])), seed=0)
+
+    cli.main(["decide", str(copy)])
+
+    assert {path.name: path.read_bytes() for path in copy.glob("*.json")} == before
+
+
+@pytest.mark.parametrize("name", ["money.json", "rights.json"])
+def test_edited_money_and_rights_do_not_verify_and_missing_ones_hurt_no_old_run(
+    whole: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(whole, tmp_path / "run")
+    cli.main(["decide", str(copy), *COST, *RIGHTS, *DAY])
+    kept = (copy / name).read_text("utf-8")
+    assert cli.main(["verify", str(copy), *COST, *RIGHTS]) == 0
+
+    (copy / name).write_text(kept.replace("demonstration", "procurement", 1), "utf-8")
+    capsys.readouterr()
+    assert cli.main(["verify", str(copy), *COST, *RIGHTS]) == 1
+    assert f"{name}: is not what follows" in capsys.readouterr().out
+
+    (copy / name).unlink()
+    assert cli.main(["verify", str(copy), *COST, *RIGHTS]) == 0
 
 
 def test_a_day_without_a_rights_file_is_refused(

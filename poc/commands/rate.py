@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from poc.commands.argument_types import comparisons, raters, whole
 from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_actions, add_command
+from poc.errors import InputError, plain
 
 
 def add_rate(commands: Commands) -> None:
@@ -93,7 +95,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from poc.rating_import import read_votes
+    from poc.rating_import import keep_votes, read_votes
     from poc.votes_table import votes_json, votes_text
 
     votes = read_votes(arguments.run)
@@ -101,4 +103,8 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps(votes_json(votes), ensure_ascii=False, allow_nan=False))
     else:
         print(votes_text(votes))
+    try:
+        keep_votes(arguments.run, votes)
+    except InputError as error:  # what was asked for is said; pages miss it until it is written
+        print(f"poc: not kept for the report: {plain(str(error))}", file=sys.stderr)
     return COMPLETE
