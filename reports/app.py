@@ -30,6 +30,7 @@ ICONS: Final = {"green": ":material/check:", "orange": ":material/change_history
 _STATE: Final = "poc_shown"
 _WATCHED: Final = (
     "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
+    "money.json", "rights.json", "rating/votes.json", "rating/answers",
 )  # fmt: skip
 
 

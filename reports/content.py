@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poc.records import Arm
-from reports import claims, evidence, judged
+from reports import claims, evidence, judged, money, outlook, people, rights
 from reports import text as words
 from reports.judged import focus_arm, light_mark
 from reports.load import RunView
 from reports.model import Content
+from reports.sheet import worst_sheet
 from reports.text import Text
 
 
@@ -31,10 +32,23 @@ def make_content(view: RunView, text: Text) -> Content:
         mark=light_mark(text, decision.decision),
         headline=_headline(view, text),
         sureness=_sureness(view, text, focus),
-        reasons=tuple(text.pick(reason) for reason in decision.reasons),
-        focus=words.arm_name(text, focus),
-        numbers=tuple(judged.key_numbers(view, text, focus)),
         lights=tuple(judged.lights(view, text)),
+        reasons=tuple(text.pick(reason) for reason in decision.reasons),
+        asked=outlook.asked(view, text, focus),
+        watermark=text("mark.demonstration") if view.demonstration else "",
+        focus=words.arm_name(text, focus),
+        numbers=(
+            people.key_number(view, text, focus, judged.measured_quality(view, text, focus)),
+            judged.speed_number(view, text, focus),
+            money.key_number(view, text),
+        ),
+        worst=outlook.worst(view, text, focus, worst_sheet(view)),
+        ways=money.ways(view, text, focus),
+        rights=rights.rights(view, text),
+        stops=tuple(outlook.stops(view, text, focus)),
+        gaps=tuple(dict.fromkeys(outlook.gaps(view, text, focus))),
+        next_step=text.pick(step) if step else text("next.none"),
+        judges=tuple(outlook.judges(view, text, focus)),
         criteria=tuple(judged.criteria(view, text, focus)),
         arm_columns=tuple(judged.metric_line(text, m) for m in judged.table_metrics(view)),
         criterion_columns=tuple(judged.criterion_lines(view, text)),
@@ -43,11 +57,11 @@ def make_content(view: RunView, text: Text) -> Content:
         compared=str(sum(len(one.results) for one in view.estimates.contrasts)),
         claims=tuple(claims.claims(view, text)),
         splits=tuple(claims.splits(view, text)),
+        people=people.detail(view, text),
+        money=money.detail(view, text),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),
         lost=tuple(evidence.lost(view, text)),
-        next_step=text.pick(step) if step else text("next.none"),
-        conditions=tuple(text.pick(condition) for condition in decision.conditions),
         provenance=tuple(evidence.provenance(view, text)),
         glossary=tuple(evidence.glossary(text)),
     )

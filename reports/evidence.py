@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from poc.records import ClipStatus
+from reports import people
 from reports import text as words
-from reports.judged import SPEED
+from reports.judged import SPEED, focus_arm
 from reports.load import RunView
 from reports.model import Line
 from reports.text import Text
@@ -33,7 +34,9 @@ def method(view: RunView, text: Text) -> Iterator[Line]:
         said = text("method.reference.said", n=reference.count, name=words.shown(reference.name))
         yield Line(text("method.reference"), said)
     yield Line(text("method.criteria"), _criteria_method(view, text))
-    yield Line(text("method.people"), text("method.people.none"))
+    focus = focus_arm(view)
+    said = people.sentence(view, text, people.votes_on(view, focus))
+    yield Line(text("method.people"), said)
 
 
 def _interval_method(view: RunView, text: Text) -> str:

@@ -35,9 +35,6 @@ from reports.model import (
 from reports.text import Text
 
 SPEED: Final = "latency_p50_s"
-THIRD_NUMBERS: Final = ("valid_share", "oracle_all", "clip_score", "kvd")
-"""The third key number is the first of these that is not the quality metric already."""
-
 TABLE_METRICS: Final = ("kvd", "clip_score", "oracle_all", "oracle_motion", SPEED)
 """Columns of the table of arms, after the quality metric."""
 
@@ -78,32 +75,32 @@ def light_mark(text: Text, light: Light) -> Mark:
 # --- numbers -------------------------------------------------------------------------------------
 
 
-def key_numbers(view: RunView, text: Text, focus: Arm) -> Iterator[KeyNumber]:
-    """Yield the three numbers at the top: quality, speed, and what else people ask first."""
-    quality = view.estimates.quality_metric
-    yield _key_number(view, text, focus, quality)
-    if view.estimate(focus.id, SPEED, Comparison.VALUE) is None:
-        yield _nfe_number(view, text, focus)
-    else:
-        yield _key_number(view, text, focus, SPEED)
-    for metric in THIRD_NUMBERS:
-        if metric != quality and view.estimate(focus.id, metric, Comparison.VALUE):
-            yield _key_number(view, text, focus, metric)
-            return
-
-
-def _key_number(view: RunView, text: Text, focus: Arm, metric: str) -> KeyNumber:
-    base = view.estimate(view.baseline.id, metric, Comparison.VALUE)
-    how = Comparison.RATIO if metric == SPEED else Comparison.DIFFERENCE
-    against = view.estimate(focus.id, metric, how)
-    shown = against is not None and against.value is not None
+def speed_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
+    """Return the seconds of a clip as a number at the top; the NFE where nothing was timed."""
+    found = view.estimate(focus.id, SPEED, Comparison.VALUE)
+    if found is None:
+        return _nfe_number(view, text, focus)
+    base = view.estimate(view.baseline.id, SPEED, Comparison.VALUE)
+    against = view.estimate(focus.id, SPEED, Comparison.RATIO)
+    lines = [_against(text, against)] if against is not None and against.value is not None else []
+    lines += [text("numbers.baseline", value=words.estimate(text, base)[0])] if base else []
     return KeyNumber(
-        label=words.metric_label(text, metric),
-        help=words.metric_help(text, metric),
-        cell=cell(text, view.estimate(focus.id, metric, Comparison.VALUE)),
-        baseline=text("numbers.baseline", value=words.estimate(text, base)[0]) if base else "",
-        against=_against(text, against) if shown and against else "",
+        label=words.metric_label(text, SPEED),
+        help=words.metric_help(text, SPEED),
+        cell=cell(text, found),
+        lines=tuple(lines),
     )
+
+
+def measured_quality(view: RunView, text: Text, focus: Arm) -> str:
+    """Return what the program measured of the quality, in a line; people may say otherwise."""
+    metric = view.estimates.quality_metric
+    found = view.estimate(focus.id, metric, Comparison.VALUE)
+    if found is None or found.value is None:
+        return ""
+    value, interval = words.estimate(text, found)
+    label = words.metric_label(text, metric)
+    return text("numbers.program", metric=label, value=value, interval=interval)
 
 
 def _against(text: Text, found: Estimate) -> str:
@@ -114,7 +111,7 @@ def _against(text: Text, found: Estimate) -> str:
 def _nfe_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
     base = text("numbers.baseline", value=view.baseline.nfe)
     none = Cell(value=str(focus.nfe), interval=text("numbers.no_latency"), n="")
-    return KeyNumber(text("term.nfe"), text("term.nfe.help"), none, base, "")
+    return KeyNumber(text("term.nfe"), text("term.nfe.help"), none, (base,))
 
 
 def cell(text: Text, found: Estimate | None) -> Cell:

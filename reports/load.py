@@ -17,7 +17,10 @@ from pydantic import ValidationError
 
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import ClaimsFile, read_claims
+from poc.cost_records import MoneyOfRun
 from poc.errors import InputError
+from poc.governance_records import RightsOfRun
+from poc.rating_votes import stored_votes
 from poc.records import (
     Arm,
     ArmSummary,
@@ -34,6 +37,7 @@ from poc.records import (
     Record,
 )
 from poc.store import RunStore
+from poc.vote_records import VotesOfRun
 
 R = TypeVar("R", bound=Record)
 
@@ -86,6 +90,14 @@ class RunView:
     closed_reason: str | None
     published: ClaimsFile
     """What is claimed in public; no part of the run."""
+    money: MoneyOfRun | None = None
+    """What stands behind the decision's `price_basis`; None: not asked for, or not of this one."""
+    rights: RightsOfRun | None = None
+    """What stands behind its `rights_basis`, or None alike."""
+    votes: VotesOfRun | None = None
+    """What people said; None where nobody has, or where it is not summed up."""
+    votes_open: bool = False
+    """Whether answers are there that cannot be shown before they are summed up."""
 
     @property
     def name(self) -> str:
@@ -167,11 +179,13 @@ def list_runs(folder: Path) -> tuple[Path, ...]:
 
 
 def _view(store: RunStore) -> RunView:
+    decision = _derived(store, "decision.json", Decision)
+    votes, votes_open = _votes(store)
     return RunView(
         path=store.path,
         plan=store.plan,
         estimates=_of_this_plan(store, _derived(store, "estimates.json", Estimates)),
-        decision=_derived(store, "decision.json", Decision),
+        decision=decision,
         clips=_clips(store),
         measurements=store.measurements(),
         latency=store.latency(),
@@ -179,7 +193,45 @@ def _view(store: RunStore) -> RunView:
         findings=store.findings,
         closed_reason=store.closed_reason,
         published=read_claims(),
+        money=_money(store, decision),
+        rights=_rights(store, decision),
+        votes=votes,
+        votes_open=votes_open,
     )
+
+
+def _money(store: RunStore, decision: Decision) -> MoneyOfRun | None:
+    """Return what stands behind the economic light; None unless it is of this very decision."""
+    found = _beside(store, "money.json", MoneyOfRun)
+    if found is None or decision.price_basis is None:
+        return None
+    there = found.basis, found.estimates_digest, found.economic.light
+    asked = decision.price_basis, decision.estimates_digest, decision.economic
+    return found if there == asked else None
+
+
+def _rights(store: RunStore, decision: Decision) -> RightsOfRun | None:
+    """Return what stands behind the rights light; None unless it is of this very decision."""
+    found = _beside(store, "rights.json", RightsOfRun)
+    asked = decision.rights_basis
+    return found if found is not None and asked is not None and found.basis == asked else None
+
+
+def _beside(store: RunStore, name: str, kind: type[R]) -> R | None:
+    """Return a file that a run may lack; one that cannot be read hides no decision."""
+    try:
+        text = store.read_derived(name)
+        return None if text is None else kind.from_json(text)
+    except (InputError, ValidationError):
+        return None
+
+
+def _votes(store: RunStore) -> tuple[VotesOfRun | None, bool]:
+    """Return the summed-up votes, and whether there are answers that they do not hold."""
+    try:
+        return stored_votes(store.path, store.plan), False
+    except InputError:
+        return None, True
 
 
 def _derived(store: RunStore, name: str, kind: type[R]) -> R:

@@ -18,13 +18,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class KeyNumber:
-    """One of the three numbers at the top."""
+    """One of the three numbers at the top, with what is said below it."""
 
     label: str
     help: str
     cell: Cell
-    baseline: str
-    against: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,14 @@ class Mark:
 
     word: str
     level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A term and what is said of it: provenance, words, what is missing."""
+
+    term: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +145,112 @@ class SplitRow:
     whole_rest: Cell
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A term and what is said of it: provenance, words, what is missing."""
+# --- people, money, rights -----------------------------------------------------------------------
 
-    term: str
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """One question of the blind comparison."""
+
+    question: str
+    counts: str
+    not_worse: Cell
+    preferred: Cell
+    alpha: str
+    same: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaterRow:
+    """One rater by pseudonym, and whether the votes count."""
+
+    name: str
+    votes: str
+    catches: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDetail:
+    """All that people said of one arm."""
+
+    pair: str
     said: str
+    needed: str
+    rows: tuple[VoteRow, ...]
+    raters: tuple[RaterRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WayRow:
+    """A way to the same deliverable, or around it."""
+
+    name: str
+    cost: str
+    saving: str
+    days: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What else could be done, beside ours."""
+
+    about: str
+    rows: tuple[WayRow, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwingRow:
+    """An input at both ends of its range, and what a deliverable then costs."""
+
+    name: str
+    low: str
+    high: str
+    cost_at_low: str
+    cost_at_high: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyDetail:
+    """Where the money goes, what comes back, and what moves both."""
+
+    about: str
+    parts: tuple[Line, ...]
+    returns: tuple[Line, ...]
+    swings: tuple[SwingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A part that is not simply permitted, why, and the ways out."""
+
+    name: str
+    licence: str
+    mark: Mark
+    reasons: tuple[str, ...]
+    ways_out: tuple[str, ...]
+    waived: str
+
+
+@dataclass(frozen=True, slots=True)
+class RightsPage:
+    """The rights light with what stands behind it; `how` where no rights file does."""
+
+    mark: Mark
+    said: str
+    how: str = ""
+    last_day: str = ""
+    whose: tuple[str, ...] = ()
+    """What ends on the last day."""
+    reasons: tuple[str, ...] = ()
+    parts: tuple[PartRow, ...] = ()
+    cleared: tuple[str, ...] = ()
+    instead: str = ""
+    open: tuple[Line, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Roles that have not approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +265,20 @@ class Content:
     mark: Mark
     headline: str
     sureness: str
+    lights: tuple[LightRow, ...]
     reasons: tuple[str, ...]
+    asked: str
+    watermark: str
+    """Marks each part of a demonstration that may be cut out of its page; else empty."""
     focus: str
     numbers: tuple[KeyNumber, ...]
-    lights: tuple[LightRow, ...]
+    worst: str
+    ways: Ways
+    rights: RightsPage
+    stops: tuple[Line, ...]
+    gaps: tuple[str, ...]
+    next_step: str
+    judges: tuple[Line, ...]
     criteria: tuple[CriterionRow, ...]
     arm_columns: tuple[Line, ...]
     criterion_columns: tuple[Line, ...]
@@ -170,10 +287,10 @@ class Content:
     compared: str
     claims: tuple[ClaimRow, ...]
     splits: tuple[SplitRow, ...]
+    people: tuple[PeopleDetail, ...]
+    money: MoneyDetail | None
     method: tuple[Line, ...]
     missing: tuple[Line, ...]
     lost: tuple[Line, ...]
-    next_step: str
-    conditions: tuple[str, ...]
     provenance: tuple[Line, ...]
     glossary: tuple[Line, ...]

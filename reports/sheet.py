@@ -63,6 +63,12 @@ def make_sheet(view: RunView, columns: int = 6) -> Sheet:
     return Sheet(_choose(order, columns), clips, metric)
 
 
+def worst_sheet(view: RunView) -> Sheet | None:
+    """Return the sheet of one column, the worst clip of the arm in focus; None without an order."""
+    sheet = make_sheet(view, 1)
+    return None if sheet.metric is None or not sheet.columns else sheet
+
+
 def _ranker(view: RunView) -> str | None:
     """Return a clip metric that was measured and says which way is better."""
     measured = {m.metric for m in view.measurements if m.clip_id is not None}

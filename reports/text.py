@@ -23,7 +23,7 @@ Language = Literal["ja", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 _BIDI: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_MINUS: Final = "−"
+MINUS: Final = "−"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +238,13 @@ def _figure(value: float) -> str:
     """
     size = abs(value)
     digits = 0 if size == 0 else max(0, 2 - math.floor(math.log10(size)))
-    return f"{value:,.{min(digits, 6)}f}".replace("-", _MINUS)
+    return f"{value:,.{min(digits, 6)}f}".replace("-", MINUS)
 
 
 def _signed(figure: str, how: Comparison) -> str:
     """Write the sign of a difference, and none before a zero that was rounded to."""
-    bare = figure.lstrip("-" + _MINUS)
+    bare = figure.lstrip("-" + MINUS)
     if not bare.strip("0.,"):
         return bare
-    sign = _MINUS if bare != figure else ("+" if how is Comparison.DIFFERENCE else "")
+    sign = MINUS if bare != figure else ("+" if how is Comparison.DIFFERENCE else "")
     return sign + bare

@@ -6,7 +6,9 @@ are invalid, one set-level number is missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -14,10 +16,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rated_runs
+import rights_fixture
 import yaml
 
 from poc import records as r
+from poc.cost import evaluate
+from poc.cost_file import read_cost
+from poc.cost_light import economic_light
+from poc.cost_records import MoneyOfRun
 from poc.fingerprint import Fingerprint
+from poc.governance_records import ArmParts, PartKind, RightsOfRun
+from poc.panel import Panel, PanelRequest, design_panel
+from poc.rating_folder import write_key
+from poc.rating_import import import_answers
 from poc.store import Manifest, RunStore
 from poc.tiny import world
 
@@ -465,3 +477,86 @@ def _publish(store: RunStore, batch: r.Batch, drawn: int) -> None:
         frames = frames * np.uint8(status is r.ClipStatus.OK)
         digests[clip.id] = store.write_clip(clip.id, frames)
     store.append_generation(generation(batch, one, digests, store.plan))
+
+
+# --- what a decision is given beside the records -------------------------------------------------
+
+SPECS = Path(r.__file__).parent / "specs"
+DAY = date(2026, 12, 1)
+
+
+def money(made: r.Plan, **changes: Any) -> MoneyOfRun:
+    """The example's price of the recommended arm, with its seconds only stated."""
+    cost = evaluate(read_cost(SPECS / "cost" / "example.yaml"), seed=0, simulations=200)
+    cost = cost.model_copy(update=changes)
+    chosen = next(a.id for a in made.arms if a.name == "animatelcm-4")
+    return MoneyOfRun(
+        format_version=1, kind=made.spec.kind,
+        estimates_digest=estimates(made).content_digest(),
+        basis=r.PriceBasis(digest="c" * 64, arm_id=chosen, seed=0),
+        cost=cost, economic=economic_light(cost),
+    )  # fmt: skip
+
+
+def rights(made: r.Plan) -> RightsOfRun:
+    """The arm that is recommended stands on conditions until a waiver ends; the others need none.
+
+    Its motion module is unclear and waived, its base is clear.
+    """
+    unclear = rights_fixture.part("motion", rights_fixture.UNCLEAR, kind=PartKind.MOTION_ADAPTER)
+    clear = rights_fixture.part("base")
+    arms = tuple(
+        ArmParts(
+            arm_id=a.id,
+            name=a.name,
+            parts=(clear, unclear) if a.name == "animatelcm-4" else (clear,),
+        )
+        for a in made.arms
+    )
+    given = rights_fixture.rights(waivers=(rights_fixture.waiver("motion"),))
+    result = rights_fixture.judged(rights_fixture.subject(*arms), given, DAY)
+    chosen = next(arm for arm in result.arms if arm.arm == "animatelcm-4")
+    assert chosen.valid_until is not None
+    basis = r.RightsBasis(
+        digest=result.digest, on=DAY.isoformat(), valid_until=chosen.valid_until.isoformat()
+    )
+    return RightsOfRun(format_version=1, kind=made.spec.kind, basis=basis, result=result)
+
+
+def decide_beside(folder: Path, priced: MoneyOfRun, cleared: RightsOfRun) -> None:
+    """Write both into a run folder, as `poc decide --cost --rights` does, with their bases."""
+    with RunStore.open_writer(folder) as store:
+        text = store.read_derived("decision.json")
+        assert text is not None
+        update = {
+            "price_basis": priced.basis, "economic": priced.economic.light,
+            "rights_basis": cleared.basis, "rights": r.Light.CONDITIONAL,
+        }  # fmt: skip
+        found = r.Decision.from_json(text).model_copy(update=update)
+        store.write_derived("money.json", priced.to_json())
+        store.write_derived("rights.json", cleared.to_json())
+        store.write_derived("decision.json", found.to_json())
+
+
+def vote(folder: Path, answers: Path, opinion: rated_runs.Opinion, *, raters: int = 5) -> Panel:
+    """Ask `raters` people about the recommended arm and import what they say; one is hostile."""
+    made = RunStore.open_reader(folder).plan
+    chosen = next(a.id for a in made.arms if a.name == "animatelcm-4")
+    ended = {clip_id: status for clip_id, (status, _) in outcomes(made).items()}
+    asked = PanelRequest(
+        baseline_id=made.baseline_id, candidate_ids=(chosen,), raters=raters, per_rater=None,
+        seed=0, number=0,
+    )  # fmt: skip
+    panel = design_panel(made, ended, asked)
+    write_key(folder, panel)
+    answers.mkdir()
+    files = []
+    for number, pack in enumerate(panel.packs):
+        name = RATER if number == 0 else None
+        files.append(answers / f"{number}.json")
+        files[-1].write_text(json.dumps(rated_runs.raw(panel, pack, opinion, rater=name)), "utf-8")
+    import_answers(folder, files)
+    return panel
+
+
+RATER = "<img src=x onerror=alert(1)>\u202e"

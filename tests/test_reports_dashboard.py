@@ -11,6 +11,7 @@ import pytest
 import reports_fixture as fixture
 from streamlit.testing.v1 import AppTest
 
+from poc.vote_records import Outcome
 from reports import dashboard
 from reports.content import make_content
 from reports.load import load_run
@@ -73,9 +74,61 @@ def test_the_decision_page_says_what_the_run_says(
     assert all(number.cell.interval in words(app) for number in content.numbers)
 
 
-def test_no_japanese_is_left_on_an_english_page(open_app: Open, runs: Path) -> None:
-    for page in PAGES:
-        said = words(open_app(runs, "en", page))
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one run that has prices, a rights file and votes."""
+    folder, plan = tmp_path_factory.mktemp("judged"), fixture.plan(count=2)
+    run = fixture.write_run(folder / "runs" / "demo", plan)
+    fixture.decide_beside(run, fixture.money(plan), fixture.rights(plan))
+    fixture.vote(run, folder / "answers", lambda _trial: Outcome.TIE)
+    return run.parent
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_money_rights_and_votes_are_on_the_decision_page(
+    open_app: Open, judged: Path, language: Language
+) -> None:
+    app = open_app(judged, language)
+    content = make_content(load_run(judged / "demo"), load_text(language))
+    said, tables = words(app), tabled(app)
+
+    assert not app.exception
+    people, _, money = content.numbers
+    for sentence in (*people.lines, money.cell.interval, content.asked, content.rights.last_day):
+        assert sentence in said
+    assert all(row.cost in tables for row in content.ways.rows)
+    assert all(way in tables for part in content.rights.parts for way in part.ways_out)
+    assert all(line.said in tables for line in (*content.stops, *content.judges))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_vote_and_the_parts_of_the_cost_are_among_the_evidence(
+    open_app: Open, judged: Path, language: Language
+) -> None:
+    app = open_app(judged, language, "app_pages/evidence.py")
+    content = make_content(load_run(judged / "demo"), load_text(language))
+    tables = tabled(app)
+
+    assert not app.exception
+    assert content.money is not None
+    assert all(line.said in tables for line in (*content.money.parts, *content.money.returns))
+    assert all(row.counts in tables for found in content.people for row in found.rows)
+    assert "<img" in tables  # a rater's name, as letters: Markdown takes its signs for text
+    assert "\u202e" not in tables
+
+
+def tabled(app: AppTest) -> str:
+    """Return all words of the page's tables, as people see them."""
+    cells = [str(cell) for one in app.table for cell in one.value.reset_index().to_numpy().ravel()]
+    raw = "\n".join(cells)
+    assert "\n<" not in raw  # a sign that could begin a tag is escaped
+    return re.sub(r"\\(.)", r"\1", raw)
+
+
+def test_no_japanese_is_left_on_an_english_page(open_app: Open, runs: Path, judged: Path) -> None:
+    shown = [(runs, page) for page in PAGES]
+    for folder, page in (*shown, (judged, PAGES[0]), (judged, PAGES[-1])):
+        said = words(open_app(folder, "en", page))
 
         assert not re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]+", said), page
 

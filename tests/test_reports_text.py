@@ -28,6 +28,7 @@ SAME = {
     "claim.how.value", "claim.number", "column.n", "column.nfe",
     "comparison.value", "criterion.label", "app.language", "lost.clip", "missing.cell",
     "list.comma", "punctuation.colon",
+    "money.against", "part.lora", "rights.part",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
     "term.nfe", "watermark", "page.language",
 }  # fmt: skip

@@ -1,34 +1,64 @@
-"""The decision: what, how sure, on which numbers, against which criteria."""
+"""The decision: what, how sure, what is asked, on which numbers, at what cost, by what right."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from reports import app
-from reports.model import CriterionRow, KeyNumber, Line, Mark
+from reports.export.clips import worst_html
+from reports.model import CriterionRow, KeyNumber, Line, Mark, PartRow, WayRow
+from reports.text import Text
 
 
 def draw(shown: app.Shown) -> None:
-    """Draw the page from top to bottom."""
+    """Draw the page from top to bottom, as an executive reads it: the answer first."""
+    _conclusion(shown)
+    _numbers(shown)
+    _worst(shown)
+    _ways(shown)
+    _rights(shown)
+    _onward(shown)
+    _heading(shown, "section.judges")
+    app.lines(shown.content.judges, shown.text("column.term"), shown.text("column.said"))
+    _criteria(shown)
+
+
+def _heading(shown: app.Shown, key: str) -> None:
+    """Draw a heading; in a demonstration it says so, for whoever cuts out what stands below."""
+    mark = (
+        f" :orange-badge[{app.plain(shown.content.watermark)}]" if shown.content.watermark else ""
+    )
+    st.subheader(f"{app.plain(shown.text(key))}{mark}")
+
+
+def _bullets(items: Sequence[str]) -> None:
+    st.markdown("\n".join(f"- {app.plain(item)}" for item in items))
+
+
+def _conclusion(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
     st.caption(app.plain(content.question))
     app.badge(content.mark)
     st.markdown(f"### {app.plain(content.headline)}")
     st.markdown(app.plain(content.sureness))
-    for reason in content.reasons:
-        st.markdown(f"- {app.plain(reason)}")
-    colon = text("punctuation.colon")
-    st.markdown(f"**{text('section.next.step')}**{colon}{app.plain(content.next_step)}")
-    _numbers(shown)
-    _lights(shown)
-    _criteria(shown)
+    for column, light in zip(st.columns(3), content.lights, strict=True):
+        with column.container(border=True):
+            st.markdown(f"**{app.plain(light.title)}**")
+            app.badge(light.mark)
+            st.caption(app.plain(light.question))
+    with st.expander(text("section.reasons"), expanded=True):
+        _bullets(content.reasons)
+    st.subheader(text("section.asked"))
+    st.info(app.plain(content.asked))
 
 
 def _numbers(shown: app.Shown) -> None:
-    st.subheader(shown.text("section.numbers"))
+    _heading(shown, "section.numbers")
     about = shown.text("section.numbers.about", arm=shown.content.focus, level=shown.content.level)
     st.caption(app.plain(about))
-    for column, number in zip(st.columns(3), shown.content.numbers, strict=False):
+    for column, number in zip(st.columns(3), shown.content.numbers, strict=True):
         with column.container(border=True):
             _number(number)
 
@@ -37,17 +67,89 @@ def _number(number: KeyNumber) -> None:
     st.metric(app.plain(number.label), number.cell.value, help=app.plain(number.help) or None)
     parts = (number.cell.interval, number.cell.n, number.cell.reason)
     st.markdown(app.plain(" · ".join(part for part in parts if part)))
-    for line in (number.against, number.baseline):
+    for line in number.lines:
         st.caption(app.plain(line))
 
 
-def _lights(shown: app.Shown) -> None:
-    st.subheader(shown.text("section.lights"))
-    for column, light in zip(st.columns(3), shown.content.lights, strict=True):
-        with column.container(border=True):
-            st.markdown(f"**{app.plain(light.title)}**")
-            app.badge(light.mark)
-            st.caption(app.plain(light.question))
+def _worst(shown: app.Shown) -> None:
+    _heading(shown, "section.worst")
+    st.caption(app.plain(shown.content.worst))
+    fragment = worst_html(shown.view, shown.text)
+    if fragment:
+        st.html(fragment)
+
+
+def _ways(shown: app.Shown) -> None:
+    text, ways = shown.text, shown.content.ways
+    _heading(shown, "section.ways")
+    st.caption(app.plain(ways.about))
+    columns = [text(f"column.{name}") for name in ("way", "cost", "saving", "days")]
+    rows = [(_marked(text, row), row.cost, row.saving, row.days) for row in ways.rows]
+    app.table([dict(zip(columns, row, strict=True)) for row in rows])
+    for note in ways.notes:
+        st.caption(app.plain(note))
+
+
+def _marked(text: Text, row: WayRow) -> str:
+    return text("arm.styled", group=row.name, style=row.mark) if row.mark else row.name
+
+
+def _rights(shown: app.Shown) -> None:
+    text, rights = shown.text, shown.content.rights
+    _heading(shown, "section.rights")
+    app.badge(rights.mark)
+    colon, comma = text("punctuation.colon"), text("list.comma")
+    if rights.last_day:
+        st.markdown(f"**{app.plain(rights.last_day)}**")
+    if rights.whose:
+        st.caption(app.plain(f"{text('rights.whose')}{colon}{comma.join(rights.whose)}"))
+    st.markdown(app.plain(rights.said))
+    if rights.how:
+        st.caption(app.plain(rights.how))
+        return
+    _bullets(rights.reasons)
+    if rights.parts:
+        st.markdown(f"**{text('rights.parts')}**")
+        app.table([_part(text, row) for row in rights.parts])
+    else:
+        st.markdown(text("rights.all_cleared"))
+    if rights.instead:
+        st.markdown(app.plain(rights.instead))
+    for key, names in (("rights.cleared", rights.cleared), ("rights.missing", rights.missing)):
+        if names:
+            st.caption(app.plain(f"{text(key)}{colon}{comma.join(names)}"))
+    if rights.open:
+        with st.expander(text("rights.open")):
+            app.lines(rights.open, text("column.question"), text("column.status"))
+    st.caption(text("rights.advice"))
+
+
+def _part(text: Text, row: PartRow) -> dict[str, str | Mark]:
+    ways = (row.waived, *row.ways_out) if row.waived else row.ways_out
+    return {
+        text("column.part"): row.name,
+        text("column.judgement"): row.mark,
+        text("column.licence"): row.licence,
+        text("column.reason"): " ".join(row.reasons),
+        text("column.way_out"): " ".join(ways),
+    }
+
+
+def _onward(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    _heading(shown, "section.onward")
+    st.markdown(f"**{text('section.stops')}**")
+    if content.stops:
+        app.lines(content.stops, text("column.criterion"), text("column.stop"))
+    else:
+        st.markdown(text("section.stops.none"))
+    st.markdown(f"**{text('section.gaps')}**")
+    if content.gaps:
+        _bullets(content.gaps)
+    else:
+        st.markdown(text("section.gaps.none"))
+    st.markdown(f"**{text('section.next.happens')}**")
+    st.markdown(app.plain(content.next_step))
 
 
 def _criteria(shown: app.Shown) -> None:
@@ -60,10 +162,6 @@ def _criteria(shown: app.Shown) -> None:
             text("column.criterion"),
             text("column.why"),
         )
-    if content.conditions:
-        st.subheader(text("section.next.conditions"))
-        for condition in content.conditions:
-            st.markdown(f"- {app.plain(condition)}")
 
 
 def _row(

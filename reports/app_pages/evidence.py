@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from reports import app
-from reports.model import Cell, ClaimRow, Mark, SplitRow
+from reports.model import Cell, ClaimRow, Mark, RaterRow, SplitRow, SwingRow, VoteRow
 from reports.text import Text
 from reports.tidy import shown_estimates
 
@@ -17,6 +17,8 @@ def draw(shown: app.Shown) -> None:
     term, said = text("column.term"), text("column.said")
     st.subheader(text("section.method"))
     app.lines(content.method, term, said)
+    _people(shown)
+    _money(shown)
     _contrasts(shown)
     _claims(shown)
     st.subheader(text("section.missing"))
@@ -33,6 +35,66 @@ def draw(shown: app.Shown) -> None:
     app.lines(content.provenance, term, said)
     st.subheader(text("section.glossary"))
     app.lines(content.glossary, term, said)
+
+
+def _people(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    if not content.people:
+        return
+    st.subheader(text("section.people"))
+    st.caption(app.plain(text("section.people.about", level=content.level)))
+    for found in content.people:
+        st.markdown(f"**{app.plain(found.pair)}**")
+        st.markdown(app.plain(found.said))
+        app.table([_votes(text, row) for row in found.rows])
+        st.caption(app.plain(found.needed))
+    with st.expander(text("people.raters")):
+        app.table([_rater(text, one) for one in content.people[0].raters])
+
+
+def _votes(text: Text, row: VoteRow) -> dict[str, str | Mark]:
+    return {
+        text("column.question"): row.question,
+        text("column.counts"): row.counts,
+        text("column.not_worse"): _difference(row.not_worse),
+        text("column.preferred"): _difference(row.preferred),
+        text("column.alpha"): row.alpha,
+        text("column.same"): row.same,
+    }
+
+
+def _rater(text: Text, one: RaterRow) -> dict[str, str | Mark]:
+    return {
+        text("column.rater"): one.name,
+        text("column.votes"): one.votes,
+        text("column.catches"): one.catches,
+        text("column.standing.rater"): one.standing,
+    }
+
+
+def _money(shown: app.Shown) -> None:
+    text, money = shown.text, shown.content.money
+    if money is None:
+        return
+    term, said = text("column.term"), text("column.said")
+    st.subheader(text("section.money"))
+    st.caption(app.plain(money.about))
+    st.markdown(f"**{text('section.money.parts')}**")
+    app.lines(money.parts, term, said)
+    st.markdown(f"**{text('section.money.returns')}**")
+    app.lines(money.returns, term, said)
+    st.markdown(f"**{text('section.money.swings')}**")
+    st.caption(app.plain(text("section.money.swings.about")))
+    app.table([_swing(text, one) for one in money.swings])
+
+
+def _swing(text: Text, one: SwingRow) -> dict[str, str | Mark]:
+    return {
+        text("column.input"): one.name,
+        text("column.ends"): f"{one.low} – {one.high}",
+        text("column.cost_at_low"): one.cost_at_low,
+        text("column.cost_at_high"): one.cost_at_high,
+    }
 
 
 def _contrasts(shown: app.Shown) -> None:

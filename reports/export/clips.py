@@ -19,7 +19,15 @@ from reports import text as words
 from reports.evidence import prompt_text
 from reports.judged import focus_arm
 from reports.load import ClipView, RunView
-from reports.sheet import Column, Sheet, data_uri, make_sheet, shows, viewing_copy
+from reports.sheet import (
+    Column,
+    Sheet,
+    data_uri,
+    make_sheet,
+    shows,
+    viewing_copy,
+    worst_sheet,
+)
 from reports.text import Text
 
 CLIP_BUDGET: Final = 4_000_000
@@ -126,6 +134,26 @@ def sheet_text(
     columns = tuple(_column(view, text, column) for column in sheet.columns)
     rows = tuple(_row(text, arm, sheet, columns, pictures) for arm in arms)
     return SheetText(sheet_about(view, text, sheet), columns, rows if pictures else ())
+
+
+def worst_arms(view: RunView) -> tuple[Arm, ...]:
+    """Return whose clips stand beside each other where the worst is shown."""
+    focus, baseline = focus_arm(view), view.baseline
+    return (focus,) if focus.id == baseline.id else (focus, baseline)
+
+
+def worst_text(view: RunView, text: Text, pictures: Pictures) -> SheetText:
+    """Return the worst clip of the arm in focus beside the baseline's; no rows without an order."""
+    sheet = worst_sheet(view)
+    if sheet is None:
+        return SheetText("", (), ())
+    return sheet_text(view, text, sheet, pictures, worst_arms(view))
+
+
+def worst_html(view: RunView, text: Text) -> str:
+    """Return the same as a fragment for a page; empty where nothing can be shown."""
+    sheet = worst_sheet(view)
+    return "" if sheet is None else sheet_html(view, text, sheet, worst_arms(view))
 
 
 def sheet_about(view: RunView, text: Text, sheet: Sheet) -> str:

@@ -25,6 +25,7 @@ from reports.export.clips import (
     sheet_text,
     strips_css,
     stylesheet,
+    worst_text,
 )
 from reports.load import RunView, load_run
 from reports.model import Content
@@ -46,6 +47,7 @@ class Page:
     content: Content
     charts: dict[str, str]
     sheet: SheetText
+    worst: SheetText
 
 
 def write_report(run: Path, out: Path | None, *, language: Language = "ja") -> Path:
@@ -92,7 +94,8 @@ def _policy(*styles: str) -> str:
 def _page(view: RunView, text: Text, sheet: Sheet, pictures: Pictures) -> Page:
     content = make_content(view, text)
     shown = sheet_text(view, text, sheet, pictures, view.plan.arms)
-    return Page(text, content, _charts(view, text, content), shown)
+    worst = worst_text(view, text, pictures)
+    return Page(text, content, _charts(view, text, content), shown, worst)
 
 
 def _charts(view: RunView, text: Text, content: Content) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""What is asked, what would stop it, what is missing, and who judged. Formats; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from poc.records import Arm, Comparison, Weight
+from poc.vote_records import VoteStatus
+from reports import judged, money, people
+from reports import text as words
+from reports.load import RunView
+from reports.model import Line
+from reports.sheet import Sheet
+from reports.text import Text
+
+
+def asked(view: RunView, text: Text, focus: Arm) -> str:
+    """Return what the reader is asked for; nothing where the run only demonstrates."""
+    step = view.decision.next_measurement
+    key = f"asked.{view.decision.decision}"
+    if view.decision.decision == "INSUFFICIENT_EVIDENCE" and step is None:
+        key = f"{key}.none"
+    said = text(key, arm=words.arm_name(text, focus), step=text.pick(step) if step else "")
+    return text("asked.demonstration", asked=said) if view.demonstration else said
+
+
+def stops(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
+    """Yield every line that was fixed beforehand and ends the matter when it is crossed."""
+    found = judged.decision_of(view, focus.id)
+    applied = {result.criterion for result in found.results} if found else set()
+    for criterion in view.plan.criteria.criteria:
+        if criterion.weight is Weight.MUST and criterion.name in applied:
+            line = words.bound(text, criterion, criterion.minimum)
+            label = words.criterion_label(text, criterion)
+            yield Line(label, text("stop.unless", line=line))
+    yield from money.limits(view, text)
+    basis = view.decision.rights_basis
+    if basis is not None and basis.valid_until is not None:
+        yield Line(text("lights.rights"), text("stop.after", day=basis.valid_until))
+
+
+def gaps(view: RunView, text: Text, focus: Arm) -> Iterator[str]:
+    """Yield what is missing for a better answer: votes, prices, rights, then the conditions."""
+    votes = people.votes_on(view, focus)
+    if votes is None:
+        yield text("gap.people.none")
+    elif votes.status is VoteStatus.INSUFFICIENT:
+        yield text("gap.people.few")
+    if view.decision.price_basis is None and view.decision.recommended_arm_id is not None:
+        yield text("gap.money")
+    if view.decision.rights_basis is None:
+        yield text("gap.rights")
+    if any(summary.counts.pending for summary in view.estimates.arms):
+        yield text("warning.incomplete")
+    yield from (text.pick(condition) for condition in view.decision.conditions)
+
+
+def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
+    """Return what the worst clip is: of which arm, for which prompt, by which number."""
+    if sheet is None or sheet.metric is None:
+        return text("worst.none")
+    clip = sheet.clips[focus.id, sheet.columns[0].prompt_id]
+    arm = words.arm_name(text, focus)
+    if clip.reason:
+        return text("worst.lost", arm=arm, reason=words.shown(clip.reason))
+    values = (
+        m.value for m in view.measurements if _is_of(m.clip_id, m.metric, clip.clip_id, sheet)
+    )
+    value = words.number(text, sheet.metric, Comparison.VALUE, next(values, None))
+    return text("worst.said", arm=arm, metric=words.metric_label(text, sheet.metric), value=value)
+
+
+def _is_of(clip_id: str | None, metric: str, wanted: str, sheet: Sheet) -> bool:
+    return clip_id == wanted and metric == sheet.metric
+
+
+def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
+    """Yield who and what judged, on how much, and where it was made."""
+    yield Line(text("judges.people"), _people(view, text, focus))
+    counts = view.summaries[focus.id].counts
+    made = text("counts.of", ok=counts.ok, planned=counts.planned)
+    yield Line(
+        text("judges.program"),
+        text("judges.program.said", prompts=len(view.plan.prompts), clips=made),
+    )
+    yield Line(text("judges.money"), _prices(view, text))
+    yield Line(text("judges.machine"), _machine(view, text))
+
+
+def _people(view: RunView, text: Text, focus: Arm) -> str:
+    votes = people.votes_on(view, focus)
+    if votes is None or view.votes is None:
+        return people.sentence(view, text, None)
+    out = sum(one.excluded for one in view.votes.summary.raters)
+    counts = {"votes": votes.kept.n_votes, "raters": votes.kept.n_raters}
+    said = text("people.n", **counts, prompts=votes.kept.n_prompts)
+    return text("judges.people.said", counts=said, out=out)
+
+
+def _prices(view: RunView, text: Text) -> str:
+    if view.money is None:
+        return text(money.nothing(view))
+    return words.shown(view.money.cost.name_ja if text.language == "ja" else view.money.cost.name)
+
+
+def _machine(view: RunView, text: Text) -> str:
+    fingerprint = view.manifest.get("fingerprint", {})
+    names = [str(fingerprint.get("cpu", "")), *map(str, fingerprint.get("gpus") or ())]
+    timed = sorted({sample.device for sample in view.latency})
+    shown = text("list.comma").join(words.shown(name) for name in names if name)
+    if not timed:
+        return text("judges.machine.untimed", machine=shown)
+    return text("judges.machine.timed", machine=shown, device=words.shown(", ".join(timed)))

@@ -1,0 +1,388 @@
+"""Money, rights and votes on the page are what `poc` wrote into the run; nothing is made up."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reports_fixture as fixture
+
+from poc.panel import Trial
+from poc.rating_folder import imported, votes_path
+from poc.records import Light
+from poc.vote_records import Outcome
+from reports.content import make_content
+from reports.export import html
+from reports.load import load_run
+from reports.model import Content
+from reports.text import LANGUAGES, Language, load_text
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def opinion(trial: Trial) -> Outcome:
+    """Half of the prompts are won, the other half are lost: whoever is asked."""
+    return Outcome.WIN if int(trial.prompt_id, 16) % 2 else Outcome.LOSS
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    return fixture.write_run(folder / "demo", fixture.plan(count=2), drawn=1)
+
+
+@pytest.fixture(scope="module")
+def answered(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, plan = tmp_path_factory.mktemp("answered"), fixture.plan(count=2)
+    run = shutil.copytree(made, folder / "demo")
+    fixture.decide_beside(run, fixture.money(plan), fixture.rights(plan))
+    fixture.vote(run, folder / "answers", opinion)
+    return run
+
+
+@pytest.fixture
+def bare(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "demo")
+
+
+@pytest.fixture
+def run(answered: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(answered, tmp_path / "demo")
+
+
+def content(run: Path, language: Language = "en") -> Content:
+    return make_content(load_run(run), load_text(language))
+
+
+def change(path: Path, edit: Change) -> None:
+    found = json.loads(path.read_text("utf-8"))
+    edit(found)
+    path.write_text(json.dumps(found), "utf-8")
+
+
+def article(run: Path, language: Language) -> str:
+    """Return the visible text of one language's article."""
+    page = html.render(load_run(run))
+    found = re.search(rf'<article lang="{language}">(.*?)</article>', page, flags=re.DOTALL)
+    assert found is not None
+    bare = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", found.group(1), flags=re.DOTALL)
+    return unescape(re.sub(r"\s+", " ", bare))
+
+
+# --- money ---------------------------------------------------------------------------------------
+
+
+def test_the_cost_of_a_deliverable_is_the_one_in_the_run(run: Path) -> None:
+    def dearer(found: dict[str, Any]) -> None:
+        found["cost"]["cost_per_deliverable"] = 123456.4
+        found["cost"]["simulation"]["cost_per_deliverable"] |= {"low": 111111.0, "high": 222222.0}
+
+    before = content(run).numbers[2]
+    change(run / "money.json", dearer)
+    after = content(run).numbers[2]
+
+    assert before.cell.value == "470,349 JPY"
+    assert (after.cell.value, after.cell.interval) == ("123,456 JPY", "111,111 JPY to 222,222 JPY")
+    assert content(run, "ja").numbers[2].cell.value == "123,456円"
+    assert "123,456 JPY" in article(run, "en")
+
+
+def test_a_range_of_simulations_is_called_no_confidence_interval(run: Path) -> None:
+    assert "90 % of 200 simulations, no confidence interval" in content(run).numbers[2].cell.n
+
+
+def test_example_prices_are_called_examples_and_real_ones_are_not(run: Path) -> None:
+    assert content(run).numbers[2].lines[0].startswith("EXAMPLE PRICES")
+
+    change(run / "money.json", lambda found: found["cost"].update(examples=[]))
+
+    assert not any("EXAMPLE" in line for line in content(run).numbers[2].lines)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_other_way_stands_beside_ours_doing_nothing_included(
+    run: Path, language: Language
+) -> None:
+    ways = content(run, language).ways
+    names = [row.name for row in ways.rows]
+    said = article(run, language)
+
+    assert len(ways.rows) == 6
+    assert names[-1] == {"en": "doing nothing", "ja": "何もしない"}[language]
+    assert all(row.cost in said for row in ways.rows)
+    # Outsourcing is 500,000 in the example, ours 470,349: 29,651 less.
+    assert ways.rows[2].saving == {"en": "29,651 JPY", "ja": "29,651円"}[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_prices_the_page_says_so_and_which_command_takes_them(
+    bare: Path, language: Language
+) -> None:
+    found, said = content(bare, language), article(bare, language)
+    none = {"en": "Nobody gave prices.", "ja": "価格が入力されていません。"}[language]
+
+    assert (found.numbers[2].cell.value, found.numbers[2].cell.reason) == ("–", none)
+    assert {row.cost for row in found.ways.rows} == {"–"}
+    assert found.money is None
+    assert none in said
+    assert "poc decide RUN --cost FILE" in said
+    assert "JPY" not in said
+
+
+@pytest.mark.parametrize("spoil", ["gone", "damaged", "other"])
+def test_money_that_is_not_of_this_decision_is_not_shown(run: Path, spoil: str) -> None:
+    path = run / "money.json"
+    if spoil == "gone":
+        path.unlink()
+    elif spoil == "damaged":
+        path.write_text("{", "utf-8")
+    else:
+        change(path, lambda found: found["basis"].update(digest="d" * 64))
+    found = content(run)
+
+    assert found.numbers[2].cell.value == "–"
+    assert found.numbers[2].cell.reason.startswith("Prices were given, but")
+    assert found.money is None
+
+
+# --- rights --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_last_day_whose_it_is_the_unclear_part_and_the_way_out_are_said(
+    run: Path, language: Language
+) -> None:
+    rights, said = content(run, language).rights, article(run, language)
+    (part,) = rights.parts
+
+    # The waiver of the fixture ends on 2027-03-31, before the use and before the reading.
+    assert "2027-03-31" in rights.last_day
+    (whose,) = rights.whose
+    assert "motion" in whose
+    assert "head of production" in whose
+    assert part.mark.word == {"en": "UNCLEAR", "ja": "不明"}[language]
+    assert part.ways_out
+    for sentence in (rights.last_day, whose, part.name, part.waived, *part.ways_out, *rights.whose):
+        assert sentence in said
+    assert rights.cleared == ({"en": "base (base model)", "ja": "base（基盤モデル）"}[language],)
+
+
+def test_a_day_changed_in_the_run_changes_the_page(run: Path) -> None:
+    def earlier(found: dict[str, Any]) -> None:
+        found["basis"]["valid_until"] = "2027-02-01"
+
+    change(run / "rights.json", earlier)
+    change(
+        run / "decision.json", lambda found: found["rights_basis"].update(valid_until="2027-02-01")
+    )
+
+    assert content(run).rights.last_day == "Last day: 2027-02-01"
+    assert content(run).rights.whose == ()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_rights_file_the_page_says_so_and_which_command_takes_one(
+    bare: Path, language: Language
+) -> None:
+    rights, said = content(bare, language).rights, article(bare, language)
+
+    assert (rights.last_day, rights.parts, rights.cleared) == ("", (), ())
+    assert rights.said in said
+    assert "poc decide RUN --rights FILE" in said
+    assert load_text(language)("rights.advice") not in said
+
+
+@pytest.mark.parametrize("spoil", ["gone", "damaged", "other"])
+def test_rights_that_are_not_of_this_decision_are_not_shown(run: Path, spoil: str) -> None:
+    path = run / "rights.json"
+    if spoil == "gone":
+        path.unlink()
+    elif spoil == "damaged":
+        path.write_text("{", "utf-8")
+    else:
+        change(path, lambda found: found["basis"].update(on="2026-12-02"))
+
+    assert content(run).rights.parts == ()
+    assert content(run).rights.said.startswith("A rights file was given, but")
+
+
+# --- people --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_people_prefer_is_said_of_100_blind_comparisons(run: Path, language: Language) -> None:
+    found, said = content(run, language), article(run, language)
+    votes = json.loads(votes_path(run).read_text("utf-8"))["summary"]["candidates"][0]["kept"]
+    overall = next(one for one in votes["questions"] if one["question"] == "overall")
+    share = 100 * (overall["wins"] + overall["ties"]) / votes["n_votes"]
+    sentence = found.numbers[0].lines[0]
+
+    assert f"{share:.0f}" in found.numbers[0].cell.value
+    numbers = [int(one) for one in re.findall(r"\d+", sentence)]
+    assert numbers[:2] == [100, round(share)]
+    assert numbers[2] <= share <= numbers[3]
+    assert sentence in said
+    assert len(found.people) == 1
+
+
+def test_a_vote_changed_in_the_run_changes_the_page(run: Path) -> None:
+    def liked(found: dict[str, Any]) -> None:
+        questions = found["summary"]["candidates"][0]["kept"]["questions"]
+        for one in questions:
+            one["not_worse"] |= {"value": 0.614, "low": 0.428, "high": 0.771}
+
+    change(votes_path(run), liked)
+
+    assert content(run).numbers[0].lines[0] == (
+        "Of 100 blind comparisons, preferred or no difference in 61 (42 to 78)."
+    )
+    assert content(run).numbers[0].cell.interval == "42 to 78"
+
+
+def test_too_few_votes_are_called_too_few(run: Path) -> None:
+    assert "at least 5 raters" in content(run).numbers[0].lines[1]
+
+    def enough(found: dict[str, Any]) -> None:
+        found["summary"]["candidates"][0] |= {"status": "SUFFICIENT", "reason": ""}
+
+    change(votes_path(run), enough)
+
+    assert not any("at least 5 raters" in line for line in content(run).numbers[0].lines)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_nobody_was_asked_the_page_says_so(bare: Path, language: Language) -> None:
+    found, said = content(bare, language), article(bare, language)
+    none = {"en": "People have not judged yet.", "ja": "人による評価はまだありません。"}[language]
+
+    assert (found.numbers[0].cell.value, found.numbers[0].cell.reason) == ("–", none)
+    assert found.people == ()
+    assert said.count(none) >= 2
+    assert "poc rate pack RUN --raters 6" in said
+
+
+@pytest.mark.parametrize("spoil", ["gone", "damaged", "more"])
+def test_votes_that_are_not_summed_up_are_not_called_none(run: Path, spoil: str) -> None:
+    if spoil == "gone":
+        votes_path(run).unlink()
+    elif spoil == "damaged":
+        votes_path(run).write_text("{", "utf-8")
+    else:
+        pack_id = next(iter(imported(run)))
+        (run / "rating" / "answers" / f"{pack_id}.json").unlink()
+    found = content(run)
+
+    assert found.numbers[0].cell.value == "–"
+    assert found.numbers[0].cell.reason.startswith("People have answered, but")
+    assert "poc rate show" in found.numbers[0].lines[0]
+
+
+def test_a_hostile_rater_stays_text(run: Path) -> None:
+    page = html.render(load_run(run))
+
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "<img" not in page
+    assert "\u202e" not in page
+
+
+def test_hostile_names_of_parts_and_prices_stay_text(run: Path) -> None:
+    evil = "</style><img src=x>"
+
+    def rename(found: dict[str, Any]) -> None:
+        for arm in found["result"]["arms"]:
+            for part in arm["parts"]:
+                part |= {"part": evil, "licence": evil}
+
+    change(run / "rights.json", rename)
+    change(run / "money.json", lambda found: found["cost"].update(name=evil, name_ja=evil))
+    page = html.render(load_run(run))
+
+    assert "&lt;img src=x&gt;" in page
+    assert "<img" not in page
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_reads_from_the_answer_to_who_judged(run: Path, language: Language) -> None:
+    text, said, found = load_text(language), article(run, language), content(run, language)
+    order = [
+        found.headline, found.sureness, text("section.asked"), found.asked,
+        text("section.numbers"), text("section.worst"), text("section.ways"), text("rights.parts"),
+        text("section.stops"), text("section.gaps"), text("section.next.happens"),
+        text("section.judges"), text("section.criteria.about", arm=found.focus),
+    ]  # fmt: skip
+    place = 0
+    for one in order:
+        place = said.index(one, place)  # raises where it does not follow
+
+    assert place < said.index(text("section.provenance"), place)
+
+
+def test_the_worst_clip_is_shown_with_its_prompt_beside_the_baselines(run: Path) -> None:
+    view = load_run(run)
+    page = html.render(view, language="en")
+    start = page.index('<div class="worst">')
+    part = page[start : page.index("</section>", start)]
+    arm = next(a for a in view.plan.arms if a.name == "animatelcm-4")
+    scores = {
+        m.value: m.clip_id
+        for m in view.measurements
+        if m.arm_id == arm.id and m.metric == "clip_score" and m.value is not None
+    }
+
+    assert f"k-{scores[min(scores)]}" in part
+    assert part.count('class="strip') == 2
+    assert f"{min(scores):.1f}" in content(run).worst
+
+
+@pytest.mark.parametrize("light", list(Light))
+def test_what_is_asked_follows_the_light_and_a_demonstration_asks_nothing(
+    tmp_path: Path, light: Light
+) -> None:
+    run = fixture.write_run(tmp_path / "real", fixture.plan("procurement", count=1), drawn=0)
+    change(run / "decision.json", lambda found: found.update(decision=str(light)))
+    asked = content(run).asked
+
+    assert ("Approve AnimateLCM, 4 steps" in asked) is (light in {Light.GO, Light.CONDITIONAL})
+    assert ("Do not buy" in asked) is (light is Light.NO_GO)
+    assert "demonstration" not in asked
+
+
+def test_a_demonstration_is_marked_on_every_part_and_a_real_run_on_none(
+    run: Path, tmp_path: Path
+) -> None:
+    real = fixture.write_run(tmp_path / "real", fixture.plan("procurement", count=1), drawn=0)
+
+    assert html.render(load_run(run)).count('class="demo"') == 2 * 8
+    assert 'class="demo"' not in html.render(load_run(real))
+    assert content(run).asked.startswith("Nothing: this is a demonstration.")
+    for name in ("money.json", "rights.json", "rating/votes.json"):
+        assert json.loads((run / name).read_text("utf-8"))["kind"] == "demonstration"
+
+
+def test_every_must_minimum_every_limit_and_the_last_day_stop(run: Path) -> None:
+    view, found = load_run(run), content(run)
+    musts = [c for c in view.plan.criteria.criteria if c.weight == "must"]
+    said = [line.said for line in found.stops]
+
+    assert sum(one.startswith("stop unless") for one in said) == len(
+        [c for c in musts if c.applies_to != "styled"]
+    )
+    assert "stop above 500,000 JPY" in said
+    assert "stop after 2027-03-31 unless renewed" in said
+
+
+def test_where_no_arm_is_recommended_nobody_is_blamed_for_missing_prices(bare: Path) -> None:
+    change(bare / "decision.json", lambda found: found.update(recommended_arm_id=None))
+    found = content(bare)
+
+    assert found.numbers[2].cell.reason == "No setting is recommended, so none was priced."
+    assert not any("--cost" in line for line in (*found.gaps, *found.numbers[2].lines))
