@@ -158,6 +158,21 @@ def verify(model: Model) -> Path:
     return model.folder
 
 
+def heldout_stills(table: ModelTable, style: str) -> tuple[Path, ...]:
+    """Return a style's stills that were kept from training, by name; none where there are none.
+
+    They are those that style similarity stands on: of the first entry of kind `stills`, verified.
+    Raises `InputError` where its files are missing or damaged.
+    """
+    kind = ModelKind.STILLS
+    found = next((key for key, one in table.models.items() if one.entry.kind is kind), None)
+    if found is None:
+        return ()
+    folder, names = table.verify(found), table.models[found].files
+    kept = f"{style}/heldout/"
+    return tuple(folder / name for name in sorted(names) if name.startswith(kept))
+
+
 def check_weight_file(path: Path) -> None:
     """Refuse a file of a model that could run code when loaded, or is not what its name says.
 

@@ -16,6 +16,7 @@ from poc.models import (
     ModelKind,
     ModelTable,
     check_weight_file,
+    heldout_stills,
     read_models,
 )
 from poc.records import digest
@@ -291,3 +292,20 @@ def test_a_file_that_only_claims_to_be_safetensors_is_refused(tmp_path: Path, ra
     path.write_bytes(raw)
     with pytest.raises(InputError, match="not a safetensors file"):
         check_weight_file(path)
+
+
+def test_the_stills_of_a_style_are_those_kept_from_training_in_the_order_of_their_names() -> None:
+    table = read_models()
+    found = heldout_stills(table, "neon")
+
+    assert [path.name for path in found] == [f"{number:03}.png" for number in range(16)]
+    assert {path.parent.parts[-2:] for path in found} == {("neon", "heldout")}
+    assert heldout_stills(table, "watercolour") == ()
+
+
+def test_a_table_without_stills_has_none_of_any_style(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    write_index(tmp_path, FILES)
+    (tmp_path / "models.yaml").write_text(TABLE, encoding="utf-8")
+
+    assert heldout_stills(read_models(tmp_path / "models.yaml"), "neon") == ()
