@@ -135,6 +135,9 @@ class Claim(Record):
     untestable: Words | None
     """Why no run can test it; given exactly where there are no tests."""
     untestable_ja: Words | None
+    needed: Words | None = None
+    """What it would take to test it after all; given exactly where `untestable` is."""
+    needed_ja: Words | None = None
 
     @model_validator(mode="after")
     def _tested_or_not(self) -> Self:
@@ -142,6 +145,10 @@ class Claim(Record):
         if set(reasons) != {not self.tests}:
             raise ValueError(
                 f"claim '{self.id}': give tests, or 'untestable' and 'untestable_ja', not both"
+            )
+        if {self.needed is not None, self.needed_ja is not None} != {self.untestable is not None}:
+            raise ValueError(
+                f"claim '{self.id}': 'needed' and 'needed_ja' go with 'untestable', or neither"
             )
         return self
 

@@ -251,7 +251,10 @@ def test_without_the_published_conditions_our_number_stands_there_with_no_verdic
 
 
 def test_a_claim_without_tests_says_why() -> None:
-    claim = a_claim(tests=(), untestable="nobody has voted", untestable_ja="人の評価がない")
+    claim = a_claim(
+        tests=(), untestable="nobody has voted", untestable_ja="人の評価がない",
+        needed="votes of people", needed_ja="人の評価",
+    )  # fmt: skip
     found = result(estimates(an_estimate(0.2, 0.1, 0.4)), claim)
 
     assert found.status is ClaimStatus.NOT_TESTABLE
@@ -440,6 +443,8 @@ def _faults() -> Iterator[tuple[str, str, str]]:
     yield "above: 24.47\n", "above: null\n", "give 'above', 'below' or both"
     yield "must_match: [nfe]", "must_match: [weather]", "one of"
     yield "    untestable: null\n", "    untestable: no time\n", "not both"
+    yield "    needed: a metric", "    # needed: a metric", "'needed' and 'needed_ja' go with"
+    yield "    untestable: null\n", "    untestable: null\n    needed: time\n", "go with"
     yield "how: speed_up\n", "how: faster\n", "one of"
 
 
