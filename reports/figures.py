@@ -14,12 +14,10 @@ from typing import Final
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from metrics.catalog import Direction
 from poc.errors import InputError
@@ -28,7 +26,7 @@ from reports import text as words
 from reports.charts import COLOURS, Subject
 from reports.evidence import prompt_text
 from reports.load import ClipView, RunView
-from reports.sheet import Sheet, shows
+from reports.sheet import Sheet, frames_of, shows
 from reports.text import Text
 
 JAPANESE_FONTS: Final = (
@@ -43,11 +41,14 @@ def step_curve(points: pd.DataFrame, subject: Subject, path: Path) -> None:
     with _fonts(subject.text):
         figure = Figure(figsize=(8, 4.5), dpi=160, layout="constrained")
         axes = figure.add_subplot()
-        _baseline(axes, points, subject.text)
-        for i, (group, rows) in enumerate(points.groupby("group", sort=False)):
-            _series(axes, str(group), rows, i)
+        lower, share = (
+            words.direction(subject.metric) is Direction.LOWER,
+            words.is_share(subject.metric),
+        )
+        band = subject.text("chart.baseline")
+        curve_axes(axes, points, lower=lower, share=share, band=band)
         _dress(axes, points, subject)
-        _watermark(figure, subject)
+        watermark(figure, subject.text, shown=subject.demonstration)
         figure.savefig(path, metadata={"Software": None})
 
 
@@ -74,13 +75,33 @@ def contact_sheet(
 # --- the step curve ------------------------------------------------------------------------------
 
 
-def _baseline(axes: Axes, points: pd.DataFrame, text: Text) -> None:
+def curve_axes(
+    axes: Axes, points: pd.DataFrame, *, lower: bool, share: bool, band: str = ""
+) -> None:
+    """Draw quality by number of steps without a word: up is better, also where lower is.
+
+    `band` is what a legend calls the baseline.
+    """
+    _baseline(axes, points, band)
+    for i, (group, rows) in enumerate(points.groupby("group", sort=False)):
+        _series(axes, str(group), rows, i)
+    ticks = sorted(set(points["steps"]))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    if share:
+        axes.yaxis.set_major_formatter("{x:.0%}")
+    if lower:
+        axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _baseline(axes: Axes, points: pd.DataFrame, band: str) -> None:
     rows = points[points["baseline"]]
     for value in rows["value"]:
         axes.axhline(float(value), color=_MID, linewidth=1, linestyle=":")
-    whole, label = rows.dropna(subset=["low", "high"]), text("chart.baseline")
+    whole = rows.dropna(subset=["low", "high"])
     for low, high in zip(whole["low"], whole["high"], strict=True):
-        axes.axhspan(float(low), float(high), color=_MID, alpha=0.16, linewidth=0, label=label)
+        axes.axhspan(float(low), float(high), color=_MID, alpha=0.16, linewidth=0, label=band)
 
 
 def _series(axes: Axes, group: str, rows: pd.DataFrame, index: int) -> None:
@@ -92,29 +113,23 @@ def _series(axes: Axes, group: str, rows: pd.DataFrame, index: int) -> None:
 
 
 def _dress(axes: Axes, points: pd.DataFrame, subject: Subject) -> None:
-    text, ticks = subject.text, sorted(set(points["steps"]))
+    text = subject.text
     way = words.direction(subject.metric)
     known = way if way in (Direction.HIGHER, Direction.LOWER) else Direction.NONE
     label = words.metric_label(text, subject.metric)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xlabel(text("chart.steps"))
     axes.set_ylabel(text(f"chart.quality.{known}", metric=label))
-    if words.is_share(subject.metric):
-        axes.yaxis.set_major_formatter("{x:.0%}")
-    if way is Direction.LOWER:
-        axes.invert_yaxis()
-    axes.spines[["top", "right"]].set_visible(False)
     low, high = (min(points["n"]), max(points["n"])) if len(points) else (0, 0)
     key = "chart.n.same" if low == high else "chart.n"
     axes.set_title(text(key, low=low, high=high), fontsize=8, loc="left")
     axes.legend(fontsize=8, frameon=False)
 
 
-def _watermark(figure: Figure, subject: Subject) -> None:
-    if subject.demonstration:
+def watermark(figure: Figure, text: Text, *, shown: bool, size: int = 26) -> None:
+    """Mark a demonstration across the whole picture."""
+    if shown:
         figure.text(
-            0.5, 0.5, _mark(subject.text), fontsize=26, color=_MID, alpha=0.28, ha="center",
+            0.5, 0.5, _mark(text), fontsize=size, color=_MID, alpha=0.28, ha="center",
             va="center", fontweight="bold",
         )  # fmt: skip
 
@@ -127,20 +142,13 @@ def _clip(axes: Axes, clip: ClipView | None, view: RunView, text: Text, frames: 
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     state = shows(clip)
-    if clip is not None and clip.strip is not None and not state:
-        axes.imshow(_row_of_frames(clip.strip, view.plan.spec.shape.num_frames, frames))
+    count = view.plan.spec.shape.num_frames
+    found = None if clip is None or clip.strip is None else frames_of(clip.strip, count, frames)
+    if found is not None and not state:
+        axes.imshow(np.concatenate(found, axis=1))
         return
     word = text(f"clip.word.{state or 'absent'}")
     axes.text(0.5, 0.5, word, ha="center", va="center", fontsize=8, transform=axes.transAxes)
-
-
-def _row_of_frames(strip: Path, count: int, wanted: int) -> npt.NDArray[np.uint8]:
-    """Return `wanted` evenly spaced frames of a film strip side by side."""
-    with Image.open(strip) as opened:
-        pixels = np.asarray(opened.convert("RGB"), np.uint8)
-    height = pixels.shape[0] // count
-    chosen = np.linspace(0, count - 1, wanted).round().astype(int)
-    return np.concatenate([pixels[i * height : (i + 1) * height] for i in chosen], axis=1)
 
 
 def _wrapped(prompt: str, frames: int) -> str:
@@ -164,7 +172,10 @@ def _fonts(text: Text) -> Iterator[None]:
             f"fonts-noto-cjk); known are {', '.join(JAPANESE_FONTS)}."
         )
     families = [*found, "DejaVu Sans"]
-    with warnings.catch_warnings(), mpl.rc_context({"font.family": families}):
+    with (
+        warnings.catch_warnings(),
+        mpl.rc_context({"font.family": families, "text.parse_math": False}),
+    ):
         # A prompt may hold any sign; one without a glyph shows as a box and stops nothing.
         warnings.filterwarnings("ignore", message="Glyph ", category=UserWarning)
         yield

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from metrics.catalog import CATALOG, Direction, Scope
@@ -54,12 +56,11 @@ def make_sheet(view: RunView, columns: int = 6) -> Sheet:
     """
     first = [clip for clip in view.clips if clip.replicate == 0]
     clips = {(clip.arm_id, clip.prompt_id): clip for clip in first}
-    metric = _ranker(view)
+    metric = ranker(view)
     if metric is None:
         chosen = tuple(Column(prompt.id, "") for prompt in view.plan.prompts[:columns])
         return Sheet(chosen, clips, None)
-    lower = CATALOG[metric].direction is Direction.LOWER
-    order = worst_first(view, focus_arm(view).id, metric, lower_is_better=lower)
+    order = _worst_first(view, focus_arm(view).id, metric)
     return Sheet(_choose(order, columns), clips, metric)
 
 
@@ -69,7 +70,22 @@ def worst_sheet(view: RunView) -> Sheet | None:
     return None if sheet.metric is None or not sheet.columns else sheet
 
 
-def _ranker(view: RunView) -> str | None:
+def middle_prompt(view: RunView, arm_id: str) -> str:
+    """Return the prompt in the middle of an arm's order from worst to best: none is picked by eye.
+
+    The upper of two in the middle; the first of the plan where nothing measured orders them.
+    """
+    metric = ranker(view)
+    order = [] if metric is None else _worst_first(view, arm_id, metric)
+    return order[len(order) // 2] if order else view.plan.prompts[0].id
+
+
+def _worst_first(view: RunView, arm_id: str, metric: str) -> Sequence[str]:
+    lower = CATALOG[metric].direction is Direction.LOWER
+    return worst_first(view, arm_id, metric, lower_is_better=lower)
+
+
+def ranker(view: RunView) -> str | None:
     """Return a clip metric that was measured and says which way is better."""
     measured = {m.metric for m in view.measurements if m.clip_id is not None}
     wanted = (*RANKERS, view.estimates.quality_metric)
@@ -88,6 +104,21 @@ def _choose(order: Sequence[str], columns: int) -> tuple[Column, ...]:
     picked += [(prompt, "middle") for prompt in order[start : start + middle]]
     picked += [(prompt, "best") for prompt in order[len(order) - best :]]
     return tuple(Column(prompt, rank) for prompt, rank in dict(picked).items())
+
+
+def frames_of(strip: Path, count: int, wanted: int) -> npt.NDArray[np.uint8] | None:
+    """Return `wanted` evenly spaced frames of a strip of `count`, (t, h, w, 3); None if damaged.
+
+    A damaged picture hurts nobody else: its place says that it is missing.
+    """
+    try:
+        with Image.open(strip) as opened:
+            pixels = np.asarray(opened.convert("RGB"), np.uint8)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    frames = pixels[: len(pixels) // count * count].reshape(count, -1, *pixels.shape[1:])
+    chosen: npt.NDArray[np.uint8] = frames[np.linspace(0, count - 1, wanted).round().astype(int)]
+    return chosen
 
 
 def viewing_copy(strip: Path, frames: int) -> bytes | None:
