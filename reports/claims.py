@@ -45,12 +45,16 @@ def _row(view: RunView, text: Text, result: ClaimResult) -> ClaimRow:
         source=words.shown(claim.source),
         published=_published(text, claim),
         numbers=tuple(_number(view, text, one) for one in result.results),
-        mark=Mark(text(f"claim.{result.status}"), _LEVELS[result.status]),
+        mark=_mark(text, result.status),
         reasons=_sentences(text, result.reasons),
         differs=_sentences(
             text, tuple(d.said for d in result.differs if d.condition is not Condition.WORLD)
         ),
     )
+
+
+def _mark(text: Text, status: ClaimStatus) -> Mark:
+    return Mark(text(f"claim.{status}"), _LEVELS[status])
 
 
 def _sentences(text: Text, findings: tuple[Finding, ...]) -> tuple[str, ...]:
@@ -85,7 +89,17 @@ def _number(view: RunView, text: Text, one: TestResult) -> ClaimNumber:
         arm=arm,
         cell=_cell(text, one.test, one.metric, one.figure),
         asked=_asked(text, one.test, one.metric),
+        mark=_mark(text, one.status),
+        reason=_reason(text, one),
     )
+
+
+def _reason(text: Text, one: TestResult) -> str:
+    """Return why nothing follows from a number, without the metric's id, which its row names."""
+    if one.reason is None:
+        return ""
+    said = text.pick(one.reason)
+    return words.shown(said.removeprefix(f"{one.metric}{text('punctuation.colon')}"))
 
 
 def _cell(text: Text, test: ClaimTest, metric: str, found: Figure) -> Cell:

@@ -115,6 +115,10 @@ class ClaimNumber:
     arm: str
     cell: Cell
     asked: str
+    mark: Mark
+    """What follows from this number alone."""
+    reason: str
+    """Why nothing does; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.governance",
         "poc.governance_records",
         "poc.licences",
+        "poc.models",
         "poc.plan",
         "poc.rating_votes",
         "poc.records",

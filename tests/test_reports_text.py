@@ -27,7 +27,7 @@ SAME = {
     "arm.animatelcm", "arm.dpmpp", "arm.styled", "bound.window", "chart.quality.none",
     "claim.how.value", "claim.number", "column.n", "column.nfe",
     "comparison.value", "criterion.label", "app.language", "lost.clip", "missing.cell",
-    "list.comma", "punctuation.colon",
+    "list.comma", "punctuation.aside", "punctuation.colon", "picture.number",
     "money.against", "part.lora", "rights.part",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
     "term.nfe", "watermark", "page.language",
@@ -83,6 +83,7 @@ def test_every_sentence_that_the_code_asks_for_by_name_exists() -> None:
         ("comparison", list(Comparison)),
         ("claim", list(ClaimStatus)),
         ("claim.how", list(How)),
+        ("claims.page.means", list(ClaimStatus)),
     ],
 )
 def test_every_outcome_has_a_word(prefix: str, names: list[str]) -> None:

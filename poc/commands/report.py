@@ -13,10 +13,13 @@ from poc.commands.parsers import Commands, add_command
 
 def add_report(commands: Commands) -> None:
     """Add `poc report`."""
-    text = "write the report as one HTML file, or a summary folder: numbers, table, two pictures"
+    text = (
+        "write the report as one HTML file; as a summary folder: numbers, table, two pictures; or "
+        "the published claims as Markdown pages, Japanese and English, with pictures"
+    )
     parser = add_command(commands, "report", _report, text)
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--format", choices=["html", "summary"], default="html")
+    parser.add_argument("--format", choices=["html", "summary", "claims"], default="html")
     parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
     parser.add_argument("--out", type=Path, help="file or folder to write (default: in RUN)")
 
@@ -32,6 +35,10 @@ def _written_report(arguments: argparse.Namespace) -> Path:
         from reports.export.summary import write_summary
 
         return write_summary(arguments.run, arguments.out or arguments.run / "summary")
+    if arguments.format == "claims":
+        from reports.export.claims import write_claims
+
+        return write_claims(arguments.run, arguments.out or arguments.run / "claims")
     from reports.export.html import write_report
 
     return write_report(arguments.run, arguments.out, language=arguments.lang)

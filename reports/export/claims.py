@@ -1,0 +1,53 @@
+"""The claims as Markdown in both languages, with their pictures beside them: a folder to show.
+
+Markdown, because a code-hosting site shows it as a page, with its pictures, and nothing can run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.claim_figures import draw
+from reports.claims_page import ClaimsPage, make_page
+from reports.export.markdown import literal
+from reports.load import load_run
+from reports.text import LANGUAGES, Language, load_text
+
+TEMPLATE: Final = "claims.md.j2"
+
+
+def write_claims(run: Path, folder: Path) -> Path:
+    """Write `claims.<language>.md` and the pictures into `folder` and return it.
+
+    The same run gives the same bytes.
+
+    Raises:
+        RunNotShownError: the run cannot be read or has no decision yet.
+        InputError: a still of a style is damaged.
+    """
+    view = load_run(run)
+    pages = [make_page(view, load_text(language)) for language in LANGUAGES]
+    folder.mkdir(parents=True, exist_ok=True)
+    for section in pages[0].sections:  # drawings hold no words, so that all pages share them
+        for one in section.picture.drawings if section.picture else ():
+            draw(one.drawing, folder / one.file)
+    for page in pages:
+        (folder / page_name(page.text.language)).write_text(render(page), "utf-8")
+    return folder
+
+
+def page_name(language: Language) -> str:
+    """Return the file name of a page."""
+    return f"claims.{language}.md"
+
+
+def render(page: ClaimsPage) -> str:
+    """Return the page as Markdown."""
+    environment = Environment(  # noqa: S701  # `literal` escapes for Markdown, and HTML in it
+        loader=PackageLoader("reports", "templates"), finalize=literal, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(TEMPLATE).render(page=page, t=page.text)

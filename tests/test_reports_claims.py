@@ -1,0 +1,467 @@
+"""The claims page: numbers of the run and no others, both languages, pictures chosen by rule."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reports_fixture as fixture
+from PIL import Image
+
+import poc
+from poc import cli
+from poc.claims import ClaimStatus
+from poc.records import ArmSummary, ClipStatus, Comparison, Measurement, MeasurementStatus
+from reports.charts import COLOURS
+from reports.claim_figures import FRAME_PIXELS, draw
+from reports.claim_pictures import Amount, Bar, Curve, Drawing, Frames, InWindow
+from reports.claims_page import Section, make_page
+from reports.export.claims import page_name, render, write_claims
+from reports.export.markdown import literal
+from reports.load import RunView, load_run
+from reports.sheet import middle_prompt
+from reports.text import LANGUAGES, Language, load_text
+
+EN, JA = load_text("en"), load_text("ja")
+KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]+")
+EVIL = "x | y](http://evil) <script>alert(1)</script> `a` ![z](q) *b* \u202e $\\frac{$"
+FAST = "animatelcm-4"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = fixture.plan(count=8)
+    return fixture.write_run(tmp_path_factory.mktemp("runs") / "demo", made, drawn=8)
+
+
+@pytest.fixture(scope="module")
+def view(run: Path) -> RunView:
+    return timed(load_run(run))
+
+
+@pytest.fixture(scope="module")
+def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_claims(run, tmp_path_factory.mktemp("page"))
+
+
+def timed(view: RunView) -> RunView:
+    """Add seconds of denoising, and motion, to a run whose fixture has neither."""
+
+    def more(summary: ArmSummary) -> ArmSummary:
+        copies = {"latency_p50_s": "latency_denoise_p50_s", "motion_extent_px": "motion"}
+        added = [
+            one.model_copy(update={"metric": copies[one.metric]})
+            for one in summary.estimates
+            if one.metric in copies
+        ]
+        return summary.model_copy(update={"estimates": (*summary.estimates, *added)})
+
+    arms = tuple(more(summary) for summary in view.estimates.arms)
+    return replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+
+
+def page(view: RunView, language: Language = "en") -> str:
+    return render(make_page(view, load_text(language)))
+
+
+def sections(view: RunView, language: Language = "en") -> Mapping[str, Section]:
+    return {one.anchor: one for one in make_page(view, load_text(language)).sections}
+
+
+def part(page: str, anchor: str) -> str:
+    """The section of one claim."""
+    start = page.index(f'<a id="{anchor}">')
+    end = page.find("<a id=", start + 1)
+    return page[start:end]
+
+
+def stored(run: Path, arm: str, metric: str, how: str) -> dict[str, Any]:
+    """One estimate of estimates.json, read without our records."""
+    found = json.loads((run / "estimates.json").read_text("utf-8"))
+    (summary,) = (one for one in found["arms"] if one["arm"]["name"] == arm)
+    (estimate,) = (
+        e for e in summary["estimates"] if (e["metric"], e["comparison"]) == (metric, how)
+    )
+    return dict(estimate)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_a_number_stands_with_its_interval_and_n_as_in_the_estimates(
+    run: Path, written: Path
+) -> None:
+    found = stored(run, FAST, "oracle_all", "difference")
+    value, low, high = (f"{100 * found[end]:+.1f}" for end in ("value", "low", "high"))
+    said = f"**{value} points** ({low} points to {high} points), n = {found['n_clips']}"
+    english = (written / "claims.en.md").read_text("utf-8")
+
+    assert said.replace("-", "−") in part(english, "as-good-as-25-steps")
+    japanese = f"**{value}ポイント**（{low}ポイント～{high}ポイント）、n = {found['n_clips']}"
+    assert japanese.replace("-", "−") in (written / "claims.ja.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_measured_number_of_a_claim_is_left_out(view: RunView, language: Language) -> None:
+    said = page(view, language)
+    for result, one in zip(view.claims.claims, sections(view, language).values(), strict=True):
+        own = part(said, one.anchor)
+        for test, number in zip(result.results, one.row.numbers, strict=True):
+            if test.figure.value is not None:
+                assert number.cell.value in own
+                assert number.cell.interval in own
+                assert f"n = {test.figure.n}" in own
+
+
+def test_a_changed_number_changes_the_page(view: RunView) -> None:
+    def changed(summary: ArmSummary) -> ArmSummary:
+        estimates = tuple(
+            e.model_copy(update={"value": 0.4321})
+            if (summary.arm.name, e.metric, e.comparison) == (FAST, "kvd", Comparison.RATIO)
+            else e
+            for e in summary.estimates
+        )
+        return summary.model_copy(update={"estimates": estimates})
+
+    arms = tuple(changed(summary) for summary in view.estimates.arms)
+    other = replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+
+    assert "×0.432" not in page(view)
+    assert "**×0.432**" in part(page(other), "as-good-as-25-steps")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_head_counts_the_outcomes_and_names_them(view: RunView, language: Language) -> None:
+    counts = Counter(result.status for result in view.claims.claims)
+    said, text = page(view, language), load_text(language)
+
+    assert sum(counts.values()) == 13
+    assert (
+        text(
+            "claims.page.intro",
+            total=13,
+            **{str(status): counts[status] for status in ClaimStatus},
+        )
+        in said
+    )
+    for result in view.claims.claims:
+        assert text(f"claim.{result.status}") in part(said, result.claim.id)
+
+
+def test_a_claim_that_cannot_be_tested_gets_numbers_but_no_verdict(view: RunView) -> None:
+    own = part(page(view), "decoupling-pays")
+
+    assert "**−0.131** (−0.200 to −0.0600), n = 63 | below 0 | – |" in own
+    assert EN("claim.confirmed") not in own
+    assert EN("claims.page.needed.conditions") in own
+
+
+def test_what_a_test_would_take_is_said_of_every_claim_that_has_none(view: RunView) -> None:
+    for result, one in zip(view.claims.claims, sections(view).values(), strict=True):
+        untested = result.status is ClaimStatus.NOT_TESTABLE
+        assert (bool(one.needed), bool(one.needs)) == (untested, untested)
+
+
+# --- what it says of itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tiny_world_is_the_first_thing_said_and_only_of_a_demonstration(
+    view: RunView, language: Language
+) -> None:
+    tiny = load_text(language)("claims.page.tiny")
+    bought = replace(
+        view,
+        plan=view.plan.model_copy(
+            update={"spec": view.plan.spec.model_copy(update={"kind": "procurement"})}
+        ),
+        decision=view.decision.model_copy(update={"kind": "procurement"}),
+    )
+
+    assert page(view, language).index(tiny) < page(view, language).index("|")
+    assert tiny not in page(bought, language)
+
+
+def test_no_sentence_is_left_untranslated(view: RunView) -> None:
+    english, japanese = page(view, "en"), page(view, "ja")
+    for prompt in view.plan.prompts:
+        english = english.replace(prompt.text_ja, "")
+
+    assert KANA.findall(english) == ["日本語"]
+    for key, sentence in EN.table.items():
+        if len(sentence) > 15 and "{" not in sentence and sentence != JA.table[key]:
+            assert sentence not in japanese, key
+
+
+def test_warnings_of_the_run_stand_on_the_page(view: RunView) -> None:
+    open_run = replace(view, estimates=view.estimates.model_copy(update={"complete": False}))
+
+    assert EN("warning.incomplete") in page(open_run)
+    assert EN("warning.incomplete") not in page(view)
+
+
+# --- foreign text --------------------------------------------------------------------------------
+
+
+def test_text_of_others_is_read_as_text_and_plain_text_stays_as_it_is() -> None:
+    signs = set("\\`*_[]<>|#$~")
+    said = literal(EVIL)
+
+    assert not signs & set(re.sub(r"&#\d+;", "", said))
+    assert "http://" not in said
+    assert literal("- a") == "&#45; a"
+    assert literal("1. a") == "1&#46; a"
+    for plain in ("a red circle (pastel), 4 steps", "+0.0294", "0.851", "75.0 % – ×1.2"):
+        assert literal(plain) == plain
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_hostile_prompt_and_claim_stay_harmless(view: RunView, language: Language) -> None:
+    prompts = tuple(
+        one.model_copy(update={"text": EVIL, "text_ja": EVIL}) for one in view.plan.prompts
+    )
+    claims = tuple(
+        one.model_copy(update={"label": EVIL, "label_ja": EVIL, "text": EVIL, "text_ja": EVIL})
+        for one in view.published.claims
+    )
+    bad = replace(
+        view,
+        plan=view.plan.model_copy(update={"prompts": prompts}),
+        published=view.published.model_copy(update={"claims": claims}),
+    )
+    said = page(bad, language)
+
+    assert "x &#124; y&#93;" in said
+    assert set(re.findall(r"<[^>]*>", said)) == {f'<a id="{claim.id}">' for claim in claims} | {
+        "</a>"
+    }
+    assert "](http" not in said
+    assert "\u202e" not in said
+    for table in re.findall(r"(?:^\|.*\n)+", said, re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+# --- pictures ------------------------------------------------------------------------------------
+
+
+def test_every_picture_is_there_small_and_shared_by_both_pages(written: Path) -> None:
+    linked = [
+        set(re.findall(r"\]\(([^)#]+\.png)\)", (written / page_name(one)).read_text("utf-8")))
+        for one in LANGUAGES
+    ]
+    there = {path.name for path in written.glob("*.png")}
+
+    assert linked[0] == linked[1] == there
+    assert len(there) >= 6
+    assert all(path.stat().st_size < 150_000 for path in written.glob("*.png"))
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, written: Path, tmp_path: Path) -> None:
+    again = write_claims(run, tmp_path / "again")
+
+    assert {p.name: p.read_bytes() for p in again.iterdir()} == {
+        p.name: p.read_bytes() for p in written.iterdir()
+    }
+
+
+def kinds(section: Section) -> set[type[Drawing]]:
+    return {type(one.drawing) for one in section.picture.drawings} if section.picture else set()
+
+
+def test_each_claim_has_the_picture_that_its_test_asks_for(view: RunView) -> None:
+    found = {anchor: kinds(one) for anchor, one in sections(view).items()}
+
+    assert found["one-second-a-clip"] == {Bar}
+    assert found["time-follows-evaluations"] == {Bar}
+    assert found["as-good-as-25-steps"] == {Frames}
+    assert found["style-without-video"] == {Frames}
+    assert found["motion-is-kept"] == {InWindow}
+    assert found["decoupling-pays"] == set()
+    assert found["rough-video-suffices"] == set()
+
+
+def test_steps_are_shown_as_a_curve_with_every_number_under_it(view: RunView) -> None:
+    claims = tuple(
+        claim.model_copy(update={"tests": (claim.tests[0].model_copy(update={"against": None}),)})
+        for claim in view.published.claims
+        if claim.id == "one-step-breaks"
+    )
+    plan = view.plan.model_copy(update={"baseline_id": _id(view, "animatelcm-1")})
+    estimates = view.estimates.model_copy(update={"baseline_id": plan.baseline_id})
+    rebased = replace(
+        view,
+        plan=plan,
+        estimates=estimates,
+        published=view.published.model_copy(update={"claims": claims}),
+    )
+    one = sections(rebased)["one-step-breaks"]
+    own = part(page(rebased), "one-step-breaks")
+
+    assert kinds(one) == {Curve}
+    for steps, kvd in (("1 step", "0.140"), ("2 steps", "0.0610"), ("8 steps", "0.0270")):
+        assert re.search(rf"\| AnimateLCM, {steps} \| {re.escape(kvd)} \(.* to .*\), n = 6", own)
+
+
+def _id(view: RunView, name: str) -> str:
+    return next(arm.id for arm in view.plan.arms if arm.name == name)
+
+
+def test_a_style_is_shown_beside_a_still_that_no_training_saw(view: RunView) -> None:
+    found = sections(view)["style-without-video"].picture
+    assert found is not None
+    stills = Path(poc.__file__ or "").parent / "tiny" / "weights" / "stills"
+
+    for row, style in zip(found.rows, ("pastel", "neon"), strict=True):
+        still = row[1]
+        assert not isinstance(still, str)
+        assert isinstance(still.drawing, Frames)
+        with Image.open(stills / style / "heldout" / "000.png") as opened:
+            assert np.array_equal(still.drawing.pixels[0], np.asarray(opened.convert("RGB")))
+
+
+def scored(view: RunView, values: list[float | None]) -> RunView:
+    """A view in which the fast arm's CLIP scores are these, in the plan's order of prompts."""
+    arm = _id(view, FAST)
+    clips = [clip for clip in view.clips if clip.arm_id == arm]
+    given = dict(zip((prompt.id for prompt in view.plan.prompts), values, strict=False))
+    ok, lost = MeasurementStatus.OK, MeasurementStatus.MISSING
+    rows = tuple(
+        Measurement(
+            metric="clip_score", version=1, arm_id=arm, clip_id=clip.clip_id, value=value,
+            status=lost if value is None else ok, reason="lost" if value is None else "",
+            extractor=None,
+        )
+        for clip in clips
+        if clip.prompt_id in given
+        for value in [given[clip.prompt_id]]
+    )  # fmt: skip
+    return replace(view, measurements=rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "middle"),
+    [
+        ([5.0, 1.0, 7.0, 2.0, 8.0, 3.0, 6.0, 4.0], 0),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], 4),
+        ([None, None, None, None, 9.0, 1.0, 5.0, 7.0], 5),
+    ],
+    ids=["upper-of-two", "in-order", "lost-clips-are-worst"],
+)
+def test_the_clip_shown_is_the_median_one(
+    view: RunView, values: list[float | None], middle: int
+) -> None:
+    prompt = view.plan.prompts[middle]
+    chosen = scored(view, values)
+
+    assert middle_prompt(chosen, _id(view, FAST)) == prompt.id
+    assert prompt.text in part(page(chosen), "as-good-as-25-steps")
+    assert "the middle one of 8 prompts" in part(page(chosen), "as-good-as-25-steps")
+
+
+def test_a_lost_or_damaged_clip_is_told_in_words(view: RunView, tmp_path: Path) -> None:
+    arm, prompt = _id(view, FAST), middle_prompt(view, _id(view, FAST))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+
+    def hurt(**changes: Any) -> str:
+        clips = tuple(
+            replace(c, **changes) if (c.arm_id, c.prompt_id) == (arm, prompt) else c
+            for c in view.clips
+        )
+        return part(page(replace(view, clips=clips)), "as-good-as-25-steps")
+
+    assert "| AnimateLCM, 4 steps | FAILED |" in hurt(status=ClipStatus.FAILED, reason="no memory")
+    assert "| AnimateLCM, 4 steps | NOT KEPT |" in hurt(strip=broken)
+    assert "| AnimateLCM, 4 steps | ![" in hurt(reason="")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_run_without_the_arms_of_any_claim_still_gives_a_page(
+    view: RunView, language: Language
+) -> None:
+    alone = view.estimates.model_copy(update={"arms": view.estimates.arms[:1], "contrasts": ()})
+    said = page(replace(view, estimates=alone), language)
+
+    assert ".png" not in said
+    assert said.count('<a id="') == 13
+    assert f"no such arm: {FAST}" in said or f"構成がない：{FAST}" in said
+
+
+# --- drawings ------------------------------------------------------------------------------------
+
+
+def colours(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def wide(path: Path, colour: str) -> int:
+    """How many columns of a picture hold a colour."""
+    wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return int((colours(path) == wanted).all(axis=2).any(axis=0).sum())
+
+
+def test_bars_are_as_long_as_their_numbers(tmp_path: Path) -> None:
+    long, short = Amount(4.0, None, None), Amount(1.0, None, None)
+    for name, one, baseline in (("long", long, True), ("short", short, False)):
+        draw(Bar(one, (long, short), baseline=baseline), tmp_path / f"{name}.png")
+    lengths = wide(tmp_path / "long.png", COLOURS[0]), wide(tmp_path / "short.png", COLOURS[1])
+
+    assert lengths[0] == pytest.approx(4 * lengths[1], abs=4)
+
+
+def test_an_interval_is_drawn_from_end_to_end_or_not_at_all(tmp_path: Path) -> None:
+    whole, bare = Amount(2.0, 1.0, 3.0), Amount(2.0, None, None)
+    for name, one in (("whole", whole), ("bare", bare)):
+        draw(Bar(one, (Amount(4.0, None, None), one), baseline=False), tmp_path / f"{name}.png")
+    scale = wide(tmp_path / "bare.png", COLOURS[1]) / 2.0
+
+    assert wide(tmp_path / "whole.png", "#202020") == pytest.approx(2 * scale, abs=4)
+    assert wide(tmp_path / "bare.png", "#202020") == 0
+
+
+def test_a_window_holds_what_lies_in_it_and_nothing_else(tmp_path: Path) -> None:
+    inside, outside = Amount(1.0, 0.95, 1.05), Amount(2.0, 1.9, 2.1)
+    for name, one in (("inside", inside), ("outside", outside)):
+        draw(InWindow(one, (inside, outside), 0.8, 1.25), tmp_path / f"{name}.png")
+
+    def overlap(name: str) -> bool:
+        pixels = colours(tmp_path / f"{name}.png")
+        green = (pixels == (0xCF, 0xE8, 0xD5)).all(axis=2).any(axis=0)
+        blue = (pixels == (0x00, 0x80, 0xC6)).all(axis=2).any(axis=0)
+        return bool((green & blue).any())
+
+    assert overlap("inside")
+    assert not overlap("outside")
+
+
+def test_frames_stand_in_a_row_in_their_order(tmp_path: Path) -> None:
+    pixels = np.zeros((3, 8, 8, 3), np.uint8)
+    pixels[0, ..., 0] = pixels[1, ..., 1] = pixels[2, ..., 2] = 255
+    draw(Frames(pixels), tmp_path / "row.png")
+    row = colours(tmp_path / "row.png")
+    middle = [FRAME_PIXELS // 2 + k * (row.shape[1] - FRAME_PIXELS) // 2 for k in range(3)]
+
+    assert row.shape[0] == FRAME_PIXELS
+    assert [tuple(row[10, at]) for at in middle] == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_the_command_writes_both_pages(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "claims"
+    code = cli.main(["report", str(run), "--format", "claims", "--out", str(out)])
+
+    assert code == 0
+    assert capsys.readouterr().out == f"report: {out}\n"
+    assert {path.name for path in out.glob("*.md")} == {"claims.ja.md", "claims.en.md"}
