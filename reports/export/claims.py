@@ -48,6 +48,6 @@ def render(page: ClaimsPage) -> str:
     """Return the page as Markdown."""
     environment = Environment(  # noqa: S701  # `literal` escapes for Markdown, and HTML in it
         loader=PackageLoader("reports", "templates"), finalize=literal, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     return environment.get_template(TEMPLATE).render(page=page, t=page.text)
