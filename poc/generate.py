@@ -87,20 +87,24 @@ class QualitySetup:
 
 
 class Families:
-    """The loaded model families, one per base and precision."""
+    """The loaded model families, one per base, VAE and precision."""
 
     def __init__(self, folders: Mapping[str, Path], device: str) -> None:
         self._folders, self._device = folders, device
-        self._loaded: dict[tuple[str, str], AnimateDiffFamily] = {}
+        self._loaded: dict[tuple[str, str | None, str], AnimateDiffFamily] = {}
 
     def of(self, arm: Arm) -> AnimateDiffFamily:
         """Return the family that can run `arm`, loading it on first use."""
         from poc.pipelines.animatediff import AnimateDiffFamily
 
-        key = (arm.base, arm.dtype)
+        key = (arm.base, arm.vae, arm.dtype)
         if key not in self._loaded:
             self._loaded[key] = AnimateDiffFamily(
-                base=arm.base, dtype=arm.dtype, folders=self._folders, device=self._device
+                base=arm.base,
+                vae=arm.vae,
+                dtype=arm.dtype,
+                folders=self._folders,
+                device=self._device,
             )
         return self._loaded[key]
 

@@ -18,13 +18,15 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from poc.errors import InputError, did_you_mean
-from poc.records import Record, digest
+from poc.records import BetaSchedule, Record, SchedulerName, digest
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 MODELS: Final = Path(__file__).parent / "specs" / "models.yaml"
 SUFFIXES: Final = (".safetensors", ".json", ".txt", ".png")
 MAX_HEADER_BYTES: Final = 8 << 20  # SD1.5's largest header has 0.1 MiB
 MAX_INDEX_BYTES: Final = 4 << 20
+UNPINNED: Final = "unpinned"
+"""Stands in a plan where the digest of a model's files would: nobody showed one."""
 _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -34,6 +36,8 @@ class ModelKind(StrEnum):
     BASE = "base"
     MOTION_ADAPTER = "motion_adapter"
     LORA = "lora"
+    VAE = "vae"
+    """Decodes in place of the VAE of a base."""
     IMAGE_TEXT = "image_text"
     """Judges frames against text and stills."""
     VIDEO_FEATURES = "video_features"
@@ -51,15 +55,66 @@ class StillsFolder(Record):
     """Folder inside it; `.` for all of it."""
 
 
+class HubFile(Record):
+    """A file of a model on the hub."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Relative POSIX path, in the repository as in the model's folder."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    """None where no source that we name shows it."""
+
+
+class Hub(Record):
+    """Where a model that does not come along can be had."""
+
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """Owner and name on huggingface.co."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
+    """Commit; None where no source that we name shows it."""
+    files: Annotated[tuple[HubFile, ...], Field(min_length=1)]
+
+
+class Distilled(StrEnum):
+    """How a model was taught to need few steps."""
+
+    CONSISTENCY = "consistency"
+    ADVERSARIAL = "adversarial"
+
+
+class Training(Record):
+    """What a model was trained on and for: what it is used with has to fit."""
+
+    beta_schedule: BetaSchedule | None = None
+    """Of a base that of its scheduler; None: it fits any."""
+    distilled: Distilled | None = None
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """The only numbers of steps it was distilled for; empty: any."""
+    grid_steps: Annotated[int, Field(ge=1)] | None = None
+    """Timesteps of the grid of a consistency distillation."""
+    partner: str | None = None
+    """Of a motion module: the LoRA it was trained together with."""
+
+
+class KnownGood(Record):
+    """Settings that a model's makers give."""
+
+    schedulers: Annotated[tuple[SchedulerName, ...], Field(min_length=1)]
+    steps: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    """Fewest and most."""
+    guidance: tuple[Annotated[float, Field(ge=1)], Annotated[float, Field(ge=1)]]
+    """Least and most."""
+    source: Annotated[str, Field(min_length=5)]
+
+
 class ModelEntry(Record):
-    """One entry of models.yaml."""
+    """One entry of models.yaml; its files are pinned by an index beside them or under `hub`."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     kind: ModelKind
     family: Literal["animatediff", "open_clip", "tiny_video", "tiny_world"]
     path: Annotated[str, Field(min_length=1)]
     """Folder of its files, relative to models.yaml."""
-    index: Annotated[str, Field(min_length=1)]
+    index: Annotated[str, Field(min_length=1)] | None = None
     """JSON file with the SHA-256 of every file, relative to models.yaml."""
     licence: Annotated[str, Field(min_length=1)]
     """SPDX expression, or `LicenseRef-` and a name."""
@@ -73,6 +128,14 @@ class ModelEntry(Record):
     """Base models it fits; empty for what is not plugged into a base."""
     stills: StillsFolder | Literal["none"] | None = None
     """Of a LoRA: the stills of a style that it learnt from, `none`; not said: unclear."""
+    hub: Hub | None = None
+    """Of a model that does not come along."""
+    trained: Training | None = None
+    known_good: KnownGood | None = None
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    """Numbers that it holds; None: not known."""
+    has_vae: bool = True
+    """Of a base: whether a VAE is among its files."""
 
 
 class ModelsFile(Record):
@@ -89,8 +152,9 @@ class Model:
     entry: ModelEntry
     folder: Path
     index: Path
+    """What pins its files: the index, or models.yaml itself."""
     files: Mapping[str, str]
-    """Relative POSIX path -> SHA-256, as the index pins them; empty when there is no index."""
+    """Relative POSIX path -> SHA-256, as pinned; empty unless all of them are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +182,11 @@ class ModelTable:
         """Return the digest of a model's files as its index pins them; opens no weight."""
         return pinned_digest(self.resolve(model_id))
 
+    def declared_digest(self, model_id: str) -> str:
+        """Return the pinned digest, or `unpinned` for files on the hub that nobody pinned."""
+        model = self.resolve(model_id)
+        return UNPINNED if is_unpinned(model) else pinned_digest(model)
+
     def verify(self, model_id: str) -> Path:
         """Return the folder of a model after comparing every file in it with the index."""
         return verify(self.resolve(model_id))
@@ -128,14 +197,32 @@ def read_models(path: Path = MODELS) -> ModelTable:
     node = load(read_text(path), path)
     file = decode(ModelsFile, node, path)
     refuse(path, _problems(file, node))
-    root = path.parent
-    indexes = {entry.index: _read_index(root / entry.index) for entry in file.models}
-    models = {entry.id: _locate(entry, root, indexes[entry.index]) for entry in file.models}
+    named = {entry.index for entry in file.models if entry.index}
+    indexes = {index: _read_index(path.parent / index) for index in named}
+    models = {entry.id: _locate(entry, path, indexes) for entry in file.models}
     return ModelTable(path, models)
+
+
+def is_unpinned(model: Model) -> bool:
+    """Whether a model on the hub has a file whose SHA-256 is not known."""
+    return model.entry.hub is not None and not model.files
+
+
+def misfit(entry: ModelEntry, base: str) -> str:
+    """Return why a model cannot be plugged into the base of that id; empty when it can."""
+    if base in entry.combines_with:
+        return ""
+    fits = ", ".join(entry.combines_with) or "none"
+    return f"model '{entry.id}' does not fit base '{base}'. It fits: {fits}."
 
 
 def pinned_digest(model: Model) -> str:
     """Return the digest over {relative path: SHA-256} of a model's files; raises `InputError`."""
+    if is_unpinned(model):
+        raise InputError(
+            f"{model.index}: model '{model.entry.id}' is unpinned: expected the SHA-256 of every "
+            "file under 'hub', found some missing. Enter them from a source that you trust."
+        )
     if not model.files:
         raise InputError(
             f"{model.index}: expected digests of the files of model '{model.entry.id}' under "
@@ -210,6 +297,10 @@ def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
         at = node.get("models", place)
         if entry.id in ids[:place]:
             yield Problem(at.get("id").line, f"duplicate model id '{entry.id}'. Rename one.")
+        if (entry.index is None) == (entry.hub is None):
+            yield Problem(at.line, f"'{entry.id}': expected either 'index' or 'hub', not both.")
+        yield from _hub_problems(entry, at.get("hub", "files"))
+        yield from _trained_problems(entry, at.get("trained"), file.models)
         for other in set(entry.combines_with) - bases:
             yield Problem(
                 at.get("combines_with").line,
@@ -217,11 +308,31 @@ def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
             )
         yield from _stills_problems(entry, at.get("stills").line, stills)
         for key in ("path", "index"):
-            if not _is_inside(getattr(entry, key)):
+            if not _is_inside(getattr(entry, key) or "."):
                 yield Problem(
                     at.get(key).line,
                     f"'{key}': expected a relative path, got '{getattr(entry, key)}'.",
                 )
+
+
+def _hub_problems(entry: ModelEntry, at: Node) -> Iterator[Problem]:
+    names = [file.name for file in entry.hub.files] if entry.hub else []
+    for place, name in enumerate(names):
+        line = at.get(place, "name").line
+        if name in names[:place]:
+            yield Problem(line, f"file '{name}' is given twice. Remove one.")
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield Problem(line, f"'name': expected a relative path without '..', got '{name}'.")
+
+
+def _trained_problems(
+    entry: ModelEntry, at: Node, every: Collection[ModelEntry]
+) -> Iterator[Problem]:
+    partner = entry.trained.partner if entry.trained else None
+    loras = {other.id for other in every if other.kind is ModelKind.LORA}
+    if partner is not None and partner not in loras:
+        hint = did_you_mean(partner, loras)
+        yield Problem(at.get("partner").line, f"'partner': '{partner}' is no LoRA. {hint}")
 
 
 def _stills_problems(entry: ModelEntry, line: int, known: Collection[str]) -> Iterator[Problem]:
@@ -262,15 +373,25 @@ def _is_entry(item: tuple[object, object]) -> bool:
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-def _locate(entry: ModelEntry, root: Path, digests: Mapping[str, str]) -> Model:
-    folder, index = (root / entry.path).resolve(), (root / entry.index).resolve()
-    listed = {(index.parent / name): value for name, value in digests.items()}
+def _locate(entry: ModelEntry, table: Path, indexes: Mapping[str, Mapping[str, str]]) -> Model:
+    folder = (table.parent / entry.path).resolve()
+    if entry.index is None:
+        return Model(entry, folder, table, _hub_digests(entry.hub))
+    index = (table.parent / entry.index).resolve()
+    listed = {(index.parent / name): value for name, value in indexes[entry.index].items()}
     files = {
         path.relative_to(folder).as_posix(): value
         for path, value in sorted(listed.items())
         if path.is_relative_to(folder)
     }
     return Model(entry, folder, index, files)
+
+
+def _hub_digests(hub: Hub | None) -> Mapping[str, str]:
+    """Return {relative path: SHA-256} when all are known, else nothing."""
+    files = hub.files if hub else ()
+    known = {file.name: file.sha256 for file in files if file.sha256 is not None}
+    return dict(sorted(known.items())) if len(known) == len(files) else {}
 
 
 # --- the files -----------------------------------------------------------------------------------
@@ -301,6 +422,8 @@ def _verify_file(model: Model, name: str) -> None:
 
 
 def _mend(model: Model) -> str:
+    if model.entry.hub is not None:
+        return f"Put it there from huggingface.co/{model.entry.hub.repository}."
     return f"Restore it (embedded weights: 'git checkout -- {model.folder}')."
 
 

@@ -34,6 +34,12 @@ from poc.spec import Setting, check_criteria, expand
 ASSUMED_S: Final = (0.03, 0.3)
 """Seconds for one network evaluation of one assumed clip, when nothing was measured."""
 ASSUMED_PIXELS: Final = 16 * 64 * 64
+PUBLISHED_GPU_S: Final = 0.963 / 4
+"""Seconds for one network evaluation of one 16-frame 512 x 512 clip in half precision on an A800,
+without decoding (AnimateLCM, arXiv 2402.00769v3: 963 ms for 4)."""
+PUBLISHED_GPU_PIXELS: Final = 16 * 512 * 512
+GPU_SPREAD: Final = 4
+"""Other GPUs are taken to be up to this factor slower or faster than the published one."""
 BYTES_PER_RECORD: Final = 4096  # what a clip's lines, features and viewing copy take, about
 
 
@@ -136,7 +142,7 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
         nfe_latency=latency,
         seconds_low=(quality + latency) * low,
         seconds_high=(quality + latency) * high,
-        assumption=_assumption(calibration),
+        assumption=_assumption(plan, calibration),
         disk_bytes=clips * (3 * _pixels(plan) + BYTES_PER_RECORD),
         notes=tuple(_notes(plan)),
     )
@@ -167,7 +173,8 @@ def describe(plan: Plan, calibration: Calibration | None = None) -> str:
 def _arms(spec: SweepSpec, models: ModelTable) -> Iterator[Arm]:
     for entry in spec.arms:
         ids = [entry.base, entry.motion_adapter, *(use.model for use in entry.loras)]
-        digests = {model_id: models.pinned_digest(model_id) for model_id in ids}
+        ids += [entry.vae] if entry.vae else []
+        digests = {model_id: models.declared_digest(model_id) for model_id in ids}
         for setting in expand(entry):
             yield _arm(spec, entry, setting, digests)
 
@@ -190,6 +197,8 @@ def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, s
         batch_size=spec.batch_size,
         model_digests=digests,
         role=entry.role,
+        vae=entry.vae,
+        beta_schedule=entry.beta_schedule,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 
@@ -292,13 +301,27 @@ def _pixels(plan: Plan) -> int:
 def _seconds_per_nfe(plan: Plan, calibration: Calibration | None) -> tuple[float, float]:
     if calibration is not None:
         return calibration.seconds_per_nfe, calibration.seconds_per_nfe
+    if _for_a_gpu(plan):
+        scaled = PUBLISHED_GPU_S * _pixels(plan) / PUBLISHED_GPU_PIXELS
+        return scaled / GPU_SPREAD, scaled * GPU_SPREAD
     scale = _pixels(plan) / ASSUMED_PIXELS
     return ASSUMED_S[0] * scale, ASSUMED_S[1] * scale
 
 
-def _assumption(calibration: Calibration | None) -> str:
+def _for_a_gpu(plan: Plan) -> bool:
+    """Whether a plan is meant for a GPU: half precision is for nothing else."""
+    return plan.spec.dtype != "float32"
+
+
+def _assumption(plan: Plan, calibration: Calibration | None) -> str:
     if calibration is not None:
         return f"calibrated by {calibration.source}; metrics come on top"
+    if _for_a_gpu(plan):
+        return (
+            f"not calibrated: assumes a GPU up to {GPU_SPREAD} times slower or faster than the "
+            f"{PUBLISHED_GPU_S:.2f} s published for one evaluation of a 16-frame 512 x 512 clip "
+            "(A800, half precision), in proportion to pixels; decoding and metrics come on top"
+        )
     low, high = ASSUMED_S
     return (
         f"not calibrated: assumes {low} to {high} s per evaluation of a 16-frame 64 x 64 clip, "

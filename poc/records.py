@@ -77,6 +77,17 @@ class SchedulerName(StrEnum):
     LCM = "lcm"
 
 
+LCM_GRID_STEPS = 50
+"""Timesteps of the grid on which consistency models are sampled (AnimateLCM, section 4)."""
+
+
+class BetaSchedule(StrEnum):
+    """How noise grows over the 1000 training timesteps, in diffusers' words."""
+
+    LINEAR = "linear"
+    SCALED_LINEAR = "scaled_linear"
+
+
 class ArmRole(StrEnum):
     """What an arm is in a run for."""
 
@@ -146,6 +157,10 @@ class Arm(Record):
     model_digests: dict[str, str]
     """Id of each models.yaml entry in use -> digest of its files as pinned."""
     role: ArmRole = _FIRST_ROLE
+    vae: str | None = _NOT_THERE
+    """Model that decodes instead of the base's own VAE."""
+    beta_schedule: BetaSchedule | None = _NOT_THERE
+    """Noise schedule in place of the base's: that of the motion module's training."""
 
     @property
     def nfe(self) -> int:
@@ -272,6 +287,8 @@ class ArmSpec(Record):
     negative_prompt: str
     loras: tuple[LoraUse, ...]
     style: str | None
+    vae: str | None = _NOT_THERE
+    beta_schedule: BetaSchedule | None = _NOT_THERE
 
 
 class Contrast(Record):
@@ -308,6 +325,10 @@ class SweepSpec(Record):
     contrasts: tuple[Contrast, ...] = _NO_ITEMS
     criteria: str
     """Path of the criteria file, relative to the spec."""
+    use: Literal["evaluation", "in_house", "advertising", "client_work"] | None = _NOT_THERE
+    """What the clips are for: licences are held against it before a run."""
+    hours: Annotated[float, Field(gt=0)] | None = _NOT_THERE
+    """Most hours that generating and timing may take, by the plan's own range."""
 
 
 class ClipRequest(Record):
@@ -350,6 +371,27 @@ def clip_seed(base_seed: int, prompt_text: str, replicate: int) -> int:
     True
     """
     return int(digest([base_seed, prompt_text, replicate])[:16], 16) >> 1
+
+
+# --- what is found before a run ------------------------------------------------------------------
+
+
+class Severity(StrEnum):
+    """Whether a finding stops a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class PreflightFinding(Record):
+    """Something wrong with a plan, found before any model is loaded."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
+    severity: Severity
+    where: str
+    text: str
+    change: str
+    """What to do about it."""
 
 
 # --- what happened -------------------------------------------------------------------------------

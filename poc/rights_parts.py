@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from poc.governance_records import ArmParts, Part, PartKind, Subject
-from poc.models import Model, ModelKind, ModelTable, StillsFolder
+from poc.models import UNPINNED, Model, ModelKind, ModelTable, StillsFolder
 from poc.prompt_screen import screen
 from poc.records import Arm, Plan, digest
 from poc.rights_check import pictures
@@ -40,7 +40,9 @@ def subject_of(
 
 def _models_of(arm: Arm, models: ModelTable) -> Iterator[Part]:
     roles = {arm.base: PartKind.BASE, arm.motion_adapter: PartKind.MOTION_ADAPTER}
-    for model_id, used in arm.model_digests.items():
+    roles |= {arm.vae: PartKind.BASE} if arm.vae else {}
+    for model_id, declared in arm.model_digests.items():
+        used = None if declared == UNPINNED else declared
         kind = roles.get(model_id, PartKind.LORA)
         model = models.models.get(model_id)
         if model is None:

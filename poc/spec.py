@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from metrics.catalog import CATALOG, SMOOTHNESS, Direction
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
-from poc.models import ModelKind, ModelTable, read_models
+from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
     ArmRole,
     ArmSpec,
@@ -283,6 +283,7 @@ def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Prob
             (at.get("loras", place, "model"), use.model, ModelKind.LORA)
             for place, use in enumerate(arm.loras)
         ),
+        *([(at.get("vae"), arm.vae, ModelKind.VAE)] if arm.vae else []),
     ]
     for place, (node, model_id, kind) in enumerate(uses):
         text = _misfit(arm, model_id, kind, models)
@@ -299,10 +300,7 @@ def _misfit(arm: ArmSpec, model_id: str, kind: ModelKind, models: ModelTable) ->
         return str(error)
     if entry.family != arm.family:
         return f"model '{model_id}' is of family {entry.family}, the arm of {arm.family}."
-    if kind is not ModelKind.BASE and arm.base not in entry.combines_with:
-        fits = ", ".join(entry.combines_with) or "none"
-        return f"model '{model_id}' does not fit base '{arm.base}'. It fits: {fits}."
-    return ""
+    return "" if kind is ModelKind.BASE else misfit(entry, arm.base)
 
 
 def _metric_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:

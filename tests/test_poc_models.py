@@ -154,7 +154,100 @@ def test_models_that_come_along_are_right_and_complete() -> None:
     models = read_models().models
 
     assert {model.entry.kind for model in models.values()} == set(ModelKind)
-    assert all(model.entry.commercial_use == "permitted" for model in models.values())
+    embedded = [model.entry for model in models.values() if model.entry.hub is None]
+    assert all(entry.commercial_use == "permitted" for entry in embedded)
+
+
+# --- models on the hub ---------------------------------------------------------------------------
+
+
+def on_hub(table: ModelTable, *digests: str) -> ModelTable:
+    """Add a model whose two files lie in `weights/base/unet` and `weights/lora`, so pinned."""
+    names = ("base/unet/model.safetensors", "lora/lora.safetensors")
+    files = "".join(
+        f"        - {{name: {name}, sha256: {value}}}\n"
+        for name, value in zip(names, digests, strict=True)
+    )
+    entry = ENTRY.format(id="far", kind="base", fits="[]").replace("weights/far", "weights")
+    entry = entry.replace("    index: weights/index.json\n", "")
+    hub = "    hub:\n      repository: some/where\n      revision: null\n      files:\n"
+    table.path.write_text(TABLE + entry + hub + files)
+    return reread(table)
+
+
+def sha(name: str) -> str:
+    return hashlib.sha256(FILES[name]).hexdigest()
+
+
+UNET, LORA = "base/unet/model.safetensors", "lora/lora.safetensors"
+
+
+def test_a_hub_model_is_pinned_by_its_own_entry(table: ModelTable) -> None:
+    found = on_hub(table, sha(UNET), sha(LORA))
+    expected = digest({UNET: sha(UNET), LORA: sha(LORA)})
+
+    assert found.pinned_digest("far") == found.declared_digest("far") == expected
+
+
+def test_a_hub_model_with_an_unknown_digest_is_unpinned(table: ModelTable) -> None:
+    found = on_hub(table, sha(UNET), "null")
+
+    assert found.declared_digest("far") == "unpinned"
+    for ask in (found.pinned_digest, found.verify):
+        with pytest.raises(InputError, match=r"model 'far' is unpinned.*SHA-256 of every file"):
+            ask("far")
+    assert found.declared_digest("base") == found.pinned_digest("base")
+
+
+def test_the_files_of_a_hub_model_are_compared_too(table: ModelTable) -> None:
+    for name in set(FILES) - {UNET, LORA}:
+        (weights(table) / name).unlink()
+    (weights(table) / "index.json").unlink()
+
+    assert on_hub(table, sha(UNET), sha(LORA)).verify("far") == weights(table)
+    assert "expected SHA-256 " + "f" * 64 in refusal(on_hub(table, sha(UNET), "f" * 64), "far")
+
+
+INDEX = "    index: weights/index.json\n"
+
+
+def hub_of(*names: str) -> str:
+    files = ", ".join(f"{{name: {name}, sha256: null}}" for name in names)
+    return f"    hub: {{repository: a/b, revision: null, files: [{files}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (INDEX, "", "expected either 'index' or 'hub', not both"),
+        (INDEX, INDEX + hub_of("a"), "expected either 'index' or 'hub', not both"),
+        (INDEX, hub_of("a", "a"), "file 'a' is given twice"),
+        (INDEX, hub_of("../a"), "expected a relative path without '..', got '../a'"),
+        (INDEX, hub_of("a").replace("a/b", "ab"), "'models[0].hub.repository'"),
+        (
+            INDEX,
+            INDEX + "    trained: {partner: lroa}\n",
+            "'lroa' is no LoRA. Did you mean 'lora'?",
+        ),
+    ],
+)
+def test_a_faulty_hub_entry_is_refused(table: ModelTable, old: str, new: str, message: str) -> None:
+    assert old in TABLE
+    table.path.write_text(TABLE.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        reread(table)
+
+    assert message in str(caught.value)
+
+
+def test_a_partner_that_is_a_lora_is_right(table: ModelTable) -> None:
+    table.path.write_text(
+        TABLE.replace("combines_with: []", "combines_with: []\n    trained: {partner: lora}", 1)
+    )
+    trained = reread(table).resolve("base").entry.trained
+
+    assert trained is not None
+    assert trained.partner == "lora"
 
 
 # --- identity ------------------------------------------------------------------------------------

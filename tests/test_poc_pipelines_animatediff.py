@@ -9,11 +9,12 @@ import pytest
 import torch
 from diffusers import AnimateDiffPipeline, LCMScheduler, MotionAdapter
 from numpy.typing import NDArray
-from tiny_components import SHAPE, lora, make_arm, write_lora, write_models
+from tiny_components import SHAPE, SMALL, lora, make_arm, write_lora, write_models
 
 from poc.errors import InputError
-from poc.pipelines.animatediff import AnimateDiffFamily
-from poc.records import Arm, SchedulerName
+from poc.pipelines.animatediff import AnimateDiffFamily, fill, load_adapter, weight_file
+from poc.records import Arm, BetaSchedule, SchedulerName
+from poc.tiny.architecture import build_motion_adapter, build_vae
 
 PROMPTS = ["a red circle on a grey background", "a blue ring growing on a black background"]
 SEEDS = [11, 12]
@@ -190,3 +191,74 @@ def test_timesteps_are_those_of_the_paper_and_of_trailing_spacing(
     assert resolved.timesteps == expected
     assert resolved.scheduler_config["beta_schedule"] == "linear"
     assert not any(key.startswith("_") for key in resolved.scheduler_config)
+
+
+# --- models of other makers ----------------------------------------------------------------------
+
+
+def test_an_arm_may_ask_for_another_noise_schedule_than_the_base(
+    family: AnimateDiffFamily,
+) -> None:
+    own = family.prepare(make_arm())
+    other = family.prepare(make_arm(beta_schedule=BetaSchedule.SCALED_LINEAR))
+    again = family.prepare(make_arm())
+
+    assert own.scheduler_config["beta_schedule"] == "linear"
+    assert other.scheduler_config["beta_schedule"] == "scaled_linear"
+    assert again == own
+
+
+def test_another_vae_decodes_and_nothing_else_changes(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    build_vae(SMALL).save_pretrained(tmp_path / "vae", safe_serialization=True)
+    plain = AnimateDiffFamily(base="base", dtype="float32", folders=folders)
+    other = AnimateDiffFamily(
+        base="base", dtype="float32", folders=folders | {"vae": tmp_path / "vae"}, vae="vae"
+    )
+    own, exchanged = plain.prepare(make_arm()), other.prepare(make_arm(vae="vae"))
+
+    changed = {
+        name
+        for name, value in own.component_digests.items()
+        if exchanged.component_digests[name] != value
+    }
+    assert changed == {"vae"}
+    with pytest.raises(InputError, match="VAE None, but 'vae' is loaded"):
+        other.prepare(make_arm())
+
+
+def test_a_lora_file_may_have_any_name(folders: dict[str, Path], tmp_path: Path) -> None:
+    source = weight_file(folders["lora_a"])
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "SomeMakers_lora.safetensors").write_bytes(source.read_bytes())
+    renamed = AnimateDiffFamily(
+        base="base", dtype="float32", folders=folders | {"lora_a": tmp_path / "lora"}
+    )
+    plain = AnimateDiffFamily(base="base", dtype="float32", folders=folders)
+    arm = make_arm(loras=(lora("lora_a"),))
+
+    assert renamed.prepare(arm).component_digests == plain.prepare(arm).component_digests
+
+
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_a_folder_with_none_or_several_weight_files_is_refused(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.safetensors").touch()
+    with pytest.raises(InputError, match=rf"expected one \.safetensors file, found {len(names)}"):
+        weight_file(tmp_path)
+
+
+def test_bare_weights_fill_a_motion_module_of_their_form(folders: dict[str, Path]) -> None:
+    path = weight_file(folders["motion_b"])
+    filled = fill(build_motion_adapter(SMALL), path)
+    loaded = load_adapter(folders["motion_b"], torch.float32)
+
+    assert filled.state_dict().keys() == loaded.state_dict().keys()
+    for key, tensor in loaded.state_dict().items():
+        torch.testing.assert_close(filled.state_dict()[key], tensor, rtol=0.0, atol=0.0)
+    with pytest.raises(InputError, match="these are no weights of this motion module"):
+        fill(build_motion_adapter(SMALL), weight_file(folders["lora_a"]))

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AnimateDiffPipeline, MotionAdapter, UNetMotionModel
+from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter, UNetMotionModel
 from diffusers.utils import logging as diffusers_logging
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from poc.errors import InputError
 from poc.pipelines.base import Frames, plain_json, tensors_digest, to_uint8
@@ -26,7 +27,6 @@ from poc.pipelines.schedulers import make_scheduler
 from poc.records import Arm, ResolvedArm, digest
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
 class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers is untyped here
@@ -45,9 +45,15 @@ class AnimateDiffFamily:
     """
 
     def __init__(
-        self, *, base: str, dtype: str, folders: Mapping[str, Path], device: str = "cpu"
+        self,
+        *,
+        base: str,
+        dtype: str,
+        folders: Mapping[str, Path],
+        device: str = "cpu",
+        vae: str | None = None,
     ) -> None:
-        self._base, self._dtype = base, _DTYPES[dtype]
+        self._base, self._vae, self._dtype = base, vae, _DTYPES[dtype]
         self._folders, self._device = folders, torch.device(device)
         self._adapters: dict[str, MotionAdapter] = {}
         self._embeddings: dict[str, torch.Tensor] = {}
@@ -69,6 +75,8 @@ class AnimateDiffFamily:
         """Make the resident pipeline sample as `arm` says; returns what it turned out to be."""
         if arm.base != self._base:
             raise InputError(f"arm {arm.name!r}: base {arm.base!r}, but {self._base!r} is loaded")
+        if arm.vae != self._vae:
+            raise InputError(f"arm {arm.name!r}: VAE {arm.vae!r}, but {self._vae!r} is loaded")
         self._load_base(arm)
         if self._recorded:
             self._recorded.stop()
@@ -77,7 +85,7 @@ class AnimateDiffFamily:
         self._put_loras_in(arm)
         if self._recorded:
             self._recorded.start()
-        self._pipe.scheduler = make_scheduler(arm.scheduler, self._base_scheduler_config)
+        self._pipe.scheduler = make_scheduler(arm.scheduler, self._noise_of(arm))
         self._arm = arm
         return self._resolved(arm)
 
@@ -92,6 +100,7 @@ class AnimateDiffFamily:
             dtype=self._dtype,
             use_safetensors=True,
             local_files_only=True,
+            **self._own_vae(),
         ).to(self._device)
         self._pipe.set_progress_bar_config(disable=True)
         for component in (self._pipe.unet, self._pipe.vae, self._pipe.text_encoder):
@@ -107,11 +116,26 @@ class AnimateDiffFamily:
             "unet": tensors_digest(unet),
         }
 
+    def _own_vae(self) -> dict[str, AutoencoderKL]:
+        """Return the VAE that takes the place of the base's, as an argument; none: nothing."""
+        if self._vae is None:
+            return {}
+        vae = AutoencoderKL.from_pretrained(
+            self._folders[self._vae],
+            dtype=self._dtype,
+            use_safetensors=True,
+            local_files_only=True,
+        )
+        return {"vae": vae}
+
+    def _noise_of(self, arm: Arm) -> dict[str, Any]:
+        """Return the base's scheduler config on the noise schedule that the arm asks for."""
+        asked = {} if arm.beta_schedule is None else {"beta_schedule": str(arm.beta_schedule)}
+        return self._base_scheduler_config | asked
+
     def _adapter(self, model: str) -> MotionAdapter:
         if model not in self._adapters:
-            adapter = MotionAdapter.from_pretrained(
-                self._folders[model], dtype=self._dtype, use_safetensors=True, local_files_only=True
-            )
+            adapter = load_adapter(self._folders[model], self._dtype)
             self._adapters[model] = adapter.to(self._device).eval().requires_grad_(False)
             self._digests[f"motion:{model}"] = tensors_digest(adapter.state_dict().items())
         return self._adapters[model]
@@ -175,22 +199,22 @@ class AnimateDiffFamily:
         if model in self._loras:
             return self._loras[model]
         name = f"lora_{len(self._loras)}"
-        before = _lora_layers(self._pipe.unet)
+        before, lora_file = _lora_layers(self._pipe.unet), weight_file(self._folders[model])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # meant: we switch
             self._pipe.load_lora_weights(
                 self._folders[model],
-                weight_name=_LORA_FILE,
+                weight_name=lora_file.name,
                 adapter_name=name,
                 use_safetensors=True,
                 local_files_only=True,
             )
         loaded = [(k, v) for k, v in self._pipe.unet.state_dict().items() if f".{name}." in k]
-        in_file = _tensors_in(self._folders[model] / _LORA_FILE)
+        in_file = _tensors_in(lora_file)
         if len(loaded) != in_file:
             raise InputError(
-                f"{model}: {len(loaded)} of the {in_file} tensors in {_LORA_FILE} fit layers of "
-                f"{self._base!r}; the LoRA belongs to another base model or is named in another "
+                f"{model}: {len(loaded)} of the {in_file} tensors in {lora_file.name} fit layers "
+                f"of {self._base!r}; the LoRA belongs to another base model or is named in another "
                 "way. Choose one made for this base."
             )
         self._loras[model] = name
@@ -337,6 +361,41 @@ class AnimateDiffFamily:
         if self._arm is None:
             raise RuntimeError("no arm is prepared; call prepare(arm) first")
         return self._arm
+
+
+def weight_file(folder: Path) -> Path:
+    """Return the one safetensors file of a folder, whatever its makers called it."""
+    found = sorted(folder.glob("*.safetensors"))
+    if len(found) != 1:
+        raise InputError(
+            f"{folder}: expected one .safetensors file, found {len(found)}. Leave only the one "
+            "that the model is."
+        )
+    return found[0]
+
+
+def load_adapter(folder: Path, dtype: torch.dtype) -> MotionAdapter:
+    """Load a motion module: by its config, or without one in the form that all of SD1.5 share.
+
+    AnimateDiff-Lightning publishes bare weights of diffusers' default `MotionAdapter`.
+    """
+    if (folder / "config.json").is_file():
+        return MotionAdapter.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    return fill(MotionAdapter(), weight_file(folder)).to(dtype)
+
+
+def fill(adapter: MotionAdapter, path: Path) -> MotionAdapter:
+    """Put the weights of a file into a motion module; raises InputError unless all of them fit."""
+    try:
+        adapter.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: these are no weights of this motion module ({str(error)[:300]}). Give one "
+            "for SD1.5 in diffusers' form, or its config.json beside it."
+        ) from error
+    return adapter
 
 
 def _without_motion(unet: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -17,10 +17,7 @@ from diffusers import (
 )
 
 from poc.errors import InputError
-from poc.records import SchedulerName
-
-DISTILLATION_STEPS = 50
-"""Length of the grid on which the consistency model was trained (AnimateLCM, section 4)."""
+from poc.records import LCM_GRID_STEPS, SchedulerName
 
 _NOISE_KEYS = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
 
@@ -41,7 +38,7 @@ _SETTINGS: dict[SchedulerName, tuple[type[Any], dict[str, Any]]] = {
     SchedulerName.EULER: (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
     SchedulerName.LCM: (
         LCMScheduler,
-        {"original_inference_steps": DISTILLATION_STEPS, "clip_sample": False},
+        {"original_inference_steps": LCM_GRID_STEPS, "clip_sample": False},
     ),
 }
 
