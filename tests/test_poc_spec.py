@@ -31,6 +31,7 @@ from poc.spec import (
     samples_needed,
     split_metric,
 )
+from poc.verdicts import is_quality_must
 
 SPECS = Path(__file__).parent.parent / "poc" / "specs"
 
@@ -488,13 +489,37 @@ def test_every_number_that_the_latency_pass_estimates_may_be_asked_for() -> None
 # --- the specs that come along -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["tiny", "quick", "tiny-evidence"])
-def test_the_specs_that_come_along_are_right(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tiny", "demonstration"),
+        ("quick", "demonstration"),
+        ("tiny-evidence", "demonstration"),
+        ("animatelcm-sd15", "procurement"),
+        ("quick-gpu", "procurement"),
+    ],
+)
+def test_the_specs_that_come_along_are_right(name: str, kind: str) -> None:
     spec = read_spec(SPECS / f"{name}.yaml", pinned_models())
 
     check_criteria(spec, read_criteria(SPECS / spec.criteria))
     assert spec.name == name
-    assert spec.kind == "demonstration"
+    assert spec.kind == kind
+
+
+def test_criteria_without_a_judge_of_content_can_never_end_in_go() -> None:
+    """No must of real-size asks what a clip shows; the demonstration's do."""
+    real = read_criteria(SPECS / "criteria" / "real-size.yaml").criteria
+    tiny = read_criteria(SPECS / "criteria" / "demonstration.yaml").criteria
+
+    assert not any(map(is_quality_must, real))
+    assert any(map(is_quality_must, tiny))
+
+
+def test_a_vae_is_named_by_its_kind(tmp_path: Path) -> None:
+    text = changed(SPEC, "    style: null\n", "    style: null\n    vae: tiny-lcm-lora\n")
+
+    assert "expected model 'tiny-lcm-lora' to be of kind vae" in headline(tmp_path, text)
 
 
 def test_every_criterion_of_the_demonstration_names_a_known_metric() -> None:
