@@ -117,21 +117,6 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def require_space(path: Path, wanted: int) -> None:
-    """Refuse to begin a job that needs `wanted` bytes at `path` when fewer are free.
-
-    Raises:
-        InputError: both numbers, and what to do.
-    """
-    with explained(path):
-        free = free_bytes(path)
-    if free < wanted:
-        raise InputError(
-            f"{path}: not enough disk: {wanted} bytes are needed, {free} bytes are free. "
-            "Free some space, or write to another disk with --out."
-        )
-
-
 @contextmanager
 def explained(path: Path, *, wanted: int = 0) -> Iterator[None]:
     """Turn what the system refuses inside the block into an `InputError` about `path`."""

@@ -125,6 +125,17 @@ def machine_name(device: str) -> str:
     return gpus[index].name if index < len(gpus) else UNKNOWN
 
 
+def device_memory_bytes(device: str) -> int | None:
+    """Return what a device can hold, before anybody uses it; None where nobody says."""
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        mib = _memory_mib()
+        return None if mib is None else mib * 2**20
+    gpus, index = _gpus() or (), int(number or 0)
+    known = index < len(gpus) and gpus[index].memory_mib.isdecimal()
+    return int(gpus[index].memory_mib) * 2**20 if known else None
+
+
 # --- parts ---------------------------------------------------------------------------------------
 
 

@@ -323,13 +323,3 @@ def _timed(
         peak_memory_bytes=peak_memory_bytes(),
         device=machine_name(family.device),
     )
-
-
-def clip_bytes(plan: Plan) -> int:
-    """Return the size of all frames of a plan, uncompressed: an upper bound of what is written."""
-    arms = {arm.id: arm.shape for arm in plan.arms}
-    return sum(
-        len(batch.clips) * shape.num_frames * shape.height * shape.width * 3
-        for batch in plan.batches
-        for shape in [arms[batch.arm_id]]
-    )

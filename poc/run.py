@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from poc import run_folder
+from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
 from poc.cost import evaluate as price_deliverable
@@ -26,15 +26,26 @@ from poc.datasets import read_prompts
 from poc.decide import PriceAnswer, RightsAnswer, decide, table
 from poc.errors import InputError
 from poc.estimate import evaluate
-from poc.fingerprint import take_fingerprint
+from poc.fingerprint import device_memory_bytes, take_fingerprint
 from poc.governance_records import RightsOfRun, RightsResult
+from poc.licences import read_licences
 from poc.models import ModelKind, ModelTable, read_models
 from poc.plan import make_plan
+from poc.preflight import Surroundings, line_of, preflight, refuse_errors
 from poc.rating_votes import votes_amiss
-from poc.records import Arm, CriteriaFile, Decision, Estimates, Plan, PriceBasis, RightsBasis
+from poc.records import (
+    Arm,
+    CriteriaFile,
+    Decision,
+    Estimates,
+    Plan,
+    PreflightFinding,
+    PriceBasis,
+    RightsBasis,
+)
 from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
-from poc.store import Manifest, RunStore, require_space
+from poc.store import Manifest, RunStore
 
 Progress = Callable[[str, int, int], None]
 Clock = tuple[int, int]
@@ -131,24 +142,53 @@ def run(
     device: str,
     until: Clock | None,
     progress: Progress,
+    warn: Callable[[str], None],
 ) -> RunResult:
-    """Run a spec into `out`, going on where an earlier try stopped."""
-    from poc.generate import Machine, clip_bytes
+    """Run a spec into `out`, going on where an earlier try stopped.
+
+    `warn` is called with each warning of the pre-flight, before anything is loaded; an error of
+    the pre-flight is an `InputError`.
+    """
+    plan, models = read_plan(spec_path)
+    out, workers = out or Path("runs") / plan.spec.name, workers or _default_workers()
+    warnings = refuse_errors(check_plan(plan, models, out, device=device, workers=workers))
+    for one in warnings:
+        warn(line_of(one))
+
+    from poc.generate import Machine
     from poc.measure import measure
     from poc.pipelines.device import check_device
 
-    plan, models = read_plan(spec_path)
     check_device(device)
     folders = {model: models.verify(model) for arm in plan.arms for model in arm.model_digests}
     judges = judges_of(models)
-    out = out or Path("runs") / plan.spec.name
-    machine = Machine(workers or min(os.cpu_count() or 1, MAX_WORKERS), threads=1, device=device)
-    manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint())
+    machine = Machine(workers, threads=1, device=device)
+    manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
-        require_space(out, clip_bytes(plan))
         _make(store, folders, machine, until, progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)
+
+
+def _default_workers() -> int:
+    return min(os.cpu_count() or 1, MAX_WORKERS)
+
+
+def check_plan(
+    plan: Plan, models: ModelTable, out: Path, *, device: str | None = None, workers: int = 1
+) -> tuple[PreflightFinding, ...]:
+    """Return what the pre-flight finds here; without a `device` memory is not judged."""
+    used = dict.fromkeys(model for arm in plan.arms for model in arm.model_digests)
+    hub = [model for model in used if models.resolve(model).entry.hub is not None]
+    with disk.explained(out):
+        free = disk.free_bytes(out)
+    around = Surroundings(
+        free_disk_bytes=free,
+        memory_bytes=None if device is None else device_memory_bytes(device),
+        workers=workers,
+        not_fetched=tuple(model for model in hub if not models.resolve(model).folder.is_dir()),
+    )
+    return preflight(plan, models, read_licences(), around)
 
 
 def _make(

@@ -11,17 +11,18 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from operator import not_
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from poc import disk
 from poc.differences import differences
 from poc.errors import InputError
 from poc.fingerprint import Fingerprint
 from poc.ownership import LOCK_NAME
-from poc.records import FORMAT_VERSION, Plan, Record
+from poc.records import FORMAT_VERSION, Plan, PreflightFinding, Record
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
 CLIPS, FEATURES = "clips", "features"
@@ -50,9 +51,17 @@ class Manifest(Record):
     """The spec as the engineer wrote it."""
     plan_digest: str
     fingerprint: Fingerprint
+    warnings: tuple[PreflightFinding, ...] = Field(default=(), exclude_if=not_)
+    """What the pre-flight found and let pass; a run from before it has none."""
 
     @classmethod
-    def of(cls, spec_text: str, plan: Plan, fingerprint: Fingerprint) -> Self:
+    def of(
+        cls,
+        spec_text: str,
+        plan: Plan,
+        fingerprint: Fingerprint,
+        warnings: tuple[PreflightFinding, ...] = (),
+    ) -> Self:
         """Return the manifest of a run that begins now."""
         return cls(
             format_version=1,
@@ -60,6 +69,7 @@ class Manifest(Record):
             spec_text=spec_text,
             plan_digest=plan.content_digest(),
             fingerprint=fingerprint,
+            warnings=warnings,
         )
 
 

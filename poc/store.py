@@ -25,7 +25,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from poc import disk, encoding, run_folder
-from poc.disk import require_space
 from poc.errors import InputError
 from poc.fingerprint import Fingerprint
 from poc.journal import Journal
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Manifest", "RunStore", "require_space"]
+__all__ = ["Manifest", "RunStore"]
 
 R = TypeVar("R", bound=Record)
 

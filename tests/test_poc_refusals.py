@@ -6,6 +6,7 @@ the command line gets.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -196,6 +197,52 @@ def test_a_style_lora_that_is_no_safetensors_is_refused(
 
     assert message.startswith(f"{path}: not a safetensors file")
     assert not out.exists()
+
+
+# --- real size -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["animatelcm-sd15", "quick-gpu"])
+def test_a_model_that_nobody_pinned_is_refused_before_anything_is_loaded(
+    tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "run"
+    command = ["run", str(SPECS / f"{name}.yaml"), "--out", str(out)]
+    code = (
+        f"import sys; from poc import cli; code = cli.main({command!r}); "
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "2 False"
+    assert done.stderr.count("error model-unpinned (sd15, animatediff-v1.5-2") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["animatelcm-sd15", "quick-gpu", "tiny"])
+def test_every_spec_can_be_planned_without_a_network(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("a plan asked for the network")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+
+    assert cli.main(["plan", str(SPECS / f"{name}.yaml")]) == 0
+    printed = capsys.readouterr().out
+    for said in ("NFE/clip", "time: ", " to ", "disk: at most", "licence: ", "pre-flight: "):
+        assert said in printed
+
+
+def test_a_plan_for_machines_has_licences_and_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", str(SPECS / "quick-gpu.yaml"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert found["preflight"][0]["code"] == "model-unpinned"
+    assert found["preflight"][0]["severity"] == "error"
+    assert {"licence": "CreativeML-OpenRAIL-M", "use": "permitted", "models": ["sd15"]} in found[
+        "licences"
+    ]
 
 
 # --- places --------------------------------------------------------------------------------------

@@ -115,6 +115,27 @@ def test_what_was_changed_afterwards_does_not_verify(
     assert said in " ".join(found["amiss"])
 
 
+def test_a_warning_is_said_and_kept_with_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = QUICK.read_text("utf-8")
+    place = text.index("name: animatelcm")
+    spoilt = text[:place] + text[place:].replace('negative_prompt: ""', "negative_prompt: blur", 1)
+    shutil.copytree(QUICK.parent / "criteria", tmp_path / "criteria")
+    (tmp_path / "spec.yaml").write_text(spoilt, "utf-8")
+    out = tmp_path / "run"
+    assert run(out, spec=tmp_path / "spec.yaml") == 0
+
+    assert "poc: warning negative-prompt-unused (arms animatelcm-1" in capsys.readouterr().err
+    kept = RunStore.open_reader(out).manifest.warnings
+    assert [one.code for one in kept] == ["negative-prompt-unused"]
+
+
+def test_a_run_without_warnings_has_the_manifest_that_runs_had_before_them(whole: Path) -> None:
+    assert "warnings" not in json.loads((whole / "manifest.json").read_text("utf-8"))
+    assert RunStore.open_reader(whole).manifest.warnings == ()
+
+
 def test_two_workers_give_the_bytes_of_one(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     code = cli.main(["run", str(QUICK), "--out", str(out), "--workers", "2", "--no-report"])

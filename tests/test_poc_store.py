@@ -25,7 +25,7 @@ from metrics import frames as frame_protocol
 from poc import disk
 from poc import records as r
 from poc.errors import InputError
-from poc.store import Manifest, RunStore, require_space
+from poc.store import Manifest, RunStore
 
 PLAN = small_run.plan()
 ARM, OTHER_ARM = PLAN.arms
@@ -914,14 +914,6 @@ def test_no_run_is_said_plainly(tmp_path: Path) -> None:
             with pytest.raises(InputError, match=r"expected a run folder, found no manifest\.json"):
                 call(place)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_space_is_asked_for_before_the_work_begins(tmp_path: Path) -> None:
-    place = tmp_path / "not" / "made" / "yet"
-    require_space(place, 1)
-
-    with pytest.raises(InputError, match=rf"{2**62} bytes are needed, \d+ bytes are free"):
-        require_space(place, 2**62)
 
 
 def test_the_store_starts_without_the_libraries_it_rarely_needs() -> None:

@@ -11,6 +11,7 @@ from poc.commands.argument_types import clock, positive
 from poc.commands.exit_codes import COMPLETE, INCOMPLETE
 from poc.commands.parsers import Commands, add_command, add_spec
 from poc.commands.result import print_result
+from poc.errors import plain
 
 
 def add_run(commands: Commands) -> None:
@@ -40,10 +41,15 @@ def _run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         until=arguments.until,
         progress=Progress(quiet=arguments.json),
+        warn=_warn,
     )
     places = {"run": result.path} if arguments.no_report else _report_places(result.path)
     print_result(result, places, as_json=arguments.json)
     return COMPLETE if result.all_ok else INCOMPLETE
+
+
+def _warn(line: str) -> None:
+    print(f"poc: {plain(line)}", file=sys.stderr, flush=True)
 
 
 def _report_places(run: Path) -> dict[str, Path | str]:
@@ -64,19 +70,28 @@ def _this_program() -> str:
 
 def add_plan(commands: Commands) -> None:
     """Add `poc plan`."""
-    text = "show arms, clips, network evaluations, time and disk; loads no model"
+    text = (
+        "show arms, clips, network evaluations, time, disk, licences and what is wrong with the "
+        "settings; loads no model"
+    )
     add_spec(add_command(commands, "plan", _plan, text))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from poc.licences import read_licences
     from poc.plan import describe, summary
-    from poc.run import read_plan
+    from poc.preflight import licence_rows
+    from poc.preflight_table import preflight_json, preflight_text
+    from poc.run import check_plan, read_plan
 
-    plan, _ = read_plan(arguments.spec)
+    plan, models = read_plan(arguments.spec)
+    found = check_plan(plan, models, Path("runs") / plan.spec.name)
+    rows = licence_rows(plan, models, read_licences())
     if arguments.json:
-        print(json.dumps(summary(plan).model_dump(mode="json"), ensure_ascii=False, indent=1))
+        shown = summary(plan).model_dump(mode="json") | preflight_json(rows, found)
+        print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
-        print(describe(plan))
+        print(f"{describe(plan)}\n{plain(preflight_text(rows, found))}")
     return COMPLETE
 
 

@@ -1,0 +1,545 @@
+"""What is wrong with a plan before anything is loaded: settings that give plausible bad video.
+
+Pure: plan, tables and what is known of the machine go in, findings come out. An error stops a run,
+a warning is shown and kept with it. Each rule asks models.yaml what a model was made for; what the
+table does not say is not judged, and no setting is mended in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from metrics.catalog import CATALOG
+from poc.errors import InputError
+from poc.licences import Judgement, LicenceTable, Use, ids_of, severity
+from poc.models import UNPINNED, Distilled, KnownGood, ModelEntry, ModelKind, ModelTable, misfit
+from poc.plan import summary
+from poc.records import (
+    LCM_GRID_STEPS,
+    Arm,
+    Plan,
+    PreflightFinding,
+    Prompt,
+    SchedulerName,
+    Severity,
+)
+from poc.spec import split_metric
+
+BYTES_PER_NUMBER: Final = {"float32": 4, "float16": 2, "bfloat16": 2}
+_SHOWN: Final = 6
+_GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known of where a plan would run; None: not known, and so not judged."""
+
+    free_disk_bytes: int | None = None
+    memory_bytes: int | None = None
+    """Of the device that holds the models."""
+    workers: int = 1
+    """Processes, each with models of its own."""
+    not_fetched: tuple[str, ...] = ()
+    """Ids of models whose folder is not there."""
+
+
+class _Said(NamedTuple):
+    """A finding without its place: equal ones of several arms become one."""
+
+    code: str
+    severity: Severity
+    text: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """An arm with the entries of its models."""
+
+    arm: Arm
+    base: ModelEntry
+    motion: ModelEntry
+    loras: tuple[ModelEntry, ...]
+    vae: ModelEntry | None
+
+    @property
+    def every(self) -> tuple[ModelEntry, ...]:
+        """All entries, the base first."""
+        return (self.base, self.motion, *self.loras, *([self.vae] if self.vae else []))
+
+    @property
+    def distilled(self) -> tuple[ModelEntry, ...]:
+        """Those that were distilled to few steps."""
+        return tuple(entry for entry in self.every if entry.trained and entry.trained.distilled)
+
+
+def preflight(
+    plan: Plan, models: ModelTable, licences: LicenceTable, around: Surroundings
+) -> tuple[PreflightFinding, ...]:
+    """Return what is wrong with a plan, errors first, in the order of the rules."""
+    parts = [_parts(arm, models) for arm in plan.arms]
+    found = [
+        *_files(plan, models, around),
+        *_settings(parts),
+        *_languages(plan, parts),
+        *_judges(plan, models, parts),
+        *_rights(plan, models, licences),
+        *_room(plan, parts, around),
+    ]
+    return tuple(sorted(found, key=lambda one: one.severity is not Severity.ERROR))
+
+
+def refuse_errors(found: Iterable[PreflightFinding]) -> tuple[PreflightFinding, ...]:
+    """Return the warnings; raises `InputError` with every error, if there is one."""
+    every = tuple(found)
+    errors = [one for one in every if one.severity is Severity.ERROR]
+    if errors:
+        lines = [f"pre-flight: {len(errors)} of {len(every)} findings stop this run"]
+        raise InputError("\n".join([*lines, *map(line_of, errors)]))
+    return every
+
+
+def line_of(one: PreflightFinding) -> str:
+    """Return a finding as one line.
+
+    >>> line_of(PreflightFinding(code="a", severity=Severity.ERROR, where="b", text="C.",
+    ...                          change="D."))
+    'error a (b): C. D.'
+    """
+    return f"{one.severity} {one.code} ({one.where}): {one.text} {one.change}"
+
+
+def _parts(arm: Arm, models: ModelTable) -> _Parts:
+    return _Parts(
+        arm=arm,
+        base=models.resolve(arm.base).entry,
+        motion=models.resolve(arm.motion_adapter).entry,
+        loras=tuple(models.resolve(use.model).entry for use in arm.loras),
+        vae=models.resolve(arm.vae).entry if arm.vae else None,
+    )
+
+
+def _error(code: str, where: str, text: str, change: str) -> PreflightFinding:
+    return PreflightFinding(
+        code=code, severity=Severity.ERROR, where=where, text=text, change=change
+    )
+
+
+def _warning(code: str, where: str, text: str, change: str) -> PreflightFinding:
+    return PreflightFinding(
+        code=code, severity=Severity.WARNING, where=where, text=text, change=change
+    )
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[PreflightFinding]:
+    """Name models that cannot be loaded: without digests first, then those that are not there."""
+    used = dict.fromkeys(model for arm in plan.arms for model in arm.model_digests)
+    unpinned = [model for model in used if models.declared_digest(model) == UNPINNED]
+    if unpinned:
+        yield _error(
+            "model-unpinned",
+            ", ".join(unpinned),
+            "no SHA-256 is known of all their files, so what would be loaded is open.",
+            f"Enter a digest from a source that you trust for each file in {models.path.name}, "
+            "or leave these arms out.",
+        )
+    absent = [model for model in used if model in around.not_fetched and model not in unpinned]
+    if absent:
+        places = ", ".join(str(models.resolve(model).folder) for model in absent)
+        yield _error(
+            "model-not-fetched",
+            ", ".join(absent),
+            f"expected their files in {places}, found no such folder.",
+            f"Put the files that {models.path.name} lists there, or leave these arms out.",
+        )
+
+
+# --- settings of arms ----------------------------------------------------------------------------
+
+
+def _settings(parts: Iterable[_Parts]) -> Iterator[PreflightFinding]:
+    """Ask every rule about every arm; arms with the same fault share a finding."""
+    arms: dict[_Said, list[str]] = {}
+    for one in parts:
+        for rule in _RULES:
+            for said in rule(one):
+                arms.setdefault(said, []).append(one.arm.name)
+    for said, names in arms.items():
+        where = f"{'arm' if len(names) == 1 else 'arms'} {_few(names)}"
+        yield PreflightFinding(where=where, **said._asdict())
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _beta_schedule(parts: _Parts) -> Iterator[_Said]:
+    own = parts.base.trained and parts.base.trained.beta_schedule
+    used = parts.arm.beta_schedule or own
+    wanted = parts.motion.trained and parts.motion.trained.beta_schedule
+    if wanted and used != wanted:
+        named = f"the {used} noise schedule" if used else "a noise schedule that nobody states"
+        yield _Said(
+            "beta-schedule",
+            Severity.ERROR,
+            f"sampled on {named}, but '{parts.motion.id}' was trained on {wanted}: "
+            "the clips come out blurred and dull.",
+            f"Give 'beta_schedule: {wanted}'.",
+        )
+
+
+def _trained_steps(parts: _Parts) -> Iterator[_Said]:
+    steps = parts.arm.steps
+    for entry in parts.distilled:
+        counts = entry.trained.steps if entry.trained else ()
+        if counts and steps not in counts:
+            named = ", ".join(map(str, counts))
+            yield _Said(
+                "steps-not-trained",
+                Severity.ERROR,
+                f"'{entry.id}' was distilled for {named} steps and for no other number, "
+                f"got {steps}.",
+                "Take the file of that number of steps, or change 'steps'.",
+            )
+
+
+def _known_good_steps(parts: _Parts) -> Iterator[_Said]:
+    steps = parts.arm.steps
+    given = [entry for entry in parts.distilled if entry.known_good and not _exact(entry)]
+    spans = {entry.id: entry.known_good.steps for entry in given if entry.known_good}
+    outside = [model for model, (low, high) in spans.items() if not low <= steps <= high]
+    if outside:
+        low, high = spans[outside[0]]
+        yield _Said(
+            "steps-outside-known-good",
+            Severity.WARNING,
+            f"'steps' is {steps}; the source of {_and(outside)} gives {low} to {high}.",
+            "Read the result as an experiment, or change 'steps'.",
+        )
+
+
+def _exact(entry: ModelEntry) -> bool:
+    return entry.trained is not None and bool(entry.trained.steps)
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
+
+
+def _timestep_grid(parts: _Parts) -> Iterator[_Said]:
+    if parts.arm.scheduler is not SchedulerName.LCM:
+        return
+    if parts.arm.steps > LCM_GRID_STEPS:
+        yield _Said(
+            "timestep-grid",
+            Severity.ERROR,
+            f"{parts.arm.steps} steps, but a consistency model is sampled on a grid of "
+            f"{LCM_GRID_STEPS} timesteps.",
+            f"Give at most {LCM_GRID_STEPS} 'steps'.",
+        )
+    for entry in parts.distilled:
+        grid = entry.trained.grid_steps if entry.trained else None
+        if grid is not None and grid != LCM_GRID_STEPS:
+            yield _Said(
+                "timestep-grid",
+                Severity.ERROR,
+                f"'{entry.id}' was distilled on a grid of {grid} timesteps, this harness samples "
+                f"on one of {LCM_GRID_STEPS}.",
+                "Leave the arm out, or take a model of that grid.",
+            )
+
+
+def _guidance(parts: _Parts) -> Iterator[_Said]:
+    guidance = parts.arm.guidance
+    if guidance <= 1 or not parts.distilled:
+        return
+    names = _and(entry.id for entry in parts.distilled)
+    goods = [entry.known_good for entry in parts.distilled if entry.known_good]
+    most = min((good.guidance[1] for good in goods), default=1.0)
+    cost = f"guidance is folded into {names}; above 1 it counts twice and doubles the NFE"
+    if guidance > most:
+        yield _Said(
+            "guidance-folded",
+            Severity.ERROR,
+            f"{cost}, and {guidance:g} is beyond the {most:g} that its source gives: colours burn.",
+            f"Give 'guidance: 1.0', or at most {most:g}.",
+        )
+    else:
+        yield _Said(
+            "guidance-folded",
+            Severity.WARNING,
+            f"{cost}.",
+            "Compare at equal NFE, or give 'guidance: 1.0'.",
+        )
+
+
+def _distilled_twice(parts: _Parts) -> Iterator[_Said]:
+    spatial = [entry for entry in parts.distilled if entry.kind is not ModelKind.MOTION_ADAPTER]
+    whole = parts.motion.trained and parts.motion.trained.distilled is Distilled.ADVERSARIAL
+    if len(spatial) > 1 or (whole and spatial):
+        names = [*spatial, *([parts.motion] if whole else [])]
+        yield _Said(
+            "lcm-twice",
+            Severity.ERROR,
+            f"distilled more than once: {', '.join(entry.id for entry in names)} each bring few "
+            "steps along; together they wash the picture out.",
+            "Keep the one that the motion module was trained with.",
+        )
+
+
+def _partner(parts: _Parts) -> Iterator[_Said]:
+    partner = parts.motion.trained and parts.motion.trained.partner
+    if partner and partner not in [entry.id for entry in parts.loras]:
+        yield _Said(
+            "lora-missing",
+            Severity.ERROR,
+            f"'{parts.motion.id}' was trained together with the LoRA '{partner}', which is not "
+            "among 'loras'.",
+            f"Add {{model: {partner}, scale: ...}}.",
+        )
+
+
+def _scheduler(parts: _Parts) -> Iterator[_Said]:
+    """Distilled parts say which sampler; without one, all parts together."""
+    asked = parts.distilled or parts.every
+    goods = [entry.known_good for entry in asked if entry.known_good]
+    allowed = [name for name in SchedulerName if goods and _all_take(goods, name)]
+    if goods and parts.arm.scheduler not in allowed:
+        named = _and(entry.id for entry in asked if entry.known_good)
+        yield _Said(
+            "scheduler-misfit",
+            Severity.ERROR,
+            f"scheduler {parts.arm.scheduler} does not fit {named}.",
+            f"Take {' or '.join(allowed) or 'parts that share a scheduler'}.",
+        )
+
+
+def _all_take(goods: Iterable[KnownGood], name: SchedulerName) -> bool:
+    return all(name in good.schedulers for good in goods)
+
+
+def _vae(parts: _Parts) -> Iterator[_Said]:
+    if not parts.base.has_vae and parts.vae is None:
+        yield _Said(
+            "vae-missing",
+            Severity.ERROR,
+            f"base '{parts.base.id}' comes without a VAE of its own, and the arm names none.",
+            "Give 'vae'.",
+        )
+
+
+def _fit(parts: _Parts) -> Iterator[_Said]:
+    for entry in parts.every[1:]:
+        if text := misfit(entry, parts.base.id):
+            change = "Take one made for this base."
+            yield _Said("part-of-another-base", Severity.ERROR, text, change)
+
+
+def _negative_prompt(parts: _Parts) -> Iterator[_Said]:
+    if parts.arm.negative_prompt and parts.arm.guidance <= 1:
+        yield _Said(
+            "negative-prompt-unused",
+            Severity.WARNING,
+            "without guidance a negative prompt has no effect.",
+            "Leave it empty, or raise 'guidance'.",
+        )
+
+
+_RULES: Final[tuple[Callable[[_Parts], Iterator[_Said]], ...]] = (
+    _beta_schedule,
+    _trained_steps,
+    _known_good_steps,
+    _timestep_grid,
+    _guidance,
+    _distilled_twice,
+    _partner,
+    _scheduler,
+    _vae,
+    _fit,
+    _negative_prompt,
+)
+
+
+# --- prompts and judges --------------------------------------------------------------------------
+
+
+def _languages(plan: Plan, parts: Iterable[_Parts]) -> Iterator[PreflightFinding]:
+    for base in {one.base.id: one.base for one in parts}.values():
+        known = {_primary(tag) for tag in base.languages}
+        foreign = [prompt for prompt in plan.prompts if _primary(prompt.language) not in known]
+        if foreign:
+            yield _foreign(plan, base, foreign)
+
+
+def _foreign(plan: Plan, base: ModelEntry, foreign: list[Prompt]) -> PreflightFinding:
+    tags = ", ".join(sorted({prompt.language for prompt in foreign}))
+    return _error(
+        "prompt-language",
+        f"dataset {plan.spec.dataset}",
+        f"{len(foreign)} of {len(plan.prompts)} prompts are in {tags}; the text encoder of "
+        f"'{base.id}' knows {', '.join(base.languages)}: it takes other words for noise.",
+        "Give prompts in a language that it knows.",
+    )
+
+
+def _primary(tag: str) -> str:
+    """Return the language of a BCP 47 tag without script and region.
+
+    >>> _primary("ja-JP")
+    'ja'
+    """
+    return tag.partition("-")[0].lower()
+
+
+def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator[PreflightFinding]:
+    """Refuse metrics whose judges know another world than the one the models draw."""
+    if all(one.base.vocabulary == "tiny-world" for one in parts):
+        return
+    judged = [name for name in plan.spec.metrics if _needs_judge(name)]
+    tiny = [entry.id for entry in _judges_of(models) if _of_the_tiny_world(entry)]
+    if judged and tiny:
+        yield _error(
+            "judge-unfit",
+            f"metrics {', '.join(judged)}",
+            f"their judges ({', '.join(tiny)} and the oracle) know the tiny world only; their "
+            "numbers on other clips would mean nothing.",
+            "Leave these metrics out, and ask people with `poc rate`.",
+        )
+
+
+def _needs_judge(metric: str) -> bool:
+    row = CATALOG[split_metric(metric).name]
+    return row.target is None or any("features" in taken for taken in row.takes)
+
+
+def _judges_of(models: ModelTable) -> Iterator[ModelEntry]:
+    """Yield the judges that a run takes: the first of each kind in the table."""
+    for kind in (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES):
+        every = (model.entry for model in models.models.values() if model.entry.kind is kind)
+        if (first := next(every, None)) is not None:
+            yield first
+
+
+def _of_the_tiny_world(entry: ModelEntry) -> bool:
+    return entry.vocabulary == "tiny-world" or entry.family == "tiny_video"
+
+
+# --- rights --------------------------------------------------------------------------------------
+
+
+def _rights(plan: Plan, models: ModelTable, licences: LicenceTable) -> Iterator[PreflightFinding]:
+    if plan.spec.use is None:
+        if plan.spec.kind == "procurement":
+            text = "a procurement without 'use': licences are not judged."
+            change = f"Give 'use': {', '.join(Use)}."
+            yield _warning("use-not-stated", f"spec {plan.spec.name}", text, change)
+        return
+    use = Use(plan.spec.use)
+    for row in licence_rows(plan, models, licences):
+        if row.judgement is Judgement.PERMITTED:
+            continue
+        forbidden = row.judgement is Judgement.FORBIDDEN
+        make = _error if forbidden else _warning
+        word = "forbidden" if forbidden else "not known to be permitted"
+        yield make(
+            "licence-forbids" if forbidden else "licence-unclear",
+            f"{'model' if len(row.models) == 1 else 'models'} {', '.join(row.models)}",
+            f"{row.licence}: {use} is {word}. {row.reason}",
+            "`poc rights` has the ways out.",
+        )
+
+
+class LicenceRow(NamedTuple):
+    """A licence of a plan's models, and what it says of the stated use."""
+
+    licence: str
+    judgement: Judgement | None
+    """None where the spec states no use."""
+    models: tuple[str, ...]
+    reason: str
+
+
+def licence_rows(plan: Plan, models: ModelTable, licences: LicenceTable) -> tuple[LicenceRow, ...]:
+    """Return the licences of all models of a plan; models of one licence and judgement together."""
+    rows: dict[tuple[str, Judgement | None, str], list[str]] = {}
+    for model in dict.fromkeys(model for arm in plan.arms for model in arm.model_digests):
+        entry = models.resolve(model).entry
+        judgement, reason = _judged(entry, plan.spec.use, licences)
+        rows.setdefault((entry.licence, judgement, reason), []).append(model)
+    return tuple(
+        LicenceRow(licence, judgement, tuple(names), reason)
+        for (licence, judgement, reason), names in rows.items()
+    )
+
+
+def _judged(
+    entry: ModelEntry, stated: str | None, licences: LicenceTable
+) -> tuple[Judgement | None, str]:
+    """Return the worst that the licences, and the table of models itself, say of the use."""
+    if stated is None:
+        return None, ""
+    use = Use(stated)
+    known = [licences.find(one) or licences.licences["unknown"] for one in ids_of(entry.licence)]
+    said = [(licence.uses.of(use), licence.reason.en) for licence in known]
+    if use is not Use.EVALUATION and entry.commercial_use != "permitted":
+        own = Judgement(entry.commercial_use)
+        said.append((own, f"The table of models says commercial use is {own}."))
+    return max(said, key=lambda one: severity(one[0]))
+
+
+# --- room and time -------------------------------------------------------------------------------
+
+
+def _room(plan: Plan, parts: Iterable[_Parts], around: Surroundings) -> Iterator[PreflightFinding]:
+    where = f"spec {plan.spec.name}"
+    found = summary(plan)
+    free, memory = around.free_disk_bytes, around.memory_bytes
+    if free is not None and free < found.disk_bytes:
+        yield _error(
+            "disk-short",
+            where,
+            f"not enough disk: {_gib(found.disk_bytes)} may be needed, {_gib(free)} are free.",
+            "Free some space, give another --out, or plan fewer clips.",
+        )
+    needed = _weight_bytes(parts) * around.workers
+    if memory is not None and memory < needed:
+        yield _error(
+            "memory-short",
+            where,
+            f"the weights alone take {_gib(needed)}, the device has {_gib(memory)}.",
+            "Take a larger device, a smaller dtype or fewer --workers.",
+        )
+    yield from _hours(plan, found.seconds_low / 3600, found.seconds_high / 3600)
+
+
+def _hours(plan: Plan, low: float, high: float) -> Iterator[PreflightFinding]:
+    budget = plan.spec.hours
+    if budget is None or high <= budget:
+        return
+    make, word = (_error, "takes") if low > budget else (_warning, "may take")
+    yield make(
+        "hours-over-budget",
+        f"spec {plan.spec.name}",
+        f"{word} {low:.1f} to {high:.1f} h, 'hours' is {budget:g}.",
+        "Plan fewer clips, or raise 'hours'.",
+    )
+
+
+def _weight_bytes(parts: Iterable[_Parts]) -> int:
+    """Return the bytes of all weights that stay resident: at least, where sizes are not known."""
+    sizes: dict[tuple[str, str], int] = {}
+    for one in parts:
+        for entry in one.every:
+            size = (entry.parameters or 0) * BYTES_PER_NUMBER[one.arm.dtype]
+            sizes[entry.id, one.arm.dtype] = size
+    return sum(sizes.values())
+
+
+def _gib(number: int) -> str:
+    return f"{number / _GIB:,.1f} GiB"
