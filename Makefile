@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format endure bench report-card lock setup clean distclean
+.PHONY: help demo test lint format endure bench report-card metric-reference lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
@@ -26,6 +26,7 @@ help:
 	@echo 'make endure    kill the program at every flush and fill the disk at every write (half an hour)'
 	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
+	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
 	@echo 'make distclean delete $(VENV) too'
@@ -55,6 +56,10 @@ bench: setup
 
 report-card: setup
 	@$(OFFLINE) $(BIN)/python tests/benchmarks/report_card.py
+	@$(BIN)/python -m metrics.reference
+
+metric-reference: setup
+	@$(BIN)/python -m metrics.reference
 
 # -- the environment: made once; a second call finds the stamps and does nothing -------------------
 

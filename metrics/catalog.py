@@ -1,17 +1,8 @@
 """Every metric in one literal table, readable without importing any of them.
 
 To add a metric: write its function in a module of this package, add one row here and one test
-file. The row's `takes` names the arguments that the function wants; whoever calls it computes
-each of them once per clip and shares it among the metrics:
-
-    frames            uint8 (t, h, w, 3)
-    image_features    (t, d) unit rows, one per frame, from an image-text extractor
-    text_features     (d,) unit vector of the clip's prompt, same extractor
-    style_features    (s, d) unit rows of held-out stills of the style, same extractor
-    speeds            (t - 1, h, w) pixels per frame, from `metrics.motion.flow_speeds`
-    video_features    (n, d) one row a clip of an arm, from a video extractor
-    reference_features (m, d) one row a clip of the named reference, same extractor
-    samples           (n,) seconds, the timed clips of one arm
+file. The row's `takes` names the arguments that the function wants, out of `ARGUMENTS`; whoever
+calls it computes each of them once per clip and shares it among the metrics.
 
 A row without a target is a number that the harness supplies itself; its definition is here so
 that pages and gates can name it. This module imports nothing but the standard library.
@@ -62,10 +53,29 @@ class MetricInfo:
     scope: Scope
     version: int
     what: str
+    not_seen: str
     source: str
+    minimum_n: int = 1
+    """Fewest frames of a clip, or clips of an arm, for which there is a value."""
+    interval_n: int | None = 2
+    """Fewest prompts, or timed clips, for which there is an interval; None: there never is one."""
     takes: tuple[str, ...] = ()
     target: str | None = None
 
+
+ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "frames": "frames uint8 (t, h, w, 3)",
+        "image_features": "(t, d) unit rows, one per frame, from an image-text extractor",
+        "text_features": "(d,) unit vector of the clip's prompt, same extractor",
+        "style_features": "(s, d) unit rows of held-out stills of the style, same extractor",
+        "speeds": "(t - 1, h, w) pixels per frame, from `metrics.motion.flow_speeds`",
+        "video_features": "(n, d) one row a clip of an arm, from a video extractor",
+        "reference_features": "(m, d) one row a clip of the named reference, same extractor",
+        "samples": "(n,) seconds, the timed clips of one arm",
+    }
+)
+"""What a metric can take, by name."""
 
 _ORACLE_SOURCE = "the project's own oracle for its procedural world; no learned judge"
 _LATENCY_SOURCE = (
@@ -75,7 +85,13 @@ _LATENCY_SOURCE = (
 
 
 def _oracle(
-    attribute: str, label_en: str, label_ja: str, what: str = "", version: int = 1
+    attribute: str,
+    label_en: str,
+    label_ja: str,
+    *,
+    what: str = "",
+    not_seen: str = "",
+    version: int = 1,
 ) -> MetricInfo:
     return MetricInfo(
         name=f"oracle_{attribute}",
@@ -86,13 +102,14 @@ def _oracle(
         scope=Scope.CLIP,
         version=version,
         what=what
-        or f"1 when pixels show the prompt's {attribute}, else 0; only in the procedural "
-        "world, and blind to how good the clip looks",
+        or f"1 when pixels show the prompt's {attribute}, else 0; only in the procedural world",
+        not_seen=f"{not_seen}how good the clip looks",
         source=_ORACLE_SOURCE,
+        minimum_n=16,
     )
 
 
-def _latency(percent: int) -> MetricInfo:
+def _latency(percent: int, *, minimum_n: int, interval_n: int) -> MetricInfo:
     return MetricInfo(
         name=f"latency_p{percent}_s",
         label_en=f"Latency p{percent}",
@@ -101,9 +118,11 @@ def _latency(percent: int) -> MetricInfo:
         direction=Direction.LOWER,
         scope=Scope.ARM,
         version=1,
-        what=f"time within which {percent} % of warm clips are done, prompt in to video out; "
-        "says nothing of load, first call or quality",
+        what=f"time within which {percent} % of warm clips are done, prompt in to video out",
+        not_seen="loading, the first call, and quality",
         source=_LATENCY_SOURCE,
+        minimum_n=minimum_n,
+        interval_n=interval_n,
         takes=("samples",),
         target=f"metrics.latency:latency_p{percent}",
     )
@@ -118,8 +137,9 @@ _ROWS = (
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
         version=1,
-        what="agreement of frames with the prompt, mean over frames; sees no motion, and words "
-        "beyond the text encoder's limit are cut off",
+        what="agreement of frames with the prompt, mean over frames",
+        not_seen="motion, the order of frames, and words beyond the text encoder's limit, which "
+        "are cut off",
         source="Hessel et al. 2021 (CLIPScore), scale and clamp as in torchmetrics; mean over "
         "frames as CLIPSIM, Wu et al. 2021 (GODIVA)",
         takes=("image_features", "text_features"),
@@ -133,8 +153,10 @@ _ROWS = (
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
         version=1,
-        what="sameness of content from frame to frame; a frozen clip scores 1, so read it "
+        what="sameness of content from frame to frame",
+        not_seen="whether anything should have changed: a frozen clip scores 1, so read it "
         "beside motion",
+        minimum_n=2,
         source="Esser et al. 2023 (Gen-1), frame consistency: mean cosine of consecutive frames",
         takes=("image_features",),
         target="metrics.temporal:clip_frame_consistency",
@@ -147,8 +169,9 @@ _ROWS = (
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
         version=1,
-        what="1 minus the mean absolute change of pixels between neighbouring frames; cannot "
-        "tell flicker from motion, so a frozen clip scores 1",
+        what="1 minus the mean absolute change of pixels between neighbouring frames",
+        not_seen="flicker apart from motion: a frozen clip scores 1",
+        minimum_n=2,
         source="Huang et al. 2024 (VBench), temporal_flickering, without its static-clip filter",
         takes=("frames",),
         target="metrics.temporal:flicker",
@@ -162,7 +185,9 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="largest step of a frame's mean luma to the next: flashes and dark first frames; "
-        "blind to local flicker that cancels out",
+        "grows with the number of frames",
+        not_seen="local flicker that cancels out within a frame, and every step but the largest",
+        minimum_n=2,
         source="ITU-R BT.709 luma; definition of this project",
         takes=("frames",),
         target="metrics.temporal:luminance_jump",
@@ -175,8 +200,9 @@ _ROWS = (
         direction=Direction.TARGET,
         scope=Scope.CLIP,
         version=1,
-        what="mean luma of the later frames minus the first's: clips that begin in the dark; a "
-        "scene that is lit up on purpose looks the same",
+        what="mean luma of the later frames minus the first's: clips that begin in the dark",
+        not_seen="whether a scene is lit up on purpose",
+        minimum_n=2,
         source="ITU-R BT.709 luma; definition of this project",
         takes=("frames",),
         target="metrics.temporal:first_frame_darkness",
@@ -190,8 +216,9 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="change of look along the optical flow, where the flow is sure of itself: texture "
-        "that boils, objects that melt; a frozen clip scores 0, and where the flow fails nothing "
-        "is seen",
+        "that boils, objects that melt",
+        not_seen="anything where the flow fails, and that nothing moves: a frozen clip scores 0",
+        minimum_n=2,
         source="Lai et al. 2018 (blind video temporal consistency), with DIS flow and the "
         "visibility test of Sundaram et al. 2010: not comparable with FlowNet2's numbers",
         takes=("frames",),
@@ -205,8 +232,9 @@ _ROWS = (
         direction=Direction.TARGET,
         scope=Scope.CLIP,
         version=1,
-        what="variance of the Laplacian of luma: falls with blur, grows with detail, contrast and "
-        "noise alike; depends on the frame size",
+        what="variance of the Laplacian of luma: falls with blur, grows with detail, contrast "
+        "and noise alike; depends on the frame size",
+        not_seen="detail apart from noise",
         source="Pech-Pacheco et al. 2000, variance of the Laplacian",
         takes=("frames",),
         target="metrics.image:sharpness",
@@ -220,7 +248,8 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="spread of luma within a frame: washed-out and harsh pictures on either side of the "
-        "baseline's; knows nothing of where the light falls",
+        "baseline's",
+        not_seen="where in the picture the light falls",
         source="RMS contrast, Peli 1990",
         takes=("frames",),
         target="metrics.image:contrast",
@@ -233,8 +262,8 @@ _ROWS = (
         direction=Direction.TARGET,
         scope=Scope.CLIP,
         version=1,
-        what="mean HSV saturation: pale and burnt colours on either side of the baseline's; dark "
-        "pixels count as much as bright ones",
+        what="mean HSV saturation: pale and burnt colours on either side of the baseline's",
+        not_seen="which colours they are, and how bright: dark pixels count as much as bright ones",
         source="HSV colour model, Smith 1978",
         takes=("frames",),
         target="metrics.image:saturation",
@@ -247,8 +276,8 @@ _ROWS = (
         direction=Direction.TARGET,
         scope=Scope.CLIP,
         version=1,
-        what="pixels with a channel at 0 or 255, where detail is cut off; drawn styles clip on "
-        "purpose",
+        what="pixels with a channel at 0 or 255, where detail is cut off",
+        not_seen="whether it is meant: drawn styles clip on purpose",
         source="definition of this project",
         takes=("frames",),
         target="metrics.image:clipped_share",
@@ -262,7 +291,8 @@ _ROWS = (
         scope=Scope.CLIP,
         version=2,
         what="share of luma's variance beyond half the Nyquist frequency: low in blurred clips, "
-        "high where noise is left behind; cannot tell fine detail from noise",
+        "high where noise is left behind",
+        not_seen="fine detail apart from noise, and flat frames, which are left out",
         source="Fourier power spectrum; threshold of this project",
         takes=("frames",),
         target="metrics.image:high_frequency_share",
@@ -275,8 +305,9 @@ _ROWS = (
         direction=Direction.TARGET,
         scope=Scope.CLIP,
         version=1,
-        what="mean displacement of all pixels between neighbouring frames; grows with frame "
-        "size, sees nothing in flat areas, takes flicker for motion",
+        what="mean displacement of all pixels between neighbouring frames; grows with frame size",
+        not_seen="motion of flat areas, and flicker apart from motion",
+        minimum_n=2,
         source="Kroeger et al. 2016 (DIS optical flow), OpenCV preset MEDIUM",
         takes=("speeds",),
         target="metrics.motion:motion",
@@ -290,7 +321,9 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="1 when the fastest twentieth of pixels moves fast enough in a quarter of the "
-        "frames, else 0; not the quality of that motion",
+        "frames, else 0; its rule is for 8 frames a second",
+        not_seen="the quality of that motion",
+        minimum_n=2,
         source="rule of Huang et al. 2024 (VBench), dynamic_degree, on DIS flow instead of "
         "RAFT: not comparable with VBench's numbers",
         takes=("speeds",),
@@ -304,8 +337,8 @@ _ROWS = (
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
         version=1,
-        what="mean cosine of frames to held-out stills of the style; content that the stills "
-        "share counts as style",
+        what="mean cosine of frames to held-out stills of the style",
+        not_seen="style apart from content: what the stills share counts as style",
         source="CLIP-I as in Ruiz et al. 2023 (DreamBooth), against stills not used in training",
         takes=("image_features", "style_features"),
         target="metrics.style:style_similarity",
@@ -319,7 +352,8 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="the least styled frame's mean cosine to the held-out stills: style that comes and "
-        "goes; one odd frame decides it",
+        "goes",
+        not_seen="all other frames: one odd frame decides it",
         source="as style_similarity, minimum over frames",
         takes=("image_features", "style_features"),
         target="metrics.style:style_worst_frame",
@@ -333,7 +367,9 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="whether a clip can be judged at all: not NaN, black, white, frozen or of the wrong "
-        "size; a valid clip may still be bad",
+        "size; fewer than 2 frames are a fault too",
+        not_seen="whether it is any good: a valid clip may still be bad",
+        minimum_n=0,
         source="thresholds of this project, with reasons in metrics/validity.py",
         takes=("frames",),
         target="metrics.validity:judge",
@@ -348,6 +384,9 @@ _ROWS = (
         version=1,
         what="distance of two Gaussians fitted to video features of arm and reference; biased "
         "upwards at small n, so only beside n and its noise floor",
+        not_seen="what its extractor does not see",
+        minimum_n=2,
+        interval_n=None,
         source="Unterthiner et al. 2018 (FVD); distance of Dowson and Landau 1982",
         takes=("video_features", "reference_features"),
         target="metrics.fvd:fvd",
@@ -360,17 +399,20 @@ _ROWS = (
         direction=Direction.LOWER,
         scope=Scope.ARM,
         version=2,
-        what="unbiased squared MMD of video features of arm and reference over clips of different "
-        "prompts, cubic kernel; can be slightly negative, sees only what its extractor sees (the "
-        "tiny world's was taught the strength of textures and is sensitive to it)",
+        what="unbiased squared MMD of video features of arm and reference over clips of "
+        "different prompts, cubic kernel; can be slightly negative",
+        not_seen="what its extractor does not see (the tiny world's was taught the strength of "
+        "textures and is sensitive to it)",
+        minimum_n=2,
+        interval_n=3,
         source="Binkowski et al. 2018 (KID) on video features, Unterthiner et al. 2018 (KVD)",
         takes=("video_features", "reference_features"),
         target="metrics.kvd:kvd",
     ),
-    _latency(50),
-    _latency(90),
-    _latency(95),
-    _latency(99),
+    _latency(50, minimum_n=5, interval_n=6),
+    _latency(90, minimum_n=29, interval_n=36),
+    _latency(95, minimum_n=59, interval_n=72),
+    _latency(99, minimum_n=299, interval_n=368),
     MetricInfo(
         name="peak_memory_bytes",
         label_en="Peak memory",
@@ -379,8 +421,9 @@ _ROWS = (
         direction=Direction.LOWER,
         scope=Scope.ARM,
         version=1,
-        what="most memory held at once while generating, weights included; not what other "
-        "programs held",
+        what="most memory held at once while generating, weights included",
+        not_seen="what other programs held",
+        interval_n=None,
         source="the allocator's own counter on a device, the process's high-water mark on a CPU",
     ),
     _oracle("shape", "Right shape", "形の正答率"),
@@ -392,15 +435,16 @@ _ROWS = (
         "texture",
         "Right texture",
         "質感の正答率",
-        "1 when the background is mottled and stays so, with 0.6 to 1.67 times the contrast of "
-        "rendered clips, else 0; no caption speaks of it; only in the procedural world",
+        what="1 when the background is mottled and stays so, with 0.6 to 1.67 times the contrast "
+        "of rendered clips, else 0; no caption speaks of it; only in the procedural world",
     ),
     _oracle(
         "all",
         "All attributes right",
         "全属性の正答率",
-        "1 when shape, colour, background, texture and motion are all right, else 0; only in the "
-        "procedural world, and blind to style, light and camera",
+        what="1 when shape, colour, background, texture and motion are all right, else 0; only in "
+        "the procedural world",
+        not_seen="style, light and camera, and ",
         version=2,
     ),
     MetricInfo(
@@ -413,6 +457,8 @@ _ROWS = (
         version=1,
         what="how far the object's centre travels, or its radius changes, over the clip; only "
         "where the oracle finds one object",
+        not_seen="which way it goes",
+        minimum_n=16,
         source=_ORACLE_SOURCE,
     ),
 )

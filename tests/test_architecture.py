@@ -49,6 +49,7 @@ CORE: Final = "the core"
 OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "metrics": ("metrics.base", "metrics.catalog"),
     "metrics.catalog": (),
+    "metrics.reference": ("metrics.catalog", "metrics.frames"),
     "metrics.*": ("metrics.base", "metrics.extractors.*", "metrics.frames", "metrics.frechet"),
     "poc": (),
     "poc.__main__": ("poc.cli",),

@@ -23,6 +23,7 @@ import numpy as np
 from metrics.base import Frames
 from metrics.catalog import CATALOG, Direction, Scope, load
 from metrics.faults import FAULTS
+from metrics.reference import SEEN
 from metrics.validity import judge
 from poc.fingerprint import take_fingerprint
 from poc.measure import Bench, Inputs, MeasureSetup, oracle_values
@@ -36,8 +37,6 @@ ROOT = Path(__file__).parent.parent.parent
 SPEC = ROOT / "poc" / "specs" / "tiny.yaml"
 OUT = ROOT / "reports" / "baselines" / "report_card"
 ARM = "animatelcm-4"
-SEEN = 0.8
-"""AUC from which a metric counts as having seen a fault: four clips of five."""
 
 MEASURED = tuple(
     name
