@@ -170,7 +170,8 @@ _ROWS = (
         scope=Scope.CLIP,
         version=1,
         what="1 minus the mean absolute change of pixels between neighbouring frames",
-        not_seen="flicker apart from motion: a frozen clip scores 1",
+        not_seen="flicker apart from motion: a frozen clip scores 1, and what smears a clip, as "
+        "coarse compression does, raises it",
         minimum_n=2,
         source="Huang et al. 2024 (VBench), temporal_flickering, without its static-clip filter",
         takes=("frames",),
@@ -217,7 +218,8 @@ _ROWS = (
         version=1,
         what="change of look along the optical flow, where the flow is sure of itself: texture "
         "that boils, objects that melt",
-        not_seen="anything where the flow fails, and that nothing moves: a frozen clip scores 0",
+        not_seen="anything where the flow fails, and loss of detail or motion: a blurred clip "
+        "scores lower, a frozen one 0",
         minimum_n=2,
         source="Lai et al. 2018 (blind video temporal consistency), with DIS flow and the "
         "visibility test of Sundaram et al. 2010: not comparable with FlowNet2's numbers",

@@ -10,7 +10,9 @@ import pytest
 
 from metrics import frames
 from metrics.base import ClipValue, Frames
-from metrics.motion import flow_speeds, motion
+from metrics.faults import FAULTS
+from metrics.image import contrast, high_frequency_share, saturation, sharpness
+from metrics.motion import flow_speeds, motion, warping_error
 from metrics.temporal import flicker, luminance_jump
 from metrics.validity import Fault, judge
 
@@ -68,6 +70,46 @@ def test_planted_faults_are_seen_by_the_metric_made_for_each() -> None:
     assert _number(luminance_jump(flashing)) > _number(luminance_jump(clip)) + 20
     assert _number(flicker(flashing)) < _number(flicker(clip))
     assert _number(motion(flow_speeds(shuffled))) > _number(motion(flow_speeds(clip)))
+
+
+SOURCES = ("animatelcm_svd_000003", "bikes", "carphone_pristine")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_shuffled_a_frozen_a_darkened_and_a_blurred_clip_are_each_seen(name: str) -> None:
+    clip = _clip(name)
+    spoilt = {fault: spoil(clip, np.random.default_rng(0)) for fault, spoil in FAULTS.items()}
+
+    assert judge(spoilt["frozen"]).fault is Fault.FROZEN
+    assert all(judge(one).ok for fault, one in spoilt.items() if fault != "frozen")
+    assert _number(motion(flow_speeds(spoilt["shuffled"]))) > 1.1 * _number(
+        motion(flow_speeds(clip))
+    )
+    assert _number(flicker(spoilt["shuffled"])) < _number(flicker(clip))
+    assert _number(warping_error(spoilt["shuffled"])) > 1.1 * _number(warping_error(clip))
+    # Of all light 85 % are left, and so of its spread.
+    assert _number(contrast(spoilt["darkened"])) == pytest.approx(
+        0.85 * _number(contrast(clip)), rel=0.01
+    )
+    for detail in (sharpness, high_frequency_share):
+        assert _number(detail(spoilt["blur"])) < 0.5 * _number(detail(clip))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_metrics_of_single_frames_do_not_see_a_shuffle_nor_those_of_colour_a_dimmed_light(
+    name: str,
+) -> None:
+    clip = _clip(name)
+    shuffled, darkened = (
+        FAULTS[f](clip, np.random.default_rng(0)) for f in ("shuffled", "darkened")
+    )
+
+    for metric in (sharpness, contrast, saturation, high_frequency_share):
+        assert _number(metric(shuffled)) == pytest.approx(_number(metric(clip)), rel=1e-9)
+    assert _number(saturation(darkened)) == pytest.approx(_number(saturation(clip)), abs=0.01)
+    assert _number(motion(flow_speeds(darkened))) == pytest.approx(
+        _number(motion(flow_speeds(clip))), rel=0.15
+    )
 
 
 def test_blur_is_no_fault_of_validity_and_hardly_changes_motion() -> None:
