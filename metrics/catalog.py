@@ -367,7 +367,7 @@ _ROWS = (
         unit="fraction of clips",
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
-        version=1,
+        version=2,
         what="whether a clip can be judged at all: not NaN, black, white, frozen or of the wrong "
         "size; fewer than 2 frames are a fault too",
         not_seen="whether it is any good: a valid clip may still be bad",

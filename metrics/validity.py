@@ -18,6 +18,8 @@ BLACK_LUMA = 16.0
 """Video black: limited-range black read as full range is level 16."""
 WHITE_LUMA = 239.0
 """As far from white as `BLACK_LUMA` is from black."""
+_ROUNDING = 1e-6
+"""Levels by which luma of one brightness may differ: that of grey 239 lies just below 239."""
 LIT_SHARE = 0.001
 """Share of pixels that must differ from black or white: 4 of 64 x 64, a small bright object."""
 FROZEN_LEVELS = 2
@@ -97,8 +99,8 @@ def _judge_light(frames: Frames) -> Validity | None:
     # The largest shares of any frame; frame by frame, since luma takes many bytes a pixel.
     light = shade = 0.0
     for luma in frames_.lumas(frames):
-        light = max(light, float((luma > BLACK_LUMA).mean()))
-        shade = max(shade, float((luma < WHITE_LUMA).mean()))
+        light = max(light, float((luma > BLACK_LUMA + _ROUNDING).mean()))
+        shade = max(shade, float((luma < WHITE_LUMA - _ROUNDING).mean()))
     if light <= LIT_SHARE:
         return Validity(Fault.BLACK, f"no frame has visible light (luma above {BLACK_LUMA:g})")
     if shade <= LIT_SHARE:

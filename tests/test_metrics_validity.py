@@ -80,6 +80,37 @@ def test_a_longer_clip_takes_no_more_memory_to_judge() -> None:
     assert peaks[1] < 1.2 * peaks[0]
 
 
+def _lit(count: int, level: int) -> Frames:
+    """Black frames of 64 x 64, `count` pixels of which are grey; one frame differs."""
+    clip = np.zeros((4, 64 * 64, 3), np.uint8)
+    clip[:, :count] = level
+    clip[3, 100:110] = 9
+    return clip.reshape(4, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("count", "level", "fault"),
+    [(4, 200, Fault.BLACK), (5, 200, None), (5, 16, Fault.BLACK), (5, 17, None)],
+)
+def test_black_ends_where_more_than_a_thousandth_is_above_video_black(
+    count: int, level: int, fault: Fault | None
+) -> None:
+    # 0.001 * 64 * 64 = 4.1 pixels, and level 16 is black.
+    assert judge(_lit(count, level)).fault is fault
+    mirrored = 255 - _lit(count, level)
+    assert judge(mirrored).fault is (Fault.WHITE if fault else None)
+
+
+@pytest.mark.parametrize(("change", "fault"), [(2, Fault.FROZEN), (3, None)])
+def test_frozen_ends_where_one_pixel_changes_by_more_than_two_levels(
+    change: int, fault: Fault | None
+) -> None:
+    clip = np.repeat(_disc(step=0.0)[:1], 16, axis=0)
+    clip[9, 5, 5, 1] += np.uint8(change)
+
+    assert judge(clip).fault is fault
+
+
 @pytest.mark.parametrize("step", [0.01, 0.05])
 def test_a_very_slow_clip_is_valid(step: float) -> None:
     assert judge(_disc(step=step)).ok
