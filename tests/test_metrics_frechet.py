@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 from numpy.typing import NDArray
+from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
 from metrics.base import FloatArray
@@ -53,7 +54,7 @@ def _both(x: FloatArray, y: FloatArray) -> tuple[float, float]:
 # --- Frechet distance ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "d"), [(200, 16), (16, 16), (8, 64), (2, 32)])
+@pytest.mark.parametrize(("n", "d"), [(200, 16), (16, 16), (8, 64), (2, 32), (8, 400)])
 def test_identical_sets_are_at_distance_zero_even_when_rank_deficient(n: int, d: int) -> None:
     x = _features(n, d)
 
@@ -119,6 +120,14 @@ def test_scipys_eigenvalue_form_agrees_at_full_rank(d: int) -> None:
 
     for value in _both(x, y):
         assert value == pytest.approx(_by_scipy(x, y), rel=1e-8)
+
+
+def test_torchmetrics_fid_agrees_at_full_rank() -> None:
+    x, y = _features(400, 16, shift=1.0), _features(300, 16, seed=1, shift=1.4)
+    a, b = ([torch.from_numpy(part) for part in (m.mu, m.sigma)] for m in map(moments, (x, y)))
+
+    for value in _both(x, y):
+        assert value == pytest.approx(float(_compute_fid(*a, *b)), rel=1e-8)
 
 
 def test_few_clips_in_many_dimensions_agree_with_a_reduction_to_their_span() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.signal.windows import hann
 
 from metrics.base import AnyFloats, ClipValue, FloatArray, Frames, Status
 from metrics.image import clipped_share, contrast, high_frequency_share, saturation, sharpness
@@ -68,6 +69,22 @@ def test_contrast_of_two_equal_halves_is_half_their_distance() -> None:
     assert _number(contrast(_grey(halves))) == pytest.approx(50.0)
 
 
+def test_opencvs_standard_deviation_is_the_contrast() -> None:
+    weights = np.array([[0.2126, 0.7152, 0.0722]])
+    lumas = [cv2.transform(frame.astype(np.float64), weights) for frame in NOISE]
+    expected = np.mean([cv2.meanStdDev(luma)[1].item() for luma in lumas])
+
+    assert _number(contrast(NOISE)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_plain_loops_count_the_same_clipped_pixels() -> None:
+    frames = RNG.choice(np.array([0, 1, 128, 254, 255], np.uint8), (2, 6, 7, 3))
+    pixels = [pixel for frame in frames.tolist() for row in frame for pixel in row]
+    clipped = sum(1 for pixel in pixels if min(pixel) == 0 or max(pixel) == 255)
+
+    assert _number(clipped_share(frames)) == clipped / 84
+
+
 def test_saturation_agrees_with_the_standard_librarys_colour_model() -> None:
     pixels = NOISE[:1, :10, :10]
     expected = np.mean([colorsys.rgb_to_hsv(*pixel / 255)[1] for pixel in pixels.reshape(-1, 3)])
@@ -109,6 +126,29 @@ def test_a_wave_lies_on_its_side_of_half_the_nyquist_frequency(
     assert _number(high_frequency_share(frames)) == pytest.approx(expected, abs=0.01)
 
 
+def test_a_fourier_sum_written_out_gives_the_same_share() -> None:
+    def spectrum(side: int) -> NDArray[np.complex128]:
+        steps = np.arange(side)
+        return np.asarray(np.exp(-2j * np.pi * np.outer(steps, steps) / side))
+
+    def frequency(k: int, side: int) -> float:
+        return min(k, side - k) / side
+
+    shares = []
+    for luma in _luma(NOISE):
+        window = np.outer(hann(42)[1:-1], hann(50)[1:-1])
+        power = np.abs(spectrum(40) @ ((luma - luma.mean()) * window) @ spectrum(48)) ** 2
+        high = sum(
+            power[y, x]
+            for y in range(40)
+            for x in range(48)
+            if frequency(y, 40) ** 2 + frequency(x, 48) ** 2 > 0.25**2
+        )
+        shares.append(high / power.sum())
+
+    assert _number(high_frequency_share(NOISE)) == pytest.approx(float(np.mean(shares)), rel=1e-9)
+
+
 def test_flat_frames_have_no_detail_to_weigh_and_are_left_out_among_others() -> None:
     mixed = np.concatenate([FLAT, NOISE])
 
@@ -134,6 +174,40 @@ def test_frames_of_one_colour_are_flat_whatever_rounding_makes_of_it(
 @pytest.mark.parametrize("metric", [sharpness, contrast, high_frequency_share])
 def test_blur_lowers_what_measures_detail(metric: Metric) -> None:
     assert _number(metric(_blurred(NOISE))) < _number(metric(NOISE))
+
+
+def _mixed(frames: Frames, share: float) -> Frames:
+    """Colours pulled towards their grey by 1 - share."""
+    grey = frames.mean(axis=-1, keepdims=True)
+    return np.asarray(np.rint(grey + share * (frames - grey)), np.uint8)
+
+
+def _with_noise(frames: Frames, levels: float) -> Frames:
+    noise = np.random.default_rng(0).normal(0, levels, frames.shape)
+    return np.asarray(np.clip(np.rint(frames + noise), 0, 255), np.uint8)
+
+
+def _gained(factor: int) -> Frames:
+    return np.asarray(np.minimum(factor * SMOOTH.astype(int), 255), np.uint8)
+
+
+SMOOTH: Frames = np.stack([cv2.GaussianBlur(frame, (0, 0), 4.0) for frame in NOISE])
+
+
+@pytest.mark.parametrize(
+    ("metric", "clips"),
+    [
+        (saturation, [_mixed(SMOOTH, share) for share in (0.2, 0.5, 0.8, 1.0)]),
+        (contrast, [np.asarray(0.1 * k * SMOOTH + 9, np.uint8) for k in (2, 4, 6, 8)]),
+        (clipped_share, [_gained(k) for k in (1, 2, 4)]),
+        (sharpness, [_with_noise(SMOOTH, levels) for levels in (0, 2, 6, 18)]),
+        (high_frequency_share, [_with_noise(SMOOTH, levels) for levels in (0, 2, 6, 18)]),
+    ],
+)  # fmt: skip
+def test_more_of_what_is_measured_scores_higher(metric: Metric, clips: list[Frames]) -> None:
+    values = [_number(metric(clip)) for clip in clips]
+
+    assert values == sorted(set(values))
 
 
 @pytest.mark.parametrize("metric", METRICS)

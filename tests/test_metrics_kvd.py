@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torchmetrics.image.kid import poly_mmd
 
 from metrics.base import FloatArray, SetBasis
 from metrics.frechet import polynomial_mmd
@@ -58,6 +60,32 @@ def test_leave_one_out_values_equal_plain_recomputation() -> None:
     np.testing.assert_allclose(
         found.without_reference, [polynomial_mmd(x, _without(z, j)) for j in range(14)], rtol=1e-9
     )
+
+
+def test_torchmetrics_kid_is_the_value_where_no_two_clips_share_a_prompt() -> None:
+    x, z = _draw(_rng(), 20, 0.2), _draw(_rng(1), 20)
+    theirs = float(poly_mmd(torch.from_numpy(x), torch.from_numpy(z)))
+
+    assert kvd_jackknife(x, z, clusters=np.arange(20)).value == pytest.approx(theirs, rel=1e-9)
+
+
+def test_clips_that_do_not_vary_are_at_the_distance_of_their_points() -> None:
+    # Every kernel is that of two points: k(a, a) + k(b, b) - 2 k(a, b), here 1 + 8 - 2.
+    x, z = np.zeros((4, 2)), np.ones((5, 2))
+
+    found = kvd_interval(x, z, clusters=np.arange(4), level=LEVEL)
+    none = kvd_interval(z[:4], z, clusters=np.arange(4), level=LEVEL)
+
+    assert (found.value, found.interval.low, found.interval.high) == (7.0, 7.0, 7.0)
+    assert (none.value, none.interval.low, none.interval.high) == (0.0, 0.0, 0.0)
+
+
+def test_features_with_nan_are_refused() -> None:
+    x = _draw(_rng(), 5)
+    x[3, 0] = np.nan
+
+    with pytest.raises(ValueError, match=r"rows \[3\]"):
+        kvd_interval(x, _draw(_rng(1), 9), clusters=np.arange(5), level=LEVEL)
 
 
 def test_leaving_out_a_prompt_leaves_out_all_its_clips() -> None:

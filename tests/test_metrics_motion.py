@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from metrics.base import ClipValue, FloatArray, Frames, Status
 from metrics.motion import (
@@ -153,6 +156,31 @@ def test_a_moving_disc_is_dynamic_and_a_creeping_one_is_not() -> None:
     assert dynamic_degree(flow_speeds(_disc(0.1))).value == 0.0
 
 
+def _by_vbench(speeds: FloatArray, count: int) -> float:
+    """The published rule, with its loops: vbench/dynamic_degree.py, flow lengths given."""
+    threshold = 6.0 * (min(speeds.shape[1:]) / 256.0)
+    wanted, moving = round(4 * (count / 16.0)), 0
+    for one in speeds:
+        flat = np.sort(one.flatten())[::-1]
+        if float(np.mean(flat[: int(one.size * 0.05)])) > threshold:
+            moving += 1
+        if moving >= wanted:
+            return 1.0
+    return 0.0
+
+
+@pytest.mark.parametrize("count", [8, 16, 25])
+def test_vbenchs_rule_written_out_agrees(count: int) -> None:
+    rng, said = np.random.default_rng(count), []
+    for scale in np.linspace(0.2, 1.0, 40):
+        # Speeds that come and go, so that about a quarter of the pairs is fast at some scale.
+        speeds = scale * rng.exponential(1.0, (count - 1, 1, 1)) * rng.random((count - 1, 40, 64))
+        said.append(dynamic_degree(speeds).value)
+        assert said[-1] == _by_vbench(speeds, count)
+
+    assert {*said} == {0.0, 1.0}
+
+
 @pytest.mark.parametrize(
     ("fps", "told"),
     [(8.0, True), (100 / 12, True), (7.0, False), (12.0, False), (30.0, False), (None, False)],
@@ -224,6 +252,39 @@ def test_what_boils_while_it_moves_costs_more() -> None:
     clip = _panning(2.0)
 
     assert _number(warping_error(_shaken(clip, 8.0))) > 3 * _number(warping_error(clip))
+
+
+def _by_scipy(one: Frames, other: Frames) -> float:
+    """The definition with SciPy's interpolation and NumPy: only the flow is OpenCV's."""
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (one, other)]
+    rest = np.zeros((*grey[0].shape, 2), np.float32)
+    dis = [cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) for _ in range(2)]
+    forth = dis[0].calc(grey[0], grey[1], rest.copy())
+    back = dis[1].calc(grey[1], grey[0], rest.copy())
+    rows, columns = np.indices(grey[0].shape).astype(float)
+    there = [rows + forth[..., 1], columns + forth[..., 0]]
+
+    def pulled(image: FloatArray) -> FloatArray:
+        planes = [
+            ndimage.map_coordinates(image[..., k], there, order=1, mode="nearest")
+            for k in range(image.shape[-1])
+        ]
+        return np.stack(planes, axis=-1)
+
+    home = forth + pulled(back.astype(float))
+    lengths = (forth**2).sum(-1) + (back**2).sum(-1)
+    height, width = grey[0].shape
+    seen = (home**2).sum(-1) < 0.01 * lengths + 0.5
+    seen &= (there[0] >= 0) & (there[0] <= height - 1) & (there[1] >= 0) & (there[1] <= width - 1)
+    return float(((one / 255 - pulled(other / 255))[seen] ** 2).mean())
+
+
+def test_scipys_interpolation_gives_the_same_error() -> None:
+    clip = _shaken(_panning(2.3, 1.1, count=3), 4.0)
+    expected = np.mean([_by_scipy(one, other) for one, other in pairwise(clip)])
+
+    # OpenCV interpolates at 32nds of a pixel.
+    assert _number(warping_error(clip)) == pytest.approx(expected, rel=0.02)
 
 
 def test_one_frame_and_a_picture_that_nowhere_comes_back_have_no_warping_error() -> None:

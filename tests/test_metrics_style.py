@@ -47,6 +47,9 @@ def test_torchmetrics_agrees() -> None:
     cosines = pairwise_cosine_similarity(torch.from_numpy(images), torch.from_numpy(STILLS))
 
     assert _style(images) == pytest.approx(float(cosines.mean()), rel=1e-9)
+    assert style_worst_frame(images, STILLS).value == pytest.approx(
+        float(cosines.mean(dim=1).min()), rel=1e-9
+    )
 
 
 def test_more_of_the_style_scores_higher() -> None:

@@ -9,6 +9,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from metrics.base import ClipValue, Frames, Status
 from metrics.temporal import (
@@ -109,6 +111,37 @@ def test_a_first_frame_at_half_light_is_dark_by_half_of_it() -> None:
     assert _number(first_frame_darkness(STILL)) == 0.0
 
 
+def _by_opencv(frames: Frames) -> NDArray[np.float64]:
+    """Mean BT.709 luma of each frame, in OpenCV's arithmetic."""
+    weights = np.array([[0.2126, 0.7152, 0.0722]])
+    return np.array([cv2.mean(cv2.transform(one.astype(np.float64), weights))[0] for one in frames])
+
+
+def test_opencv_sees_the_same_jumps_and_dark_first_frames() -> None:
+    clip = RNG.integers(0, 256, (9, 20, 30, 3), dtype=np.uint8)
+    clip[0] //= 3
+    means = _by_opencv(clip)
+
+    jumps = [abs(later - now) for now, later in pairwise(means)]
+    assert _number(luminance_jump(clip)) == pytest.approx(max(jumps), rel=1e-12)
+    assert _number(first_frame_darkness(clip)) == pytest.approx(
+        sum(means[1:]) / 8 - means[0], rel=1e-9
+    )
+
+
+def test_a_stronger_flash_jumps_further_and_a_darker_start_is_darker() -> None:
+    flashes, starts = [], []
+    for amount in (0, 5, 20, 50):
+        flash, start = STILL.copy(), STILL.copy()
+        flash[5] += np.uint8(amount)
+        start[0] -= np.uint8(min(amount, 40))
+        flashes.append(_number(luminance_jump(flash)))
+        starts.append(_number(first_frame_darkness(start)))
+
+    assert flashes == sorted(set(flashes))
+    assert starts == sorted(set(starts))
+
+
 # --- consistency --------------------------------------------------------------------------------
 
 
@@ -121,6 +154,16 @@ def test_a_steady_turn_has_the_cosine_of_its_step() -> None:
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
     assert _number(clip_frame_consistency(rows)) == pytest.approx(np.cos(np.radians(20)))
+
+
+def test_torch_agrees_on_consistency() -> None:
+    rows = RNG.normal(size=(9, 16))
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    theirs = torch.nn.functional.cosine_similarity(
+        torch.from_numpy(rows[:-1]), torch.from_numpy(rows[1:])
+    )
+
+    assert _number(clip_frame_consistency(unit)) == pytest.approx(float(theirs.mean()), rel=1e-9)
 
 
 def test_shuffled_frames_are_less_consistent() -> None:
