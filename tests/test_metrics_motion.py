@@ -169,7 +169,7 @@ def _by_vbench(speeds: FloatArray, count: int) -> float:
     return 0.0
 
 
-@pytest.mark.parametrize("count", [8, 16, 25])
+@pytest.mark.parametrize("count", [8, 11, 16, 25])
 def test_vbenchs_rule_written_out_agrees(count: int) -> None:
     rng, said = np.random.default_rng(count), []
     for scale in np.linspace(0.2, 1.0, 40):
@@ -252,6 +252,19 @@ def test_what_boils_while_it_moves_costs_more() -> None:
     clip = _panning(2.0)
 
     assert _number(warping_error(_shaken(clip, 8.0))) > 3 * _number(warping_error(clip))
+
+
+@pytest.mark.parametrize(("missed", "seen"), [(1.4, True), (1.6, False)])
+def test_a_pixel_is_seen_where_its_way_back_misses_by_little_for_its_length(
+    missed: float, seen: bool
+) -> None:
+    # Sundaram et al. 2010: |f + b|^2 < 0.01 (|f|^2 + |b|^2) + 0.5, here with |f| = 10:
+    # 1.96 < 0.01 (100 + 73.96) + 0.5 = 2.24, and 2.56 > 0.01 (100 + 70.56) + 0.5 = 2.21.
+    forth, back = np.zeros((2, 30, 2), np.float32), np.zeros((2, 30, 2), np.float32)
+    forth[..., 0], back[..., 0] = 10.0, missed - 10.0
+
+    assert _seen(forth, back)[:, :20].all() == seen
+    assert not _seen(forth, back)[:, 20:].any()  # out of the picture
 
 
 def _by_scipy(one: Frames, other: Frames) -> float:
