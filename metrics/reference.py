@@ -40,17 +40,18 @@ _BETTER = MappingProxyType(
 class ReportCard:
     """What a report card found: AUC by fault and metric, over `clips` clean and spoilt ones each.
 
-    None where no spoilt clip had a value.
+    None where no spoilt clip had a value. `versions` are those of the metrics when it was taken.
     """
 
     clips: int
     auc: Mapping[str, Mapping[str, float | None]]
+    versions: Mapping[str, int]
 
     @classmethod
     def from_json(cls, text: str) -> ReportCard:
         """Read the card as `make report-card` writes it."""
         content = json.loads(text)
-        return cls(content["clips"], content["auc"])
+        return cls(content["clips"], content["auc"], content["versions"])
 
     def of(self, metric: str) -> dict[str, float] | None:
         """AUC of one metric by fault, largest first; None for a metric that is not on the card."""
@@ -157,6 +158,8 @@ def _card_line(info: MetricInfo, card: ReportCard) -> str:
     found = card.of(info.name)
     if found is None:
         return "not on it"
+    if card.versions[info.name] != info.version:
+        return f"it was taken at version {card.versions[info.name]}: run `make report-card`"
     seen = {fault: value for fault, value in found.items() if value >= SEEN}
     text = f"saw {_listed(seen)}" if seen else "saw none of the planted faults"
     fooled = {fault: value for fault, value in found.items() if value <= 1 - SEEN}

@@ -23,8 +23,10 @@ def _section(name: str, text: str = TEXT) -> str:
 
 
 def _faults(name: str, words: str) -> dict[str, str]:
-    """What a metric's line of the card lists after some words."""
-    (line,) = re.findall(r"^- \*\*Report card\*\* (.*)\.$", _section(name), re.MULTILINE)
+    """What a metric's line of the card lists after some words, were its card of this version."""
+    versions = {name: row.version for name, row in CATALOG.items()}
+    section = _section(name, page(replace(READ, versions=versions)))
+    (line,) = re.findall(r"^- \*\*Report card\*\* (.*)\.$", section, re.MULTILINE)
     parts = [part.strip() for part in line.split(";")]
     listed = [part.removeprefix(words) for part in parts if part.startswith(words)]
     return {fault.strip(", "): auc for part in listed for fault, auc in SAW.findall(part)}
@@ -84,11 +86,13 @@ def test_another_card_or_another_row_makes_the_page_out_of_date(
 ) -> None:
     auc = {fault: dict(found) for fault, found in READ.auc.items()}
     auc["blur"]["contrast"] = 0.97
-    assert "saw blur (0.97)" in _section("contrast", page(ReportCard(READ.clips, auc)))
+    assert "saw blur (0.97)" in _section("contrast", page(replace(READ, auc=auc)))
 
     raised = {**CATALOG, "contrast": replace(describe("contrast"), version=9)}
     monkeypatch.setattr(reference, "CATALOG", raised)
-    assert "**Version** 9" in _section("contrast", page(READ))
+    section = _section("contrast", page(READ))
+    assert "**Version** 9" in section
+    assert "taken at version 1: run `make report-card`" in section
 
 
 def test_links_of_the_page_lead_somewhere() -> None:

@@ -172,6 +172,7 @@ def write(out: Path, cells: Sequence[tuple[str, dict[str, float | None]]], count
     content = {
         "fingerprint": take_fingerprint().model_dump(mode="json"),
         "clips": count,
+        "versions": {name: CATALOG[name].version for name in ("validity", *MEASURED)},
         "auc": dict(cells),
     }
     out.mkdir(parents=True, exist_ok=True)
