@@ -9,6 +9,10 @@ UPGRADE ?=
 # Options for pytest in `make test`, for example PYTEST="-k fvd".
 PYTEST  ?=
 
+# For `make audit`: run folders to draw from, and trials of each row.
+RUNS    ?=
+TRIALS  ?= 2000
+
 BIN := $(VENV)/bin
 
 # One thread per process: two multi-threaded processes on two cores are slower than one after the other.
@@ -16,7 +20,7 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format endure bench report-card metric-reference lock setup clean distclean
+.PHONY: help demo test lint format endure bench report-card metric-reference audit lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
@@ -27,6 +31,7 @@ help:
 	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
+	@echo 'make audit     how often our own statistics err, into reports/baselines/audit (an hour or two)'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
 	@echo 'make distclean delete $(VENV) too'
@@ -60,6 +65,9 @@ report-card: setup
 
 metric-reference: setup
 	@$(BIN)/python -m metrics.reference
+
+audit: setup
+	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/audit.py $(RUNS) --trials $(TRIALS)
 
 # -- the environment: made once; a second call finds the stamps and does nothing -------------------
 

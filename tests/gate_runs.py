@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,20 @@ import small_run
 
 from poc.gate import compare
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
-from poc.gate_records import GateCell, GateGroup, GateResult, GateRun
-from poc.records import Arm, LatencySpec, Measurement, Plan, ResolvedArm
+from poc.gate_records import GateCell, GateGroup, GateLimits, GateResult, GateRun
+from poc.records import (
+    Arm,
+    Batch,
+    ClipRequest,
+    ClipStatus,
+    CriteriaFile,
+    Generation,
+    LatencySpec,
+    Measurement,
+    Plan,
+    ResolvedArm,
+)
+from poc.store import RunStore
 
 LIMITS = read_limits(DEFAULT_LIMITS)
 
@@ -120,6 +133,16 @@ def check(head: GateRun, base: GateRun) -> GateResult:
     return compare(head, base, LIMITS)
 
 
+def tight() -> GateLimits:
+    """Return limits that any change for the worse exceeds, so that only the tests hold back."""
+    quality = [
+        one.model_copy(update={"margin": 1e-9} if one.margin else {"window": 1 + 1e-9})
+        for one in LIMITS.quality
+    ]
+    speed = [one.model_copy(update={"relative": 1e-9, "absolute_s": 1e-9}) for one in LIMITS.speed]
+    return LIMITS.model_copy(update={"quality": tuple(quality), "speed": tuple(speed)})
+
+
 def cell(result: GateResult, subject: str, arm: str = sim.STUDENT) -> GateCell:
     """Return the one cell of a subject."""
     found = [one for one in result.cells if (one.subject, one.arm) == (subject, arm)]
@@ -140,38 +163,85 @@ def remeasured(run: GateRun, change: Callable[[Measurement], Measurement]) -> Ga
 # --- folders -------------------------------------------------------------------------------------
 
 
+def criteria(minimum: float) -> CriteriaFile:
+    """Return the criteria of the small run with another minimum."""
+    file = small_run.plan().criteria
+    return file.model_copy(
+        update={"criteria": tuple(c.model_copy(update={"minimum": minimum}) for c in file.criteria)}
+    )
+
+
 def folder(
     path: Path,
     *,
     prompts: int = 24,
+    steps: tuple[int, ...] = (1, 2),
     shift: float = 0.0,
     slower: float = 1.0,
+    rounds: int = 7,
+    device: str = "cpu",
     weights: str = "1" * 64,
+    criteria_minimum: float | None = None,
     leave_out: int = 0,
+    invalid: int = 0,
+    unmeasured: int = 0,
+    scribbled: int = 0,
 ) -> Path:
-    """Write a run folder of two arms with one metric and seven timed rounds; returns its path."""
-    plan: Plan = small_run.plan(prompts=prompts)
+    """Write a run folder of one metric and timed rounds; returns its path.
+
+    Of the last arm the first clips are `invalid`, `unmeasured`, or have NaN `scribbled` over their
+    measurement; the last `leave_out` batches of all were never made.
+    """
+    plan: Plan = small_run.plan(prompts=prompts, steps=steps)
+    if criteria_minimum is not None:
+        edited = criteria(criteria_minimum)
+        plan = plan.model_copy(
+            update={"criteria": edited, "criteria_digest": edited.content_digest()}
+        )
+    last = [c.id for b in plan.batches if b.arm_id == plan.arms[-1].id for c in b.clips]
     with small_run.open_store(path, plan) as store:
         for arm in plan.arms:
             store.append_resolved(small_run.resolved(arm, weights))
-        batches = plan.batches[: len(plan.batches) - leave_out]
-        for batch in batches:
-            digests = [store.write_clip(clip.id, small_run.frames(clip)) for clip in batch.clips]
-            arm = next(arm for arm in plan.arms if arm.id == batch.arm_id)
-            origin = store.resolved()[plan.arms.index(arm)].content_digest()
-            record = small_run.generation(batch, digests)
-            store.append_generation(record.model_copy(update={"resolved_digest": origin}))
+        for batch in plan.batches[: len(plan.batches) - leave_out]:
+            store.append_generation(_made(store, batch, set(last[:invalid])))
+            found = [_measured(clip, shift, set(last[:invalid])) for clip in batch.clips]
             store.append_measurements(
-                [
-                    small_run.measurement(clip, value=80 + sim.noise(clip.prompt_id) - shift)
-                    for clip in batch.clips
-                ]
+                [one for one in found if one.clip_id not in set(last[:unmeasured])]
             )
-        for n in range(7):
+        for n in range(rounds):
             for arm in plan.arms:
                 seconds = slower * (1 + 0.01 * sim.noise(str(path.name), arm.name, n))
-                sample = small_run.latency(arm).model_copy(
-                    update={"round": n, "total_s": seconds, "denoise_s": 0.8 * seconds}
-                )
+                times = {"round": n, "total_s": seconds, "denoise_s": 0.8 * seconds}
+                sample = small_run.latency(arm).model_copy(update=times | {"device": device})
                 store.append_latency(sample)
+    _scribble(path / "measurements.jsonl", last[:scribbled])
     return path
+
+
+def _made(store: RunStore, batch: Batch, invalid: Collection[str]) -> Generation:
+    """Write a batch's clips; of the invalid ones the frames were not finite, so there are none."""
+    digests = [store.write_clip(clip.id, small_run.frames(clip)) for clip in batch.clips]
+    made = small_run.generation(batch, digests)
+    origin = next(one for one in store.resolved() if one.arm_id == batch.arm_id)
+    spoilt = {"status": ClipStatus.INVALID, "reason": "NaN in frame 0", "frames_digest": None}
+    clips = tuple(
+        one.model_copy(update=spoilt) if one.clip_id in invalid else one for one in made.clips
+    )
+    return made.model_copy(update={"clips": clips, "resolved_digest": origin.content_digest()})
+
+
+def _measured(clip: ClipRequest, shift: float, invalid: Collection[str]) -> Measurement:
+    if clip.id in invalid:
+        return sim.measurement(clip, "clip_score", None)
+    value = 80 + sim.noise(clip.prompt_id) - shift
+    found: Measurement = small_run.measurement(clip, value=value)
+    return found
+
+
+def _scribble(path: Path, clip_ids: Collection[str]) -> None:
+    """Write NaN over the value of these clips' measurements, as an editor of the file might."""
+    lines = path.read_text("utf-8").splitlines()
+    for place, line in enumerate(lines):
+        if any(clip_id in line for clip_id in clip_ids):
+            lines[place] = re.sub(r'"value":[-0-9.e]+', '"value":NaN', line)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")

@@ -15,7 +15,7 @@ import small_run
 from scipy import stats
 
 from poc.gate import compare
-from poc.gate_records import GateGroup, GateLimits, GateRun, GateStatus
+from poc.gate_records import GateGroup, GateRun, GateStatus
 from poc.gate_verdicts import ALARM_RATE, holm, p_slower
 from poc.records import ClipStatus, Comparison, Estimate, LatencySample, LatencySpec, Measurement
 
@@ -571,20 +571,8 @@ def test_every_test_of_the_check_is_in_holms_correction(base: GateRun) -> None:
     assert g.cell(result, "oracle_all").p_adjusted == pytest.approx(0.5**28 * tests)
 
 
-def tight() -> GateLimits:
-    """Return limits that any change for the worse exceeds, so that only the tests hold back."""
-    quality = [
-        one.model_copy(update={"margin": 1e-9} if one.margin else {"window": 1 + 1e-9})
-        for one in g.LIMITS.quality
-    ]
-    speed = [
-        one.model_copy(update={"relative": 1e-9, "absolute_s": 1e-9}) for one in g.LIMITS.speed
-    ]
-    return g.LIMITS.model_copy(update={"quality": tuple(quality), "speed": tuple(speed)})
-
-
 def test_equal_runs_raise_no_more_alarms_than_promised() -> None:
-    runs, alarms, passes, limits = 40, 0, 0, tight()
+    runs, alarms, passes, limits = 40, 0, 0, g.tight()
     for n in range(runs):
         pair = [g.gate_run(f"{who} {n}", prompts=40, rounds=7) for who in ("head", "base")]
         alarms += compare(pair[0], pair[1], limits).status is REGRESSION

@@ -1,0 +1,187 @@
+"""The committed page of the audit: tables of rates, what is assumed, and three lines that sum up.
+
+Everything on it follows from `audit.json`; the README repeats the three lines, and a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from audit_rates import Rate, Standing
+
+TITLES: Final = {
+    "intervals": "Intervals of clips",
+    "seconds": "Intervals of seconds",
+    "kvd": "Intervals of KVD",
+    "false-go": "An arm that lies exactly at one must-criterion's minimum: how often it gets GO",
+    "power": "An arm as good as the teacher and eight times as fast",
+    "alarms": "Two runs of one commit",
+    "planted": "Planted regressions",
+}
+
+ASSUMED: Final = {
+    "intervals": (
+        "Clips of a prompt share 40 % of the variance over arms, and 30 % more within an arm. The "
+        "truth is known by formula."
+    ),
+    "seconds": (
+        "n is rounds. Rounds vary by 5 % for both arms together and by 3 % for each alone. Slow "
+        "moments: one round in five takes half as long again for both arms, one in ten for one. "
+        "Below 15 rounds, and by the order statistics of so few ratios, intervals can only be "
+        "wider than 95 % asks for."
+    ),
+    "kvd": (
+        "Normal features of 8 dimensions, half of their variance the prompt's, which the reference "
+        "shares; the truth is known by the moments of the cubic kernel. Real features are not "
+        "normal."
+    ),
+    "false-go": (
+        "The demonstration's criteria; the arm is good in all else. A target above the minimum "
+        "makes GO rarer than 5 %; with both at one place the 95 % of resamples alone hold it back."
+    ),
+    "power": (
+        "The teacher is right in 80 % and moves as asked in 97 % of clips, as in the demo. No clip "
+        "is lost."
+    ),
+    "alarms": (
+        "Two arms, six metrics, seeds that differ: real runs of one commit and one seed have equal "
+        "clips and cannot alarm but in seconds. The machine does not drift between the runs. With "
+        "limits of 0 the tests alone hold an alarm back, at 1 % by the gate's promise."
+    ),
+    "planted": (
+        "n is rounds where seconds are planted. Holm's correction counts the tests of the whole "
+        "sweep that ships, the other arms' showing nothing. A change of exactly the limit lies on "
+        "either side of it half the time, so it is named in half of the checks at best; that it "
+        "does not pass is another matter."
+    ),
+}
+
+OF_POOLS: Final = (
+    "Real measurements of a run: prompts are drawn from it with their clips, and what the whole "
+    "pool says is the truth. Drawn with replacement the pool is a population without end; drawn "
+    "without, a mean varies less than its interval allows for, and `expected` says how often right "
+    "intervals then hold the truth. KVD is not among them: drawn twice, a clip would be its own "
+    "neighbour. Arms of a pool share its prompts, so its rows are not independent of each other. "
+    "`in truth bad`: some must's minimum is not met by the pool; `good`: every target is. An arm "
+    "truly at its minimum is called NO_GO in one run of five, by the rule. The gate's pairs deal "
+    "the clips of two arms to head and base by a coin, so that they differ as two arms do and not "
+    "in truth. Rounds are drawn from those of one arm."
+)
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """Return the page as Markdown."""
+    return "\n".join(_lines(content)) + "\n"
+
+
+def _lines(content: Mapping[str, Any]) -> Iterator[str]:
+    yield "# Audit of the statistics"
+    yield ""
+    yield from summary(content)
+    yield ""
+    yield (
+        "Seeded runs whose truth is known, through the functions that a real run goes through. A "
+        "bar is kept or missed where all of the 95 % interval of the share says so, and *too "
+        "close to tell* otherwise. `make audit` writes this file."
+    )
+    for name, title in TITLES.items():
+        if name in content["parts"]:
+            yield from _part(title, ASSUMED[name], content["parts"][name])
+    for name, found in content["pools"].items():
+        title = f"Runs drawn from `{name}`, {found['prompts']} prompts"
+        yield from _part(title, OF_POOLS, found)
+    if content["verdicts"]:
+        yield from _verdicts(content["verdicts"]["rows"])
+
+
+def summary(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield three lines: of intervals, of decisions, of the gate."""
+    yield from _of_intervals(content)
+    yield from _of_decisions(content)
+    yield from _of_gate(content)
+
+
+def rates(content: Mapping[str, Any], *names: str) -> list[Rate]:
+    """Return the rates of some parts."""
+    found = (content["parts"].get(name, {"rates": []}) for name in names)
+    return [Rate.from_json(row) for part in found for row in part["rates"]]
+
+
+def _of_intervals(content: Mapping[str, Any]) -> Iterator[str]:
+    found = rates(content, "intervals", "seconds", "kvd")
+    if not found:
+        return
+    shares = [rate.share for rate in found]
+    count = {standing: sum(rate.standing is standing for rate in found) for standing in Standing}
+    below = sum(rate.standing is Standing.MISSED and rate.share < 0.93 for rate in found)
+    yield (
+        f"- Intervals of nominal 95 % hold the truth in {min(shares):.1%} to {max(shares):.1%} of "
+        f"simulated runs. Of {len(found)} rows {count[Standing.KEPT]} lie inside 93 to 97 %, "
+        f"{count[Standing.OPEN]} are too close to tell, {below} lie below and "
+        f"{count[Standing.MISSED] - below} above."
+    )
+
+
+def _of_decisions(content: Mapping[str, Any]) -> Iterator[str]:
+    false, good = rates(content, "false-go"), rates(content, "power")
+    if not false or not good:
+        return
+    shipped = [rate.share for rate in false if "as shipped" in rate.what]
+    bare = [rate.share for rate in false if "as shipped" not in rate.what]
+    going = [f"{rate.share:.0%} at {rate.n}" for rate in good if rate.what.endswith(": GO")]
+    yield (
+        f"- An arm exactly at a minimum gets GO in at most {max(shipped):.1%} of runs at "
+        f"{false[0].n} prompts (with the target moved to the minimum {max(bare):.1%}); one as good "
+        f"as the teacher gets it in {', '.join(going)} prompts."
+    )
+
+
+def _of_gate(content: Mapping[str, Any]) -> Iterator[str]:
+    equal, found = rates(content, "alarms"), rates(content, "planted")
+    if not equal or not found:
+        return
+    alarms = [rate for rate in equal if rate.what == "equal runs: REGRESSION"]
+    usual = [r for r in found if "rounds vary by 3%" in r.note and r.what.endswith("REGRESSION")]
+    named = [f"{rate.what.partition(' ')[0]} in {rate.share:.0%}" for rate in usual]
+    hits, trials = sum(rate.hits for rate in alarms), sum(rate.trials for rate in alarms)
+    yield (
+        f"- The gate raises {hits} false alarms in {trials:,} pairs of equal runs. Where rounds "
+        f"vary by 3 % it names, with {usual[0].n} rounds, seconds of {', '.join(named)} of checks."
+    )
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def _part(title: str, assumed: str, found: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", assumed, "")
+    yield "| what | n | conditions | trials | share [95 %] | bar | |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in found["rates"]:
+        yield _row(Rate.from_json(row))
+    state = " with changes" if found["modified"] else ""
+    yield from ("", f"Seed {found['seed']}, commit {found['commit'][:12]}{state}, {found['cpu']}.")
+
+
+def _row(rate: Rate) -> str:
+    low, high = rate.interval
+    bar = "" if rate.bar is None else str(rate.bar)
+    standing = "" if rate.standing is Standing.TOLD else str(rate.standing)
+    mark = f"**{standing}**" if rate.standing is Standing.MISSED else standing
+    share = f"{rate.share:.1%} [{low:.1%}, {high:.1%}]"
+    return f"| {rate.what} | {rate.n} | {rate.note} | {rate.trials} | {share} | {bar} | {mark} |"
+
+
+def _verdicts(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("", "## Broken runs", "")
+    yield "What the program says of a run folder that is broken in a known way; for `poc decide`"
+    yield "its technical light, since without prices the whole is INSUFFICIENT_EVIDENCE at best."
+    yield from ("", "| command | what | should say | says | |", "|---|---|---|---|---|")
+    for row in rows:
+        should, says = (
+            f"{row[word]}, {row[code]}"
+            for word, code in (("should_say", "should_exit"), ("says", "exits"))
+        )
+        mark = "kept" if should == says else "**missed**"
+        yield f"| `{row['command']}` | {row['what']} | {should} | {says} | {mark} |"

@@ -1,0 +1,226 @@
+"""How often our own statistics err: runs whose truth is known, through the rules of a real run.
+
+`make audit` runs it, about an hour on one core: simulated runs first, then runs drawn from pools of
+measured clips, then broken run folders. The promised shares are in `audit_rates` and were written
+before the first trial. `--only PART` repeats some parts and keeps the others; each part carries its
+seed, its number of trials and the commit that it was made with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import audit_decisions
+import audit_gate
+import audit_page
+import audit_pool
+import audit_simulations
+import audit_verdicts
+from audit_rates import Rate
+
+from poc.baseline import in_force, opened
+from poc.fingerprint import take_fingerprint
+
+ROOT: Final = Path(__file__).parent.parent.parent
+OUT: Final = ROOT / "reports" / "baselines" / "audit"
+ACCEPTED: Final = ROOT / "reports" / "baselines" / "gate"
+README: Final = ROOT / "README.md"
+SEED: Final = 20261128
+
+Part = Callable[[int], Iterator[Rate]]
+"""Number of trials -> rates."""
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def intervals(trials: int) -> Iterator[Rate]:
+    """Yield the coverage of intervals over prompts."""
+    for prompts, replicates in ((20, 2), (64, 2), (200, 2), (64, 1)):
+        yield from audit_simulations.coverage(prompts, replicates, trials, SEED)
+
+
+def seconds(trials: int) -> Iterator[Rate]:
+    """Yield the coverage of ratios of medians."""
+    for rounds in (7, 15, 30):
+        yield from audit_simulations.latency_coverage(rounds, trials, SEED)
+
+
+def kvd(trials: int) -> Iterator[Rate]:
+    """Yield the coverage of KVD."""
+    for prompts in (20, 64, 200):
+        yield from audit_simulations.kvd_coverage(prompts, trials, SEED)
+
+
+def false_go(trials: int) -> Iterator[Rate]:
+    """Yield how often arms at a minimum get GO, at the prompts of the default sweep."""
+    yield from audit_decisions.false_go(audit_simulations.DEFAULT_N, trials, SEED)
+
+
+def power(trials: int) -> Iterator[Rate]:
+    """Yield how often a good arm gets GO."""
+    for prompts in (64, 128, 256):
+        yield from audit_decisions.power(prompts, trials // 2, SEED)
+
+
+def alarms(trials: int) -> Iterator[Rate]:
+    """Yield how often equal runs alarm, at the sizes of the two sweeps that are checked."""
+    for name in ("tiny", "gate"):
+        exam = audit_gate.exam(name)
+        yield from audit_gate.false_alarms(exam.prompts, exam.rounds, trials, SEED)
+
+
+def planted(trials: int) -> Iterator[Rate]:
+    """Yield how often planted regressions are named."""
+    tiny, gate = audit_gate.exam("tiny"), audit_gate.exam("gate")
+    yield from audit_gate.planted_slowness(tiny, (1.1, 1.15, 1.2, 1.3), trials // 2, SEED)
+    for exam in (tiny, gate):
+        for same in (True, False):
+            yield from audit_gate.planted_losses(exam, trials // 4, SEED, same=same)
+
+
+def of_pool(pool: audit_pool.Pool, trials: int) -> Iterator[Rate]:
+    """Yield everything that a pool is asked, at half of its prompts."""
+    half, (first, last) = pool.size // 2, pool.led()
+    two, coin = pool.narrowed({first.id, last.id}), audit_pool.Coin(pool, first, last)
+    yield from audit_pool.coverage(two, half, trials, SEED, again=True)
+    yield from audit_pool.coverage(two, half, trials, SEED, again=False)
+    yield from audit_pool.at_the_line(two, half, trials, SEED)
+    yield from audit_pool.decisions(pool, half, trials // 2, SEED)
+    yield from audit_pool.false_alarms(coin, half, trials, SEED)
+    if pool.latencies:
+        tests = audit_gate.exam("tiny").tests
+        yield from audit_pool.planted_slowness(coin, (1.1, 1.2, 1.3, 1.5), tests, trials // 4, SEED)
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    "intervals": intervals,
+    "seconds": seconds,
+    "kvd": kvd,
+    "false-go": false_go,
+    "power": power,
+    "alarms": alarms,
+    "planted": planted,
+}
+
+VERDICTS: Final = {
+    "poc check": (audit_verdicts.CHECKS, audit_verdicts.checked),
+    "poc decide": (audit_verdicts.DECISIONS, audit_verdicts.decided),
+}
+
+
+def verdicts() -> list[dict[str, Any]]:
+    """Return what the program says of broken run folders, beside what it should say."""
+    rows = []
+    for command, (cases, asked) in VERDICTS.items():
+        for case in cases:
+            with tempfile.TemporaryDirectory() as folder:
+                says, code = asked(case, Path(folder))
+            rows.append(
+                {
+                    "command": command,
+                    "what": case.what,
+                    "should_say": case.says,
+                    "should_exit": case.code,
+                    "says": says,
+                    "exits": code,
+                }
+            )
+    return rows
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Run the audit and write `audit.json` and `audit.md`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("runs", type=Path, nargs="*", help="finished run folders to draw from")
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--only", nargs="+", default=[*PARTS, "pools", "verdicts"])
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    begun, out = time.monotonic(), arguments.out
+    for name, part in PARTS.items():
+        if name in arguments.only:
+            keep(out, "parts", name, taken(part, arguments.trials, begun))
+    if "pools" in arguments.only:
+        for name, pool in pools(arguments.runs):
+            found = taken(partial(of_pool, pool), arguments.trials, begun)
+            keep(out, "pools", name, found | {"prompts": pool.size})
+    if "verdicts" in arguments.only:
+        keep(out, "verdicts", "rows", verdicts())
+    if out == OUT:
+        refresh(README, read(out))
+
+
+def pools(runs: list[Path]) -> Iterator[tuple[str, audit_pool.Pool]]:
+    """Yield the accepted run of the gate, whose records are committed, and every run named."""
+    accepted = in_force(ACCEPTED)[0]
+    with opened(ACCEPTED, accepted) as store:
+        yield "gate", audit_pool.Pool.of(store, "gate")
+    for run in runs:
+        yield run.name, audit_pool.Pool.read(run)
+
+
+def taken(part: Part, trials: int, begun: float) -> dict[str, Any]:
+    """Return a part's rates with what they were made with; prints each as it comes."""
+    rows = []
+    for rate in part(trials):
+        rows.append(rate.as_json())
+        spent = (time.monotonic() - begun) / 60
+        print(f"{spent:5.1f} min  {line(rate)}", flush=True)
+    fingerprint = take_fingerprint()
+    return {
+        "seed": SEED,
+        "commit": fingerprint.commit,
+        "modified": fingerprint.modified,
+        "cpu": fingerprint.cpu,
+        "packages": {name: fingerprint.packages[name] for name in ("numpy", "scipy")},
+        "rates": rows,
+    }
+
+
+def line(rate: Rate) -> str:
+    """Return a rate as one line of progress."""
+    low, high = rate.interval
+    n, share = f"n = {rate.n}", f"{rate.share:.1%} [{low:.1%}, {high:.1%}]"
+    return f"{rate.part}  {rate.what}  {n}  {share}  {rate.standing}"
+
+
+def read(out: Path) -> dict[str, Any]:
+    """Return what is written already, to be replaced part by part."""
+    path = out / "audit.json"
+    if not path.exists():
+        return {"format_version": 1, "parts": {}, "pools": {}, "verdicts": {}}
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
+
+
+def keep(out: Path, section: str, name: str, value: Any) -> None:
+    """Write a part beside those that are there, as JSON and as Markdown."""
+    content = read(out)
+    content[section][name] = value
+    content["parts"] = {one: content["parts"][one] for one in PARTS if one in content["parts"]}
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    (out / "audit.json").write_text(text, "utf-8")
+    (out / "audit.md").write_text(audit_page.page(content), "utf-8")
+
+
+def refresh(readme: Path, content: dict[str, Any]) -> None:
+    """Write the three lines that sum up between their marks in the README."""
+    begin, end = "<!-- audit:begin -->\n", "<!-- audit:end -->"
+    before, _, rest = readme.read_text("utf-8").partition(begin)
+    lines = "".join(f"{text}\n" for text in audit_page.summary(content))
+    readme.write_text(before + begin + lines + end + rest.partition(end)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()
