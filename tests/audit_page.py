@@ -82,7 +82,7 @@ def _lines(content: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         "Seeded runs whose truth is known, through the functions that a real run goes through. A "
-        "bar is kept or missed where all of the 95 % interval of the share says so, and *too "
+        "bar is kept or missed where all of the 99 % interval of the share says so, and *too "
         "close to tell* otherwise. `make audit` writes this file."
     )
     for name, title in TITLES.items():
@@ -108,6 +108,12 @@ def rates(content: Mapping[str, Any], *names: str) -> list[Rate]:
     return [Rate.from_json(row) for part in found for row in part["rates"]]
 
 
+def _trials(found: Sequence[Rate]) -> str:
+    """Say how many trials stand behind each share."""
+    least, most = (pick(rate.trials for rate in found) for pick in (min, max))
+    return f"{least:,} trials each" if least == most else f"{least:,} to {most:,} trials each"
+
+
 def _of_intervals(content: Mapping[str, Any]) -> Iterator[str]:
     found = rates(content, "intervals", "seconds", "kvd")
     if not found:
@@ -117,7 +123,8 @@ def _of_intervals(content: Mapping[str, Any]) -> Iterator[str]:
     below = sum(rate.standing is Standing.MISSED and rate.share < 0.93 for rate in found)
     yield (
         f"- Intervals of nominal 95 % hold the truth in {min(shares):.1%} to {max(shares):.1%} of "
-        f"simulated runs. Of {len(found)} rows {count[Standing.KEPT]} lie inside 93 to 97 %, "
+        f"simulated runs ({_trials(found)}). Of {len(found)} rows "
+        f"{count[Standing.KEPT]} lie inside 93 to 97 %, "
         f"{count[Standing.OPEN]} are too close to tell, {below} lie below and "
         f"{count[Standing.MISSED] - below} above."
     )
@@ -133,7 +140,7 @@ def _of_decisions(content: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"- An arm exactly at a minimum gets GO in at most {max(shipped):.1%} of runs at "
         f"{false[0].n} prompts (with the target moved to the minimum {max(bare):.1%}); one as good "
-        f"as the teacher gets it in {', '.join(going)} prompts."
+        f"as the teacher gets it in {', '.join(going)} prompts ({_trials([*false, *good])})."
     )
 
 
@@ -147,7 +154,8 @@ def _of_gate(content: Mapping[str, Any]) -> Iterator[str]:
     hits, trials = sum(rate.hits for rate in alarms), sum(rate.trials for rate in alarms)
     yield (
         f"- The gate raises {hits} false alarms in {trials:,} pairs of equal runs. Where rounds "
-        f"vary by 3 % it names, with {usual[0].n} rounds, seconds of {', '.join(named)} of checks."
+        f"vary by 3 % it names, with {usual[0].n} rounds, seconds of {', '.join(named)} of checks "
+        f"({_trials(usual)})."
     )
 
 
@@ -156,7 +164,7 @@ def _of_gate(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _part(title: str, assumed: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"## {title}", "", assumed, "")
-    yield "| what | n | conditions | trials | share [95 %] | bar | |"
+    yield "| what | n | conditions | trials | share [99 %] | bar | |"
     yield "|---|---|---|---|---|---|---|"
     for row in found["rates"]:
         yield _row(Rate.from_json(row))
