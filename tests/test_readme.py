@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import audit_page
 import pytest
 
 from poc import cli
@@ -35,6 +37,14 @@ def test_the_decision_shown_is_the_decision_made() -> None:
     decision = Decision.from_json((DEMO / "decision.json").read_text(encoding="utf-8"))
 
     assert f"decision: {decision.decision}" in between("demo-output").splitlines()
+
+
+def test_the_audit_is_summed_up_as_its_numbers_say() -> None:
+    content = json.loads(Path("reports/baselines/audit/audit.json").read_text(encoding="utf-8"))
+
+    assert between("audit").splitlines() == list(audit_page.summary(content))
+    page = Path("reports/baselines/audit/audit.md").read_text(encoding="utf-8")
+    assert page == audit_page.page(content)
 
 
 def test_every_picture_and_file_that_is_linked_exists() -> None:
