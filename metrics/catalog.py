@@ -424,7 +424,7 @@ _ROWS = (
         scope=Scope.ARM,
         version=1,
         what="most memory held at once while generating, weights included",
-        not_seen="what other programs held",
+        not_seen="what other programs held; on a CPU, which arm needed it: memory freed is kept",
         interval_n=None,
         source="the allocator's own counter on a device, the process's high-water mark on a CPU",
     ),

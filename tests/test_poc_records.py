@@ -54,6 +54,8 @@ CHANGES: dict[str, Any] = {
     "dtype": "float16",
     "shape": {"num_frames": 16, "height": 64, "width": 72, "fps": 8},
     "batch_size": 2,
+    "vae": "v",
+    "beta_schedule": "linear",
     "model_digests": {"b": "1" * 64, "m": "3" * 64},
 }
 

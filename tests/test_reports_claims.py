@@ -387,7 +387,8 @@ def test_a_run_without_the_arms_of_any_claim_still_gives_a_page(
     view: RunView, language: Language
 ) -> None:
     alone = view.estimates.model_copy(update={"arms": view.estimates.arms[:1], "contrasts": ()})
-    said = page(replace(view, estimates=alone), language)
+    nothing = view.decision.model_copy(update={"arms": (), "recommended_arm_id": None})
+    said = page(replace(view, estimates=alone, decision=nothing), language)
 
     assert ".png" not in said
     assert said.count('<a id="') == 13
