@@ -131,6 +131,8 @@ def device_memory_bytes(device: str) -> int | None:
     if kind != "cuda":
         mib = _memory_mib()
         return None if mib is None else mib * 2**20
+    if number and not number.isdecimal():
+        return None
     gpus, index = _gpus() or (), int(number or 0)
     known = index < len(gpus) and gpus[index].memory_mib.isdecimal()
     return int(gpus[index].memory_mib) * 2**20 if known else None

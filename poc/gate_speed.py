@@ -110,6 +110,8 @@ def _machine_differences(pair: Pair, head: Timings, base: Timings) -> Iterator[s
     """Yield what keeps seconds and bytes from being compared: device, driver, precision."""
     devices = {*head.devices, *base.devices}
     yield from _difference("device", set(base.devices), set(head.devices))
+    versions = [{str(one) for one in side.versions} for side in (base, head)]
+    yield from _difference("way of timing", *versions)
     drivers = [_drivers(side, devices) for side in (pair.base, pair.head)]
     yield from _difference("GPU driver", *drivers)
     before = next(arm for arm in pair.base.run.plan.arms if arm.id == pair.arm.id)

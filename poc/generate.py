@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from poc.pipelines.animatediff import AnimateDiffFamily
     from poc.store import RunStore
 
+TIMING_VERSION = 2
+"""Raised when the same arm takes other seconds or bytes for another reason than its settings.
+
+2: on a CPU the network is replayed and freed memory is kept.
+"""
+
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, planned)."""
 
@@ -322,4 +328,5 @@ def _timed(
         total_s=marks[-1] - marks[0],
         peak_memory_bytes=peak_memory_bytes(),
         device=machine_name(family.device),
+        timing_version=TIMING_VERSION,
     )

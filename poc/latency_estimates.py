@@ -48,6 +48,8 @@ class Timings(NamedTuple):
     by_round: Mapping[int, tuple[LatencySample, ...]]
     peak_memory_bytes: int
     devices: tuple[str, ...]
+    versions: tuple[int, ...]
+    """Of the way of timing."""
     cold: LatencySample | None
     n_prompts: int
 
@@ -87,6 +89,7 @@ def _timings(found: list[LatencySample]) -> Timings:
         by_round={r: tuple(samples) for r, samples in rounds.items()},
         peak_memory_bytes=max(s.peak_memory_bytes for s in ordered),
         devices=tuple(sorted({s.device for s in ordered})),
+        versions=tuple(sorted({s.timing_version for s in found})),
         cold=max(cold, key=lambda s: s.total_s) if cold else None,
         n_prompts=len({s.prompt_id for s in ordered if s.round >= 0}),
     )

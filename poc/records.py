@@ -466,6 +466,8 @@ class LatencySample(Record):
     total_s: float
     peak_memory_bytes: int
     device: str
+    timing_version: Annotated[int, Field(exclude_if=lambda version: version == 1)] = 1
+    """How it was timed: seconds and bytes of two versions are never compared."""
 
 
 class MeasurementStatus(StrEnum):

@@ -151,6 +151,7 @@ def run(
     """
     plan, models = read_plan(spec_path)
     out, workers = out or Path("runs") / plan.spec.name, workers or _default_workers()
+    _refuse_slow(plan, device)
     warnings = refuse_errors(check_plan(plan, models, out, device=device, workers=workers))
     for one in warnings:
         warn(line_of(one))
@@ -172,6 +173,16 @@ def run(
 
 def _default_workers() -> int:
     return min(os.cpu_count() or 1, MAX_WORKERS)
+
+
+def _refuse_slow(plan: Plan, device: str) -> None:
+    """Refuse number formats that the planned time takes for a GPU's, where there is none."""
+    dtypes = {arm.dtype for arm in plan.arms} - {"float32"}
+    if device == "cpu" and dtypes:
+        raise InputError(
+            f"--device cpu: expected float32 arms, got {', '.join(sorted(dtypes))}. "
+            "Give --device cuda:0, or dtype: float32 in the spec."
+        )
 
 
 def check_plan(

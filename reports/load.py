@@ -214,7 +214,11 @@ def _rights(store: RunStore, decision: Decision) -> RightsOfRun | None:
     """Return what stands behind the rights light; None unless it is of this very decision."""
     found = _beside(store, "rights.json", RightsOfRun)
     asked = decision.rights_basis
-    return found if found is not None and asked is not None and found.basis == asked else None
+    if found is None or asked is None or found.basis != asked:
+        return None
+    arms = {arm.arm_id for arm in found.result.arms}
+    whole = arms == {arm.id for arm in store.plan.arms}
+    return found if whole and found.result.digest == asked.digest else None
 
 
 def _beside(store: RunStore, name: str, kind: type[R]) -> R | None:

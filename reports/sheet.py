@@ -30,6 +30,8 @@ FRAME_PIXELS: Final = 160
 
 QUALITY: Final = 82
 
+_UNREADABLE: Final = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -114,7 +116,9 @@ def frames_of(strip: Path, count: int, wanted: int) -> npt.NDArray[np.uint8] | N
     try:
         with Image.open(strip) as opened:
             pixels = np.asarray(opened.convert("RGB"), np.uint8)
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
+        return None
+    if len(pixels) < count:
         return None
     frames = pixels[: len(pixels) // count * count].reshape(count, -1, *pixels.shape[1:])
     chosen: npt.NDArray[np.uint8] = frames[np.linspace(0, count - 1, wanted).round().astype(int)]
@@ -129,7 +133,7 @@ def viewing_copy(strip: Path, frames: int) -> bytes | None:
     try:
         with Image.open(strip) as opened:
             picture = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError):
+    except _UNREADABLE:
         return None
     side = max(picture.width, picture.height // frames)
     if side > FRAME_PIXELS:

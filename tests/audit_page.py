@@ -137,8 +137,10 @@ def _of_decisions(content: Mapping[str, Any]) -> Iterator[str]:
     shipped = [rate.share for rate in false if "as shipped" in rate.what]
     bare = [rate.share for rate in false if "as shipped" not in rate.what]
     going = [f"{rate.share:.0%} at {rate.n}" for rate in good if rate.what.endswith(": GO")]
+    most = max(rate.interval[1] for rate in false)
     yield (
-        f"- An arm exactly at a minimum gets GO in at most {max(shipped):.1%} of runs at "
+        f"- An arm exactly at a minimum gets GO in {max(shipped):.1%} of runs or fewer, by the "
+        f"99 % intervals {most:.1%} or fewer, at "
         f"{false[0].n} prompts (with the target moved to the minimum {max(bare):.1%}); one as good "
         f"as the teacher gets it in {', '.join(going)} prompts ({_trials([*false, *good])})."
     )

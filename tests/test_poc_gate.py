@@ -213,6 +213,7 @@ def test_runs_that_time_nothing_have_no_cells_of_speed() -> None:
         ({"device": "GPU A"}, {"gpu_driver": "600"}, "GPU driver: 500 -> 600"),
         ({"device": "unknown"}, {}, "device: GPU A -> unknown"),
         ({"device": "GPU A"}, {"gpu_driver": "unknown"}, "GPU driver: 500 -> unknown"),
+        ({"device": "GPU A", "timing_version": 2}, {}, "way of timing: 1 -> 2"),
     ],
 )
 def test_another_gpu_or_driver_is_not_compared_in_speed_and_memory(

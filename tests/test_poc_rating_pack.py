@@ -21,7 +21,7 @@ import small_run
 from poc import cli
 from poc.errors import InputError
 from poc.panel import Panel, ShownClip, Trial, TrialKind
-from poc.rating_folder import votes_path
+from poc.rating_folder import answers_path, imported, votes_path
 from poc.rating_import import MOST_BYTES
 from poc.rating_pack import damaged
 from poc.rating_page import render
@@ -592,6 +592,24 @@ def test_an_edited_sum_is_amiss_and_shown_anew(run: Path, panel: Panel, tmp_path
     assert ["is not what follows" in one for one in votes_amiss(run, plan)] == [True]
     assert rate("show", run) == 0
     assert votes_path(run).read_text("utf-8") == kept
+
+
+@pytest.mark.parametrize("forged", ["answers", "baseline_id"])
+def test_a_sum_without_answers_or_of_no_arm_is_refused(
+    run: Path, panel: Panel, tmp_path: Path, forged: str
+) -> None:
+    plan = RunStore.open_reader(run).plan
+    assert rate("import", run, *all_answers(tmp_path, panel)) == 0
+    found = json.loads(votes_path(run).read_text("utf-8"))
+    assert stored_votes(run, plan) is not None
+    found[forged] = {} if forged == "answers" else "0" * 16
+    votes_path(run).write_text(json.dumps(found), "utf-8")
+    if forged == "answers":
+        for one in imported(run):
+            answers_path(run, one).unlink()
+
+    with pytest.raises(InputError, match="other answers"):
+        stored_votes(run, plan)
 
 
 def test_another_panel_keeps_the_sum_true(run: Path, panel: Panel, tmp_path: Path) -> None:

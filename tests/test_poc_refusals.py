@@ -299,3 +299,23 @@ def test_the_package_runs_as_the_command_does() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert done.stdout.startswith("usage: poc")
+
+
+@pytest.mark.parametrize("device", ["cuda:x", "cuda:-1", "cuda:99", "tpu"])
+def test_a_device_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], device: str
+) -> None:
+    message = refused(["run", str(SPECS / "quick.yaml"), "--out", str(tmp_path / "run"),
+                       "--device", device], capsys)  # fmt: skip
+
+    assert message.startswith(f"--device {device}: expected cpu or cuda:N")
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_precision_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = spec_with(tmp_path, ("dtype: float32", "dtype: float16"))
+
+    message = refused(["run", str(spec), "--out", str(tmp_path / "run")], capsys)
+
+    assert message.startswith("--device cpu: expected float32 arms, got float16.")
+    assert not (tmp_path / "run").exists()

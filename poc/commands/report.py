@@ -22,6 +22,9 @@ def add_report(commands: Commands) -> None:
     parser.add_argument("--format", choices=["html", "summary", "claims"], default="html")
     parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
     parser.add_argument("--out", type=Path, help="file or folder to write (default: in RUN)")
+    parser.add_argument(
+        "--note", default="", help="what readers of the claims pages must know, said at their top"
+    )
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -38,7 +41,9 @@ def _written_report(arguments: argparse.Namespace) -> Path:
     if arguments.format == "claims":
         from reports.export.claims import write_claims
 
-        return write_claims(arguments.run, arguments.out or arguments.run / "claims")
+        return write_claims(
+            arguments.run, arguments.out or arguments.run / "claims", note=arguments.note
+        )
     from reports.export.html import write_report
 
     return write_report(arguments.run, arguments.out, language=arguments.lang)

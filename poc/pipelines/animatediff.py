@@ -100,6 +100,8 @@ class AnimateDiffFamily:
             dtype=self._dtype,
             use_safetensors=True,
             local_files_only=True,
+            feature_extractor=None,
+            image_encoder=None,
             **self._own_vae(),
         ).to(self._device)
         self._pipe.set_progress_bar_config(disable=True)
@@ -142,7 +144,13 @@ class AnimateDiffFamily:
 
     def _set_motion(self, model: str) -> None:
         if model != self._motion:
-            self._pipe.unet.load_motion_modules(self._adapter(model))
+            found, loaded = self._adapter(model), self._adapter(self._motion)
+            if _shape_of(found) != _shape_of(loaded):
+                raise InputError(
+                    f"motion module {model!r} has other layers than {self._motion!r}, which this "
+                    "run has loaded; diffusers would leave some out. Give them runs of their own."
+                )
+            self._pipe.unet.load_motion_modules(found)
             self._motion = model
 
     def _put_loras_in(self, arm: Arm) -> None:
@@ -380,9 +388,8 @@ def load_adapter(folder: Path, dtype: torch.dtype) -> MotionAdapter:
     AnimateDiff-Lightning publishes bare weights of diffusers' default `MotionAdapter`.
     """
     if (folder / "config.json").is_file():
-        return MotionAdapter.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True
-        )
+        config = MotionAdapter.load_config(folder, local_files_only=True)
+        return fill(MotionAdapter.from_config(config), weight_file(folder)).to(dtype)
     return fill(MotionAdapter(), weight_file(folder)).to(dtype)
 
 
@@ -404,6 +411,10 @@ def _without_motion(unet: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
         if "motion_modules" in key or ".lora_" in key:
             continue
         yield key.replace(".base_layer.", "."), tensor
+
+
+def _shape_of(adapter: MotionAdapter) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in adapter.state_dict().items()}
 
 
 def _tensors_in(path: Path) -> int:

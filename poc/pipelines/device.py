@@ -11,7 +11,8 @@ from poc.errors import InputError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""
-_KEEP_BYTES = 2**30
+_KEEP_BYTES = (2**30, 2**25)
+"""What is asked for, the most that older versions of glibc allow last."""
 
 
 def set_up_process(threads: int) -> None:
@@ -24,9 +25,8 @@ def set_up_process(threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+    if mallopt is not None and any(mallopt(_M_MMAP_THRESHOLD, size) for size in _KEEP_BYTES):
+        mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES[0])  # alone it would make things slower
 
 
 def check_device(device: str) -> None:

@@ -23,7 +23,7 @@ _COMPARISONS = 3
 
 _MOTION_MODULE = re.compile(r"\bmotion_modules\.\d+$")
 
-Key = tuple[tuple[int, ...], torch.dtype, torch.dtype, tuple[int, ...]]
+Key = tuple[tuple[int, ...], torch.dtype, torch.dtype, torch.dtype, tuple[int, ...]]
 
 
 class RecordedNetwork:
@@ -66,6 +66,7 @@ class RecordedNetwork:
             tuple(sample.shape),
             sample.dtype,
             timestep.dtype,
+            encoder_hidden_states.dtype,
             tuple(encoder_hidden_states.shape),
         )
         if key not in self._recordings:
@@ -90,7 +91,7 @@ class RecordedNetwork:
     def _compare(self, recording: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         """Raise RuntimeError unless both agree on inputs other than those that were recorded."""
         sample, timestep, words = inputs
-        other = (sample.flip(0, 2) * 0.5, timestep // 2, words.roll(1, 0))
+        other = (sample.flip(0, 2) * 0.5, timestep // 2, words.flip(-1))
         own = self._network(*other).sample
         for _ in range(_COMPARISONS):
             if not torch.allclose(recording(*other), own, rtol=0.0, atol=0.0, equal_nan=True):
@@ -138,5 +139,6 @@ class _Plain(torch.nn.Module):
 
 
 def _places(module: torch.nn.Module) -> set[int]:
-    """Return where the parameters lie in memory."""
-    return {parameter.data_ptr() for parameter in module.parameters()}
+    """Return where parameters and buffers lie in memory."""
+    held = (*module.parameters(), *module.buffers())
+    return {tensor.data_ptr() for tensor in held if tensor.numel()}

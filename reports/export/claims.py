@@ -5,6 +5,7 @@ Markdown, because a code-hosting site shows it as a page, with its pictures, and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +20,10 @@ from reports.text import LANGUAGES, Language, load_text
 TEMPLATE: Final = "claims.md.j2"
 
 
-def write_claims(run: Path, folder: Path) -> Path:
+def write_claims(run: Path, folder: Path, *, note: str = "") -> Path:
     """Write `claims.<language>.md` and the pictures into `folder` and return it.
 
-    The same run gives the same bytes.
+    A `note` stands at the top of both pages, as it is. The same run gives the same bytes.
 
     Raises:
         RunNotShownError: the run cannot be read or has no decision yet.
@@ -30,6 +31,8 @@ def write_claims(run: Path, folder: Path) -> Path:
     """
     view = load_run(run)
     pages = [make_page(view, load_text(language)) for language in LANGUAGES]
+    if note:
+        pages = [replace(page, warnings=(*page.warnings, note)) for page in pages]
     folder.mkdir(parents=True, exist_ok=True)
     for section in pages[0].sections:  # drawings hold no words, so that all pages share them
         for one in section.picture.drawings if section.picture else ():
