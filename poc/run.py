@@ -151,8 +151,8 @@ def run(
     """
     plan, models = read_plan(spec_path)
     out, workers = out or Path("runs") / plan.spec.name, workers or _default_workers()
-    _refuse_slow(plan, device)
     warnings = refuse_errors(check_plan(plan, models, out, device=device, workers=workers))
+    _refuse_slow(plan, device)
     for one in warnings:
         warn(line_of(one))
 
