@@ -162,6 +162,12 @@ class Preference(Record):
     n_prompts: int
     questions: tuple[QuestionResult, ...]
 
+    @model_validator(mode="after")
+    def _asks_each_question_once(self) -> Self:
+        if sorted(one.question for one in self.questions) != sorted(Question):
+            raise ValueError(f"questions: expected {', '.join(Question)}, each once")
+        return self
+
     def of(self, question: Question) -> QuestionResult:
         """Return the result of one question."""
         return next(one for one in self.questions if one.question is question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections import Counter
@@ -269,6 +270,22 @@ def test_the_same_run_gives_the_same_bytes(run: Path, written: Path, tmp_path: P
     assert {p.name: p.read_bytes() for p in again.iterdir()} == {
         p.name: p.read_bytes() for p in written.iterdir()
     }
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_former_one_as_it_was(
+    run: Path, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = {path.name: path.read_bytes() for path in written.iterdir()}
+
+    def full(_: Drawing, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("reports.export.claims.draw", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_claims(run, written, note="another one")
+
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == former
 
 
 def kinds(section: Section) -> set[type[Drawing]]:

@@ -267,12 +267,18 @@ def test_where_nobody_was_asked_the_page_says_so(bare: Path, language: Language)
     assert "poc rate pack RUN --raters 6" in said
 
 
-@pytest.mark.parametrize("spoil", ["gone", "damaged", "more"])
+def forget_a_question(found: dict[str, Any]) -> None:
+    found["summary"]["candidates"][0]["kept"]["questions"].pop()
+
+
+@pytest.mark.parametrize("spoil", ["gone", "damaged", "more", "a question less"])
 def test_votes_that_are_not_summed_up_are_not_called_none(run: Path, spoil: str) -> None:
     if spoil == "gone":
         votes_path(run).unlink()
     elif spoil == "damaged":
         votes_path(run).write_text("{", "utf-8")
+    elif spoil == "a question less":
+        change(votes_path(run), forget_a_question)
     else:
         pack_id = next(iter(imported(run)))
         (run / "rating" / "answers" / f"{pack_id}.json").unlink()

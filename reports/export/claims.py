@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.claim_figures import draw
 from reports.claims_page import ClaimsPage, make_page
+from reports.export.folder import together
 from reports.export.markdown import literal
 from reports.load import load_run
 from reports.text import LANGUAGES, Language, load_text
@@ -33,12 +34,12 @@ def write_claims(run: Path, folder: Path, *, note: str = "") -> Path:
     pages = [make_page(view, load_text(language)) for language in LANGUAGES]
     if note:
         pages = [replace(page, warnings=(*page.warnings, note)) for page in pages]
-    folder.mkdir(parents=True, exist_ok=True)
-    for section in pages[0].sections:  # drawings hold no words, so that all pages share them
-        for one in section.picture.drawings if section.picture else ():
-            draw(one.drawing, folder / one.file)
-    for page in pages:
-        (folder / page_name(page.text.language)).write_text(render(page), "utf-8")
+    with together(folder) as beside:
+        for section in pages[0].sections:  # drawings hold no words, so that all pages share them
+            for one in section.picture.drawings if section.picture else ():
+                draw(one.drawing, beside / one.file)
+        for page in pages:
+            (beside / page_name(page.text.language)).write_text(render(page), "utf-8")
     return folder
 
 

@@ -11,6 +11,7 @@ from poc.decide import table
 from poc.records import canonical_json
 from poc.store import RunStore
 from reports.charts import Subject
+from reports.export.folder import together
 from reports.figures import contact_sheet, step_curve
 from reports.load import RunView, load_run
 from reports.sheet import make_sheet
@@ -24,16 +25,18 @@ _SHEET_COLUMNS = 4
 def write_summary(run: Path, folder: Path) -> Path:
     """Write the summary of a run into `folder`; raises RunNotShownError when there is none."""
     view, text = load_run(run), load_text("en")
-    folder.mkdir(parents=True, exist_ok=True)
     store = RunStore.open_reader(run)
-    for name in ("estimates.json", "decision.json"):
-        (folder / name).write_text(f"{store.read_derived(name)}\n", encoding="utf-8")
-    fingerprint = store.manifest.fingerprint.model_dump(mode="json")
-    (folder / "fingerprint.json").write_text(canonical_json(fingerprint) + "\n", encoding="utf-8")
-    (folder / "criteria.json").write_text(f"{view.plan.criteria.to_json()}\n", encoding="utf-8")
-    printed = table(view.estimates, view.decision, view.plan.criteria)
-    (folder / TABLE).write_text(printed + "\n", encoding="utf-8")
-    _draw(view, text, folder)
+    with together(folder) as beside:
+        for name in ("estimates.json", "decision.json"):
+            (beside / name).write_text(f"{store.read_derived(name)}\n", encoding="utf-8")
+        fingerprint = store.manifest.fingerprint.model_dump(mode="json")
+        (beside / "fingerprint.json").write_text(
+            canonical_json(fingerprint) + "\n", encoding="utf-8"
+        )
+        (beside / "criteria.json").write_text(f"{view.plan.criteria.to_json()}\n", encoding="utf-8")
+        printed = table(view.estimates, view.decision, view.plan.criteria)
+        (beside / TABLE).write_text(printed + "\n", encoding="utf-8")
+        _draw(view, text, beside)
     return folder
 
 
