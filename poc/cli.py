@@ -8,27 +8,28 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from poc.commands import check, cost, decide, measure, rate, report, rights, run, train
+from poc.commands import check, cost, decide, fetch, measure, rate, report, rights, run, train
 from poc.commands.exit_codes import ENVIRONMENT, INTERRUPTED, UNREAD
 from poc.errors import InputError, plain
 
-_NETWORK_OFF = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""Set before any model library is imported: no command but `poc fetch` may use the network."""
+_QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
     "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Set before any model library is imported: no command but `poc fetch` may use the network."""
+"""Set likewise. Without Xet, files come over HTTPS alone, so that proxy and CA are honoured."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    os.environ.update(_NETWORK_OFF)
+    os.environ.update(_QUIET if "network" in arguments else _OFFLINE | _QUIET)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return _flushed(command(arguments))
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_run(commands)
     run.add_plan(commands)
+    fetch.add_fetch(commands)
     measure.add_measure(commands)
     decide.add_decide(commands)
     cost.add_cost(commands)

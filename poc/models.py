@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
@@ -18,6 +19,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from poc.errors import InputError, did_you_mean
+from poc.model_configs import check_config
+from poc.model_lock import LockedModel, ModelLock, Revision, Sha256, lock_path, read_lock
 from poc.records import BetaSchedule, Record, SchedulerName, digest
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
@@ -60,7 +63,7 @@ class HubFile(Record):
 
     name: Annotated[str, Field(min_length=1)]
     """Relative POSIX path, in the repository as in the model's folder."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    sha256: Sha256 | None
     """None where no source that we name shows it."""
 
 
@@ -69,7 +72,7 @@ class Hub(Record):
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
     """Owner and name on huggingface.co."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
+    revision: Revision | None
     """Commit; None where no source that we name shows it."""
     files: Annotated[tuple[HubFile, ...], Field(min_length=1)]
 
@@ -152,9 +155,11 @@ class Model:
     entry: ModelEntry
     folder: Path
     index: Path
-    """What pins its files: the index, or models.yaml itself."""
+    """What pins its files: the index, models.yaml itself, or the lock beside it."""
     files: Mapping[str, str]
     """Relative POSIX path -> SHA-256, as pinned; empty unless all of them are."""
+    locked: LockedModel | None = None
+    """What the lock says of a model on the hub, where that is still what its entry asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +198,48 @@ class ModelTable:
 
 
 def read_models(path: Path = MODELS) -> ModelTable:
-    """Read models.yaml and the digest indexes it names; raises `InputError`."""
+    """Read models.yaml, its lock and the digest indexes it names; raises `InputError`."""
     node = load(read_text(path), path)
     file = decode(ModelsFile, node, path)
     refuse(path, _problems(file, node))
+    lock = read_lock(lock_path(path))
+    refuse(path, _disagreements(file, node, lock))
     named = {entry.index for entry in file.models if entry.index}
     indexes = {index: _read_index(path.parent / index) for index in named}
-    models = {entry.id: _locate(entry, path, indexes) for entry in file.models}
+    models = {
+        entry.id: _on_hub(entry, path, lock) if entry.hub else _embedded(entry, path, indexes)
+        for entry in file.models
+    }
     return ModelTable(path, models)
 
 
 def is_unpinned(model: Model) -> bool:
     """Whether a model on the hub has a file whose SHA-256 is not known."""
     return model.entry.hub is not None and not model.files
+
+
+def pinned_by(model: Model, lock: ModelLock) -> Model:
+    """Return a model on the hub with the digests that a lock gives it, as it is where it does not.
+
+    Raises `InputError` where the lock contradicts a digest of its entry.
+    """
+    locked = _locked(model.entry, lock)
+    if locked is None:
+        return model
+    if wrong := _contradicted(model.entry, locked):
+        raise InputError(
+            f"{model.index}: model '{model.entry.id}': {', '.join(wrong)}: the lock gives another "
+            "SHA-256 than the table. Find out which is right before you use either."
+        )
+    return replace(model, files=dict(sorted(locked.digests.items())), locked=locked)
+
+
+def run_judges(models: ModelTable) -> Iterator[ModelEntry]:
+    """Yield the judges that a run takes: the first of each kind in the table."""
+    for kind in (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES, ModelKind.STILLS):
+        every = (model.entry for model in models.models.values() if model.entry.kind is kind)
+        if (first := next(every, None)) is not None:
+            yield first
 
 
 def misfit(entry: ModelEntry, base: str) -> str:
@@ -221,7 +255,7 @@ def pinned_digest(model: Model) -> str:
     if is_unpinned(model):
         raise InputError(
             f"{model.index}: model '{model.entry.id}' is unpinned: expected the SHA-256 of every "
-            "file under 'hub', found some missing. Enter them from a source that you trust."
+            "file under 'hub', found some missing. `poc fetch SPEC` pins it in a lock to commit."
         )
     if not model.files:
         raise InputError(
@@ -263,8 +297,8 @@ def heldout_stills(table: ModelTable, style: str) -> tuple[Path, ...]:
 def check_weight_file(path: Path) -> None:
     """Refuse a file of a model that could run code when loaded, or is not what its name says.
 
-    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes.
-    Raises `InputError`.
+    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes,
+    JSON that asks a library for other code than its own by what it says. Raises `InputError`.
     """
     if path.suffix not in SUFFIXES:
         raise InputError(
@@ -284,6 +318,8 @@ def check_weight_file(path: Path) -> None:
         )
     if path.suffix == SUFFIXES[0]:
         _check_header(path, rest)
+    if path.suffix == ".json":
+        check_config(path)
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -321,8 +357,42 @@ def _hub_problems(entry: ModelEntry, at: Node) -> Iterator[Problem]:
         line = at.get(place, "name").line
         if name in names[:place]:
             yield Problem(line, f"file '{name}' is given twice. Remove one.")
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if not _PLAIN_NAME.fullmatch(name) or ".." in PurePosixPath(name).parts:
             yield Problem(line, f"'name': expected a relative path without '..', got '{name}'.")
+        elif PurePosixPath(name).suffix not in SUFFIXES:
+            kinds = ", ".join(SUFFIXES)
+            yield Problem(line, f"'name': expected a file of kind {kinds}, got '{name}'.")
+
+
+_PLAIN_NAME: Final = re.compile(r"[\w+-][\w.+-]*(/[\w+-][\w.+-]*)*", re.ASCII)
+"""Letters, digits and `_ . + -` between slashes; no part is hidden, empty or `..`."""
+
+
+def _disagreements(file: ModelsFile, node: Node, lock: ModelLock) -> Iterator[Problem]:
+    """Yield digests of models.yaml that the lock contradicts: one of the two was changed."""
+    for place, entry in enumerate(file.models):
+        if entry.hub is None or (locked := _locked(entry, lock)) is None:
+            continue
+        for name in _contradicted(entry, locked):
+            yield Problem(
+                node.get("models", place, "hub", "files").line,
+                f"'{entry.id}': file '{name}' has another SHA-256 here than in the lock. "
+                "Find out which is right, and remove the wrong one.",
+            )
+
+
+def _contradicted(entry: ModelEntry, locked: LockedModel) -> list[str]:
+    files = entry.hub.files if entry.hub else ()
+    return [one.name for one in files if one.sha256 not in {None, locked.digests[one.name]}]
+
+
+def _locked(entry: ModelEntry, lock: ModelLock) -> LockedModel | None:
+    """Return what the lock says of a model, unless its entry asks for something else by now."""
+    locked, hub = lock.find(entry.id), entry.hub
+    if locked is None or hub is None or locked.repository != hub.repository:
+        return None
+    same = locked.digests.keys() == {one.name for one in hub.files}
+    return locked if same and hub.revision in {None, locked.revision} else None
 
 
 def _trained_problems(
@@ -373,12 +443,18 @@ def _is_entry(item: tuple[object, object]) -> bool:
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-def _locate(entry: ModelEntry, table: Path, indexes: Mapping[str, Mapping[str, str]]) -> Model:
-    folder = (table.parent / entry.path).resolve()
-    if entry.index is None:
+def _on_hub(entry: ModelEntry, table: Path, lock: ModelLock) -> Model:
+    folder, locked = (table.parent / entry.path).resolve(), _locked(entry, lock)
+    if locked is None:
         return Model(entry, folder, table, _hub_digests(entry.hub))
-    index = (table.parent / entry.index).resolve()
-    listed = {(index.parent / name): value for name, value in indexes[entry.index].items()}
+    pinned = dict(sorted(locked.digests.items()))
+    return Model(entry, folder, lock_path(table), pinned, locked)
+
+
+def _embedded(entry: ModelEntry, table: Path, indexes: Mapping[str, Mapping[str, str]]) -> Model:
+    folder = (table.parent / entry.path).resolve()
+    index = (table.parent / (entry.index or "")).resolve()
+    listed = {(index.parent / name): value for name, value in indexes[entry.index or ""].items()}
     files = {
         path.relative_to(folder).as_posix(): value
         for path, value in sorted(listed.items())
@@ -423,7 +499,10 @@ def _verify_file(model: Model, name: str) -> None:
 
 def _mend(model: Model) -> str:
     if model.entry.hub is not None:
-        return f"Put it there from huggingface.co/{model.entry.hub.repository}."
+        return (
+            f"Remove {model.folder} where it is there and damaged, and type `poc fetch SPEC`: the "
+            f"files are those of huggingface.co/{model.entry.hub.repository}."
+        )
     return f"Restore it (embedded weights: 'git checkout -- {model.folder}')."
 
 

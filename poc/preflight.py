@@ -14,7 +14,16 @@ from typing import Final, NamedTuple
 from metrics.catalog import CATALOG
 from poc.errors import InputError
 from poc.licences import Judgement, LicenceTable, Use, ids_of, severity
-from poc.models import UNPINNED, Distilled, KnownGood, ModelEntry, ModelKind, ModelTable, misfit
+from poc.models import (
+    UNPINNED,
+    Distilled,
+    KnownGood,
+    ModelEntry,
+    ModelKind,
+    ModelTable,
+    misfit,
+    run_judges,
+)
 from poc.plan import summary
 from poc.records import (
     LCM_GRID_STEPS,
@@ -145,8 +154,8 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
             "model-unpinned",
             ", ".join(unpinned),
             "no SHA-256 is known of all their files, so what would be loaded is open.",
-            f"Enter a digest from a source that you trust for each file in {models.path.name}, "
-            "or leave these arms out.",
+            "Type `poc fetch SPEC`, which pins them, and commit the lock that it writes; or leave "
+            "these arms out.",
         )
     absent = [model for model in used if model in around.not_fetched and model not in unpinned]
     if absent:
@@ -155,7 +164,7 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
             "model-not-fetched",
             ", ".join(absent),
             f"expected their files in {places}, found no such folder.",
-            f"Put the files that {models.path.name} lists there, or leave these arms out.",
+            "Type `poc fetch SPEC`, or leave these arms out.",
         )
 
 
@@ -402,7 +411,7 @@ def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator
     if all(one.base.vocabulary == "tiny-world" for one in parts):
         return
     judged = [name for name in plan.spec.metrics if _needs_judge(name)]
-    tiny = [entry.id for entry in _judges_of(models) if _of_the_tiny_world(entry)]
+    tiny = [entry.id for entry in run_judges(models) if _of_the_tiny_world(entry)]
     if judged and tiny:
         yield _error(
             "judge-unfit",
@@ -416,14 +425,6 @@ def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator
 def _needs_judge(metric: str) -> bool:
     row = CATALOG[split_metric(metric).name]
     return row.target is None or any("features" in taken for taken in row.takes)
-
-
-def _judges_of(models: ModelTable) -> Iterator[ModelEntry]:
-    """Yield the judges that a run takes: the first of each kind in the table."""
-    for kind in (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES):
-        every = (model.entry for model in models.models.values() if model.entry.kind is kind)
-        if (first := next(every, None)) is not None:
-            yield first
 
 
 def _of_the_tiny_world(entry: ModelEntry) -> bool:

@@ -31,7 +31,9 @@ EDGES: Final = (
     "poc.cli",
     "poc.commands.*",
     "poc.engine.*",
+    "poc.fetch",
     "poc.generate",
+    "poc.hub",
     "poc.measure",
     "poc.pipelines.*",
     "poc.run",
@@ -57,6 +59,8 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.cli": ("poc.commands.*", "poc.errors"),
     "poc.commands.*": ("poc.commands.*", "poc.errors"),
     "poc.run": (CORE,),
+    "poc.hub": ("poc.disk", "poc.errors"),
+    "poc.fetch": (CORE, "poc.hub"),
     "poc.pipelines.*": ("poc.errors", "poc.pipelines.*", "poc.records"),
     "poc.training.*": (CORE, "poc.pipelines.*", "poc.training.*"),
     "poc.tiny.*": (
@@ -164,6 +168,7 @@ THEIRS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("torch", "torchmetrics", "torchvision", "open_clip"), NETWORKS),
     **dict.fromkeys(("accelerate", "diffusers", "peft", "transformers"), NETWORKS),
     **dict.fromkeys(("altair", "matplotlib", "streamlit", "vl_convert"), PAGES),
+    "huggingface_hub": ("poc.hub",),
 }
 
 # What the base does not bring along; the core must load none of it.
@@ -420,6 +425,8 @@ def test_the_tests_are_flat() -> None:
         ("poc/run.py", "def run():\n    import reports.load\n"),
         ("poc/commands/run.py", "def run_command():\n    import torch\n"),
         ("reports/load.py", "import poc.generate\n"),
+        ("poc/run.py", "def run():\n    import huggingface_hub\n"),
+        ("poc/run.py", "import poc.hub\n"),
         ("reports/load.py", "from poc.tiny import world\n"),
         ("reports/load.py", "import metrics.fvd\n"),
         ("poc/newcomer.py", "import torch\n"),
@@ -428,7 +435,7 @@ def test_the_tests_are_flat() -> None:
     ],
 )
 def test_a_planted_violation_is_found(tmp_path: Path, path: str, text: str) -> None:
-    there = {f"poc/{name}.py": "" for name in ("records", "generate", "tiny/world")}
+    there = {f"poc/{name}.py": "" for name in ("records", "generate", "hub", "tiny/world")}
     root = plant(tmp_path, {**there, "poc/tiny/__init__.py": "", "reports/load.py": "", path: text})
 
     assert len(violations(root)) == 1
