@@ -93,11 +93,15 @@ def weigh(
     kind: Literal["procurement", "demonstration"],
     devices: Iterable[str],
 ) -> ClaimsReport:
-    """Return every claim's standing in a run; `devices` are those of its latency pass."""
+    """Return every claim's standing in a run; `devices` are those of its latency pass.
+
+    With random weights none is weighed: claims are made of models, not of architectures.
+    """
     run = _Run(estimates, kind, tuple(sorted(set(devices))))
+    weighed = () if run.baseline.arm.weights else file.claims
     return ClaimsReport(
         kind=kind,
-        claims=tuple(_claim(run, claim) for claim in file.claims),
+        claims=tuple(_claim(run, claim) for claim in weighed),
         splits=speed_splits(estimates),
     )
 

@@ -27,6 +27,8 @@ TIMES = (How.RATIO, How.SPEED_UP)
 
 def claims_text(report: ClaimsReport) -> str:
     """Return the claims and the split of the speed-ups, at most 110 columns wide."""
+    if not report.claims:
+        return "\n".join([_NONE, *_splits(report.splits)])
     letters = _letters(report.claims)
     lines = [_head(report)]
     rows = [_row(result, letters) for result in report.claims]
@@ -37,6 +39,9 @@ def claims_text(report: ClaimsReport) -> str:
     lines += ["what differs from where the claims were made", *_legend(letters)]
     lines += _splits(report.splits)
     return "\n".join(cut(line.rstrip(), WIDTH) for line in lines)
+
+
+_NONE = "claims of the paper and its author: none is weighed, because the weights are random"
 
 
 def _head(report: ClaimsReport) -> str:

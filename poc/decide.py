@@ -224,6 +224,8 @@ def _arm(
     finished = estimates.complete and not (summary.counts.pending or baseline.counts.pending)
     if Verdict.FAIL in verdicts:
         light = Light.NO_GO
+    elif summary.arm.weights:
+        light = Light.INSUFFICIENT_EVIDENCE  # whatever was asked: quality was not measured
     elif finished and _carries_go(asked) and all(v is Verdict.PASS for v in verdicts):
         light = Light.GO
     else:
@@ -342,7 +344,9 @@ def _judged_licences(
 
 
 def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
-    reasons = [findings.demonstration()] if plan.spec.kind == "demonstration" else []
+    reasons = [findings.random_weights()] if plan.spec.weights else []
+    if plan.spec.kind == "demonstration":
+        reasons.append(findings.demonstration())
     reasons.append(_headline(case))
     reasons += _blocks(case)
     best = case.chosen if case.chosen and case.chosen.technical is Light.GO else None
@@ -443,6 +447,8 @@ def _next_measurement(
         return None
     if not case.estimates.complete:
         return findings.finish_run(_pending(case))
+    if plan.spec.weights:
+        return findings.take_weights()
     if case.chosen is None or case.chosen.technical is Light.GO:
         return findings.give_prices() if priced is None else priced.next_step
     undecided = _undecided(case, case.chosen)

@@ -26,6 +26,26 @@ def demonstration() -> Finding:
     )
 
 
+def random_weights() -> Finding:
+    """Say that only times mean anything."""
+    return Finding(
+        text_en="The weights are random: only times and memory were measured. Quality was not "
+        "measured, and nothing here says that a clip would be usable.",
+        text_ja="重みは乱数であり、計測したのは時間とメモリだけである。品質は計測しておらず、"
+        "使用可能なクリップが得られるとは言えない。",
+    )
+
+
+def take_weights() -> Finding:
+    """Say what comes after latency before weights."""
+    return Finding(
+        text_en="Where the times are good enough, clear the licences, `poc fetch` the models, and "
+        "run a spec with their weights.",
+        text_ja="時間が十分であれば、ライセンスを確認し、`poc fetch`でモデルを取得して、"
+        "実際の重みを使う仕様を実行する。",
+    )
+
+
 def meets_all(arm: Arm) -> Finding:
     """Say that the recommended arm meets every must-criterion."""
     return Finding(

@@ -139,6 +139,8 @@ class ModelEntry(Record):
     """Numbers that it holds; None: not known."""
     has_vae: bool = True
     """Of a base: whether a VAE is among its files."""
+    architecture: Annotated[str, Field(min_length=1)] | None = None
+    """Folder of its configuration, relative to models.yaml: what `weights: random` builds."""
 
 
 class ModelsFile(Record):
@@ -191,6 +193,28 @@ class ModelTable:
         """Return the pinned digest, or `unpinned` for files on the hub that nobody pinned."""
         model = self.resolve(model_id)
         return UNPINNED if is_unpinned(model) else pinned_digest(model)
+
+    def architecture(self, model_id: str) -> Path:
+        """Return the folder with the configuration of a model; raises `InputError`."""
+        entry = self.resolve(model_id).entry
+        folder = self.path.parent / (entry.architecture or "")
+        if entry.architecture is None or not folder.is_dir():
+            raise InputError(
+                f"{self.path}: model '{model_id}' has no 'architecture' to draw weights for. "
+                "Give the folder of its configuration, or take another model."
+            )
+        return folder
+
+    def architecture_digest(self, model_id: str) -> str:
+        """Return the digest over the files of a model's configuration, what random weights are."""
+        folder = self.architecture(model_id)
+        files = sorted(path for path in folder.rglob("*.json"))
+        return digest(
+            {
+                path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in files
+            }
+        )
 
     def verify(self, model_id: str) -> Path:
         """Return the folder of a model after comparing every file in it with the index."""
@@ -297,8 +321,8 @@ def heldout_stills(table: ModelTable, style: str) -> tuple[Path, ...]:
 def check_weight_file(path: Path) -> None:
     """Refuse a file of a model that could run code when loaded, or is not what its name says.
 
-    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes,
-    JSON that asks a library for other code than its own by what it says. Raises `InputError`.
+    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes.
+    Raises `InputError`.
     """
     if path.suffix not in SUFFIXES:
         raise InputError(
@@ -318,8 +342,6 @@ def check_weight_file(path: Path) -> None:
         )
     if path.suffix == SUFFIXES[0]:
         _check_header(path, rest)
-    if path.suffix == ".json":
-        check_config(path)
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -343,7 +365,7 @@ def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
                 f"'combines_with': '{other}' is no base model. {did_you_mean(other, bases)}",
             )
         yield from _stills_problems(entry, at.get("stills").line, stills)
-        for key in ("path", "index"):
+        for key in ("path", "index", "architecture"):
             if not _is_inside(getattr(entry, key) or "."):
                 yield Problem(
                     at.get(key).line,
@@ -495,6 +517,8 @@ def _verify_file(model: Model, name: str) -> None:
             f"{path}: expected SHA-256 {expected}, found {found}: the file is damaged or another. "
             f"{_mend(model)}"
         )
+    if path.suffix == ".json":  # last: of a damaged file it is more to the point that it is damaged
+        check_config(path)
 
 
 def _mend(model: Model) -> str:

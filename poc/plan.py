@@ -174,7 +174,8 @@ def _arms(spec: SweepSpec, models: ModelTable) -> Iterator[Arm]:
     for entry in spec.arms:
         ids = [entry.base, entry.motion_adapter, *(use.model for use in entry.loras)]
         ids += [entry.vae] if entry.vae else []
-        digests = {model_id: models.declared_digest(model_id) for model_id in ids}
+        named = models.architecture_digest if spec.weights else models.declared_digest
+        digests = {model_id: named(model_id) for model_id in ids}
         for setting in expand(entry):
             yield _arm(spec, entry, setting, digests)
 
@@ -199,6 +200,7 @@ def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, s
         role=entry.role,
         vae=entry.vae,
         beta_schedule=entry.beta_schedule,
+        weights=spec.weights,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 
@@ -243,7 +245,12 @@ def _checked_prompts(
 
 
 def _batches(spec: SweepSpec, arms: Sequence[Arm], prompts: Sequence[Prompt]) -> Iterator[Batch]:
-    """Yield block after block; every prompt comes once before any comes twice."""
+    """Yield block after block; every prompt comes once before any comes twice.
+
+    With random weights there is none: nothing would be judged, and the latency pass makes its own.
+    """
+    if spec.weights:
+        return
     units = [(prompt, n) for n in range(spec.replicates) for prompt in prompts]
     for block, start in enumerate(range(0, len(units), spec.batch_size)):
         for arm in arms:
@@ -272,7 +279,7 @@ def _block(batch: Batch) -> int:
 
 
 def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
-    clips = len(plan.prompts) * plan.spec.replicates
+    clips = 0 if plan.spec.weights else len(plan.prompts) * plan.spec.replicates
     return ArmCost(
         arm_id=arm.id,
         name=arm.name,
@@ -335,7 +342,9 @@ def _notes(plan: Plan) -> Iterator[str]:
         wanted = {"all": {True, False}, "styled": {True}, "unstyled": {False}}
         if not styles & wanted[criterion.applies_to]:
             yield f"criterion '{criterion.name}' applies to no arm of this plan"
-    if len(plan.prompts) < 2:
+    if plan.spec.weights:
+        yield "random weights: arms are timed, no clip is kept, and quality is not measured"
+    elif len(plan.prompts) < 2:
         yield "one prompt has no interval: every criterion will be inconclusive"
 
 

@@ -147,6 +147,8 @@ def _warning(code: str, where: str, text: str, change: str) -> PreflightFinding:
 
 def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[PreflightFinding]:
     """Name models that cannot be loaded: without digests first, then those that are not there."""
+    if plan.spec.weights:
+        return  # nothing is loaded that somebody else made
     used = dict.fromkeys(model for arm in plan.arms for model in arm.model_digests)
     unpinned = [model for model in used if models.declared_digest(model) == UNPINNED]
     if unpinned:
@@ -501,11 +503,12 @@ def _room(plan: Plan, parts: Iterable[_Parts], around: Surroundings) -> Iterator
     where = f"spec {plan.spec.name}"
     found = summary(plan)
     free, memory = around.free_disk_bytes, around.memory_bytes
-    if free is not None and free < found.disk_bytes:
+    disk_bytes = found.disk_bytes + (_weight_bytes(parts) if plan.spec.weights else 0)
+    if free is not None and free < disk_bytes:
         yield _error(
             "disk-short",
             where,
-            f"not enough disk: {_gib(found.disk_bytes)} may be needed, {_gib(free)} are free.",
+            f"not enough disk: {_gib(disk_bytes)} may be needed, {_gib(free)} are free.",
             "Free some space, give another --out, or plan fewer clips.",
         )
     needed = _weight_bytes(parts) * around.workers

@@ -161,6 +161,8 @@ class Arm(Record):
     """Model that decodes instead of the base's own VAE."""
     beta_schedule: BetaSchedule | None = _NOT_THERE
     """Noise schedule in place of the base's: that of the motion module's training."""
+    weights: Literal["random"] | None = _NOT_THERE
+    """Random: the architectures with weights drawn here, so that only times mean anything."""
 
     @property
     def nfe(self) -> int:
@@ -319,7 +321,7 @@ class SweepSpec(Record):
     batch_size: Annotated[int, Field(ge=1, le=256)]
     baseline: str
     arms: Annotated[tuple[ArmSpec, ...], Field(min_length=1)]
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    metrics: tuple[str, ...]
     references: tuple[ReferenceSet, ...]
     latency: LatencySpec | None
     contrasts: tuple[Contrast, ...] = _NO_ITEMS
@@ -329,6 +331,8 @@ class SweepSpec(Record):
     """What the clips are for: licences are held against it before a run."""
     hours: Annotated[float, Field(gt=0)] | None = _NOT_THERE
     """Most hours that generating and timing may take, by the plan's own range."""
+    weights: Literal["random"] | None = _NOT_THERE
+    """Random: latency before weights. Nothing is fetched, no clip is judged, arms are timed."""
 
 
 class ClipRequest(Record):

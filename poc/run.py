@@ -78,6 +78,8 @@ PRICE_SEED = 0
 
 
 MAX_WORKERS = 8
+RANDOM_WEIGHTS = ".random-weights"
+"""Folder beside run folders; may be deleted at any time."""
 _UNTIL = "--until"
 
 
@@ -161,7 +163,7 @@ def run(
     from poc.pipelines.device import check_device
 
     check_device(device)
-    folders = {model: models.verify(model) for arm in plan.arms for model in arm.model_digests}
+    folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     judges = judges_of(models)
     machine = Machine(workers, threads=1, device=device)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
@@ -169,6 +171,26 @@ def run(
         _make(store, folders, machine, until, progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)
+
+
+def _verified(plan: Plan, models: ModelTable) -> dict[str, Path]:
+    return {model: models.verify(model) for arm in plan.arms for model in arm.model_digests}
+
+
+def _random_folders(plan: Plan, models: ModelTable, out: Path) -> dict[str, Path]:
+    """Return folders of random weights, drawn once beside the runs and found there again.
+
+    Models of one architecture have the same weights: what they say does not matter to a clock.
+    """
+    from poc.pipelines.random_weights import write_random
+
+    home, dtype, folders = out.parent / RANDOM_WEIGHTS, plan.spec.dtype, dict[str, Path]()
+    for arm in plan.arms:
+        for model, digest in arm.model_digests.items():
+            folder = folders[model] = home / f"{digest[:16]}-{dtype}"
+            with disk.explained(folder):
+                write_random(models.architecture(model), folder, dtype=dtype)
+    return folders
 
 
 def _default_workers() -> int:

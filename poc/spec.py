@@ -116,7 +116,7 @@ def split_metric(metric: str) -> MetricUse:
 
 def measured_metrics(spec: SweepSpec) -> frozenset[str]:
     """Return the names that a run of `spec` has estimates of: what criteria may ask for."""
-    always = {VALID_SHARE, "validity"}
+    always = set() if spec.weights else {VALID_SHARE, "validity"}
     return frozenset(spec.metrics) | always | (_timed() if spec.latency else set())
 
 
@@ -134,6 +134,9 @@ def _unanswerable(spec: SweepSpec, criterion: Criterion) -> str:
     metric, measured = criterion.metric, measured_metrics(spec)
     if metric not in measured:
         mend = "Give 'latency'" if metric in _timed() else "Add it to 'metrics'"
+        mend = (
+            "With random weights only times mean anything: ask for those" if spec.weights else mend
+        )
         return f"the spec does not measure '{metric}'. {mend}, or use other criteria."
     needed = samples_needed(metric)
     if spec.latency and spec.latency.repeats < needed:
@@ -194,6 +197,7 @@ def _spec_problems(
     for place, arm in enumerate(spec.arms):
         yield from _model_problems(arm, node.get("arms", place), models)
     yield from _metric_problems(spec, node)
+    yield from _weight_problems(spec, node)
     yield from _contrast_problems(spec, node)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
@@ -319,6 +323,27 @@ def _metric_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
             text = f"metric '{metric}': no arm has that style. {did_you_mean(style, styles)}"
         if text:
             yield Problem(line, text)
+
+
+def _weight_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    """Yield what does not go with random weights, or only with them."""
+    if spec.weights is None:
+        if not spec.metrics:
+            text = "'metrics': expected at least one, got none. Only random weights need none."
+            yield Problem(node.get("metrics").line, text)
+        return
+    if spec.kind != "demonstration":
+        text = (
+            "'kind': with random weights expected 'demonstration': no purchase is judged by them."
+        )
+        yield Problem(node.get("kind").line, text)
+    if spec.latency is None:
+        text = "'latency': random weights are there to be timed. Give 'warmup' and 'repeats'."
+        yield Problem(node.get("latency").line, text)
+    for key in ("metrics", "references", "contrasts"):
+        if getattr(spec, key):
+            text = f"'{key}': expected none: clips of random weights show nothing. Remove them."
+            yield Problem(node.get(key).line, text)
 
 
 def _metric_fault(metric: str) -> str:

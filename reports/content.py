@@ -18,6 +18,19 @@ from reports.sheet import worst_sheet
 from reports.text import Text
 
 
+def _banner(view: RunView, text: Text) -> str:
+    """Return what stands above every page of a run that judges no purchase; else nothing."""
+    if not view.demonstration:
+        return ""
+    return text("banner.random" if view.random_weights else "banner.demonstration")
+
+
+def _claims_note(view: RunView, text: Text) -> str:
+    if not view.demonstration:
+        return ""
+    return text("section.claims.random" if view.random_weights else "section.claims.demonstration")
+
+
 def make_content(view: RunView, text: Text) -> Content:
     """Put a run into words."""
     focus = focus_arm(view)
@@ -27,7 +40,7 @@ def make_content(view: RunView, text: Text) -> Content:
         title=text("page.title", name=words.shown(view.name)),
         question=spec_question(view, text),
         level=f"{100 * view.estimates.level:.0f}",
-        banner=text("banner.demonstration") if view.demonstration else "",
+        banner=_banner(view, text),
         warnings=tuple(_warnings(view, text)),
         mark=light_mark(text, decision.decision),
         headline=_headline(view, text),
@@ -56,6 +69,7 @@ def make_content(view: RunView, text: Text) -> Content:
         contrasts=tuple(judged.contrasts(view, text)),
         compared=str(sum(len(one.results) for one in view.estimates.contrasts)),
         claims=tuple(claims.claims(view, text)),
+        claims_note=_claims_note(view, text),
         splits=tuple(claims.splits(view, text)),
         people=people.detail(view, text),
         money=money.detail(view, text),

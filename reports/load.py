@@ -110,6 +110,11 @@ class RunView:
         return "demonstration" in (self.plan.spec.kind, self.decision.kind)
 
     @property
+    def random_weights(self) -> bool:
+        """Whether only times were measured."""
+        return self.plan.spec.weights is not None
+
+    @property
     def stale(self) -> bool:
         """Whether the decision was taken on other estimates than these."""
         return self.decision.estimates_digest != self.estimates.content_digest()

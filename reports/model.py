@@ -290,6 +290,8 @@ class Content:
     contrasts: tuple[ContrastTable, ...]
     compared: str
     claims: tuple[ClaimRow, ...]
+    claims_note: str
+    """What must be known of all claims at once; else empty."""
     splits: tuple[SplitRow, ...]
     people: tuple[PeopleDetail, ...]
     money: MoneyDetail | None

@@ -56,6 +56,7 @@ CHANGES: dict[str, Any] = {
     "batch_size": 2,
     "vae": "v",
     "beta_schedule": "linear",
+    "weights": "random",
     "model_digests": {"b": "1" * 64, "m": "3" * 64},
 }
 

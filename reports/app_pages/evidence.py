@@ -122,8 +122,8 @@ def _claims(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
     st.subheader(text("section.claims"))
     st.caption(app.plain(text("section.claims.about", level=content.level)))
-    if content.banner:
-        st.caption(app.plain(text("section.claims.demonstration")))
+    if content.claims_note:
+        st.caption(app.plain(content.claims_note))
     app.table([_claim(text, row) for row in content.claims])
     if content.splits:
         st.subheader(text("section.splits"))
