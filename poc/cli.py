@@ -8,7 +8,20 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from poc.commands import check, cost, decide, fetch, measure, rate, report, rights, run, train
+from poc.commands import (
+    check,
+    cost,
+    decide,
+    doctor,
+    fetch,
+    init,
+    measure,
+    rate,
+    report,
+    rights,
+    run,
+    train,
+)
 from poc.commands.exit_codes import ENVIRONMENT, INTERRUPTED, UNREAD
 from poc.errors import InputError, plain
 
@@ -66,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_run(commands)
     run.add_plan(commands)
     fetch.add_fetch(commands)
+    doctor.add_doctor(commands)
+    init.add_init(commands)
     measure.add_measure(commands)
     decide.add_decide(commands)
     cost.add_cost(commands)

@@ -7,11 +7,13 @@ smaller one.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from poc.errors import InputError, did_you_mean
 from poc.records import ClipShape, Prompt, Record, short_id
@@ -35,13 +37,15 @@ class DatasetEntry(Record):
     """One dataset of datasets.yaml."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
-    kind: Literal["tiny-world", "list"]
+    kind: Literal["tiny-world", "list", "csv"]
     title: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     licence: Annotated[str, Field(min_length=1)]
     """SPDX expression of the prompts."""
     prompts: Annotated[tuple[PromptEntry, ...], Field(min_length=1)] | None
-    """Of kind list; null where the prompts are composed."""
+    """Of kind list; null where the prompts are composed, or in a file."""
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """Of kind csv: the file, relative to datasets.yaml."""
 
 
 class DatasetsFile(Record):
@@ -140,6 +144,8 @@ def _problems(entries: Sequence[DatasetEntry], node: Node) -> Iterator[Problem]:
                 at.get("prompts").line,
                 "'prompts': expected a list for kind 'list' and null for any other kind.",
             )
+        if (entry.kind == "csv") != (entry.file is not None):
+            yield Problem(at.line, "'file': expected for kind 'csv' and for no other kind.")
         yield from _duplicates(entry, at)
 
 
@@ -160,6 +166,8 @@ def _duplicates(entry: DatasetEntry, at: Node) -> Iterator[Problem]:
 def _first(found: _Found, count: int) -> tuple[Prompt, ...]:
     composed = found.entry.kind == "tiny-world"
     entries = found.entry.prompts or ()
+    if found.entry.file is not None:
+        entries = read_csv(found.path.parent / found.entry.file)
     available = len(world.unseen_scenes()) if composed else len(entries)
     if count > available:
         raise InputError(
@@ -169,6 +177,64 @@ def _first(found: _Found, count: int) -> tuple[Prompt, ...]:
     if composed:
         return tuple(_composed(text) for text in world.unseen_prompts(count))
     return tuple(_prompt(entry) for entry in entries[:count])
+
+
+# --- prompts as a table --------------------------------------------------------------------------
+
+_COLUMNS: Final = ("text", "language", "text_ja")
+
+
+def read_csv(path: Path) -> tuple[PromptEntry, ...]:
+    """Return the prompts of a table as spreadsheets write it, comma-separated and in UTF-8.
+
+    It has the columns text, language and text_ja; any other is an attribute, and an empty cell of
+    it says nothing.
+
+    Raises:
+        InputError: the first fault, with its line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: expected a table in UTF-8: {error}. Save it as 'CSV UTF-8 (comma delimited)'."
+        ) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}:1: missing column {', '.join(missing)}. Add it.")
+        rows = [_row(path, reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: damaged table: {error}.") from error
+    _refuse_repeated(path, rows)
+    return tuple(entry for _, entry in rows)
+
+
+def _row(path: Path, line: int, row: Mapping[Any, Any]) -> tuple[int, PromptEntry]:
+    if None in row or None in row.values():
+        raise InputError(f"{path}:{line}: expected as many cells as columns. Mend the line.")
+    cells = {name: value.strip() for name, value in row.items()}
+    given = {name: cells.pop(name) for name in _COLUMNS}
+    attributes = {name: cell for name, cell in cells.items() if name and cell}
+    try:
+        return line, PromptEntry.model_validate({**given, "attributes": attributes})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise InputError(f"{path}:{line}: '{where}': {fault['msg']}. Mend the cell.") from error
+
+
+def _refuse_repeated(path: Path, rows: Iterable[tuple[int, PromptEntry]]) -> None:
+    first: dict[str, int] = {}
+    for line, entry in rows:
+        text = " ".join(entry.text.split())
+        if text in first:
+            raise InputError(
+                f"{path}:{line}: duplicate prompt {entry.text!r}, first given on line "
+                f"{first[text]}. Intervals treat prompts as independent: remove one."
+            )
+        first[text] = line
 
 
 def _prompt(entry: PromptEntry) -> Prompt:

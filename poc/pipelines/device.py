@@ -29,6 +29,11 @@ def set_up_process(threads: int) -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES[0])  # alone it would make things slower
 
 
+def cuda_state() -> tuple[str | None, int]:
+    """Return the CUDA version that torch was built with, None without, and the devices it sees."""
+    return torch.version.cuda, torch.cuda.device_count()
+
+
 def check_device(device: str) -> None:
     """Refuse a device that is not there, before anything is written."""
     if device == "cpu":
