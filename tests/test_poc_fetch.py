@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -235,6 +236,17 @@ def test_a_run_is_refused_until_its_models_are_locked_and_there(
     assert "model-not-fetched" in stopping()
     lock_path(path).unlink()
     assert "model-unpinned" in stopping()
+
+
+def test_judges_that_do_not_come_along_are_fetched_with_the_models(tmp_path: Path) -> None:
+    plan, models = read_plan(MODELS.parent / "tiny.yaml")
+    far = table(tmp_path).resolve("far").entry.hub
+    there = models.resolve("tiny-clip")
+    judge = replace(there, entry=there.entry.model_copy(update={"hub": far, "index": None}))
+    elsewhere = ModelTable(models.path, {**models.models, "tiny-clip": judge})
+
+    assert wanted(plan, models) == ()
+    assert wanted(plan, elsewhere) == (judge,)
 
 
 # --- stopped and resumed -------------------------------------------------------------------------
