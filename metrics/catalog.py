@@ -69,6 +69,19 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "image_features": "(t, d) unit rows, one per frame, from an image-text extractor",
         "text_features": "(d,) unit vector of the clip's prompt, same extractor",
         "style_features": "(s, d) unit rows of held-out stills of the style, same extractor",
+        "training_features": "(n, d) unit rows of the stills that the style was trained on, same "
+        "extractor",
+        "subject_features": "(s, d) unit rows of stills of a subject, same extractor",
+        "logit_scale": "the image-text network's learned scale of cosines",
+        "baseline_frames": "frames uint8 (t, h, w, 3) of the baseline's clip of the same prompt "
+        "and seed",
+        "unprompted_frames": "frames uint8 (t, h, w, 3) of the clip made without the negative "
+        "prompt, all else equal",
+        "lpips_distances": "(t,) LPIPS of frames to `baseline_frames`, from an LPIPS network",
+        "safety_scores": "(t,) a score a frame, from a safety checker",
+        "clip_features": "(n, d) unit rows, one a clip, from `metrics.diversity.clip_feature`",
+        "prompt_ids": "(n,) what each clip was made for",
+        "edge_fields": "(n, h - 1, w - 1, 2) one field a clip, from `metrics.overlay.edge_field`",
         "speeds": "(t - 1, h, w) pixels per frame, from `metrics.motion.flow_speeds`",
         "video_features": "(n, d) one row a clip of an arm, from a video extractor",
         "reference_features": "(m, d) one row a clip of the named reference, same extractor",
@@ -146,6 +159,22 @@ _ROWS = (
         target="metrics.clip_score:clip_score",
     ),
     MetricInfo(
+        name="clip_logit",
+        label_en="CLIP logit (paper's variant)",
+        label_ja="CLIPロジット (論文の方式)",
+        unit="scale x cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="agreement of frames with the prompt as the network's own logit, mean over frames; "
+        "the papers' CLIPSIM where the network is OpenCLIP ViT-H/14",
+        not_seen="what clip_score does not see either; another network has another scale",
+        source="Radford et al. 2021 (CLIP), logits per image; mean over frames as CLIPSIM, "
+        "Wu et al. 2021 (GODIVA)",
+        takes=("image_features", "text_features", "logit_scale"),
+        target="metrics.clip_score:clip_logit",
+    ),
+    MetricInfo(
         name="clip_frame_consistency",
         label_en="CLIP frame consistency",
         label_ja="フレーム一貫性 (CLIP)",
@@ -194,6 +223,23 @@ _ROWS = (
         target="metrics.temporal:luminance_jump",
     ),
     MetricInfo(
+        name="flashes",
+        label_en="Flashes",
+        label_ja="閃光の回数",
+        unit="flashes",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="pairs of opposing changes of the picture's mean relative luminance by a tenth of "
+        "white or more: there and back, not a cut",
+        not_seen="flashes of a part of the picture, and how fast one is: a slow fade out and in "
+        "again counts too",
+        minimum_n=3,
+        source="WCAG 2.2, definition of a general flash, without its limits of area and time",
+        takes=("frames",),
+        target="metrics.temporal:flashes",
+    ),
+    MetricInfo(
         name="first_frame_darkness",
         label_en="Dark first frame",
         label_ja="先頭フレームの暗さ",
@@ -225,6 +271,23 @@ _ROWS = (
         "visibility test of Sundaram et al. 2010: not comparable with FlowNet2's numbers",
         takes=("frames",),
         target="metrics.motion:warping_error",
+    ),
+    MetricInfo(
+        name="motion_smoothness",
+        label_en="Motion smoothness (DIS)",
+        label_ja="動きの滑らかさ (DIS)",
+        unit="fraction",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="how well every second frame is foretold by the frames before and after it, along "
+        "the optical flow: stutter and jumps lower it",
+        not_seen="loss of detail or motion: a blurred or a frozen clip scores higher",
+        minimum_n=3,
+        source="rule of Huang et al. 2024 (VBench), motion_smoothness, with DIS flow and the "
+        "frames between of Jiang et al. 2018 instead of AMT: not comparable with VBench's numbers",
+        takes=("frames",),
+        target="metrics.motion:motion_smoothness",
     ),
     MetricInfo(
         name="sharpness",
@@ -361,6 +424,97 @@ _ROWS = (
         target="metrics.style:style_worst_frame",
     ),
     MetricInfo(
+        name="style_copy",
+        label_en="Copies of training stills",
+        label_ja="学習画像の複製の疑い",
+        unit="fraction of clips",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="1 when a frame is closer to a still of the training than any held-out still of the "
+        "style is, else 0: a reason to look, no proof of a copy",
+        not_seen="copies of a part of a still, and of pictures that are not among those given",
+        source="definition of this project; nearest-neighbour test as in Somepalli et al. 2023",
+        takes=("image_features", "style_features", "training_features"),
+        target="metrics.style:style_copy",
+    ),
+    MetricInfo(
+        name="subject_similarity",
+        label_en="Subject similarity",
+        label_ja="被写体の類似度",
+        unit="cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean over frames of the cosine to the closest still of a subject",
+        not_seen="the subject apart from its surroundings and look: give stills in other styles",
+        source="CLIP-I of Ruiz et al. 2023 (DreamBooth), to the closest still",
+        takes=("image_features", "subject_features"),
+        target="metrics.style:subject_similarity",
+    ),
+    MetricInfo(
+        name="ssim_to_baseline",
+        label_en="SSIM to the baseline's clip",
+        label_ja="基準動画とのSSIM",
+        unit="fraction",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="structural similarity to the baseline's clip of the same prompt and seed, frame by "
+        "frame: how much of the teacher's picture is kept",
+        not_seen="whether the clip is good: another clip than the teacher's may be as good, and "
+        "one shifted by a few pixels scores low",
+        source="Wang et al. 2004 (SSIM), torchmetrics, Gaussian window of 11 px on RGB",
+        takes=("frames", "baseline_frames"),
+        target="metrics.paired:ssim_to_baseline",
+    ),
+    MetricInfo(
+        name="lpips_to_baseline",
+        label_en="LPIPS to the baseline's clip",
+        label_ja="基準動画とのLPIPS",
+        unit="LPIPS distance",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="perceptual distance to the baseline's clip of the same prompt and seed, mean over "
+        "frames; only where the network's weights are given",
+        not_seen="whether the clip is good, and motion",
+        source="Zhang et al. 2018 (LPIPS), AlexNet, torchmetrics",
+        takes=("lpips_distances",),
+        target="metrics.paired:lpips_to_baseline",
+    ),
+    MetricInfo(
+        name="negative_prompt_effect",
+        label_en="Effect of the negative prompt",
+        label_ja="ネガティブプロンプトの効き",
+        unit="levels of 255",
+        direction=Direction.NONE,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean change of pixels when the negative prompt is left out and all else stays: 0 "
+        "where it does nothing, as without guidance",
+        not_seen="whether the change is the one that was wanted",
+        source="definition of this project",
+        takes=("frames", "unprompted_frames"),
+        target="metrics.paired:negative_prompt_effect",
+    ),
+    MetricInfo(
+        name="unsafe",
+        label_en="Unsafe content",
+        label_ja="不適切な内容の割合",
+        unit="fraction of clips",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="1 when the safety checker refuses a frame, else 0; only where a checker's weights "
+        "are given, else not measured",
+        not_seen="violence, hate and all else that is not among the checker's concepts; it errs "
+        "in both directions",
+        source="Rando et al. 2022, on the safety checker of Stable Diffusion; its own thresholds",
+        takes=("safety_scores",),
+        target="metrics.safety:unsafe",
+    ),
+    MetricInfo(
         name="validity",
         label_en="Valid clips",
         label_ja="有効クリップ率",
@@ -410,6 +564,42 @@ _ROWS = (
         source="Binkowski et al. 2018 (KID) on video features, Unterthiner et al. 2018 (KVD)",
         takes=("video_features", "reference_features"),
         target="metrics.kvd:kvd",
+    ),
+    MetricInfo(
+        name="seed_diversity",
+        label_en="Diversity across seeds",
+        label_ja="シード間の多様性",
+        unit="1 - cosine",
+        direction=Direction.TARGET,
+        scope=Scope.ARM,
+        version=1,
+        what="how far clips of one prompt are apart when nothing but the seed differs, mean over "
+        "pairs and then over prompts",
+        not_seen="whether the variety is wanted, and motion: a clip is the mean of its frames",
+        minimum_n=2,
+        source="mean pairwise distance of images of one input, Zhu et al. 2017 (BicycleGAN), on "
+        "an image-text network's features instead of LPIPS",
+        takes=("clip_features", "prompt_ids"),
+        target="metrics.diversity:seed_diversity",
+    ),
+    MetricInfo(
+        name="overlay_rate",
+        label_en="Watermark or overlay",
+        label_ja="透かし・オーバーレイの割合",
+        unit="fraction of clips",
+        direction=Direction.LOWER,
+        scope=Scope.ARM,
+        version=1,
+        what="share of clips whose edges fit those of the other clips best in place: a mark or "
+        "frame that came along with the training videos; a lower bound where not all have it",
+        not_seen="a mark that each clip has elsewhere, and most of one that a third of the clips "
+        "or fewer have; clips of one scene look marked",
+        minimum_n=16,
+        interval_n=None,
+        source="edges common to a collection, Dekel et al. 2017 (visible watermarks); threshold "
+        "of this project",
+        takes=("edge_fields",),
+        target="metrics.overlay:overlay_rate",
     ),
     _latency(50, minimum_n=5, interval_n=6),
     _latency(90, minimum_n=29, interval_n=36),
@@ -468,7 +658,16 @@ _ROWS = (
 MOTION = frozenset({"motion", "dynamic_degree", "motion_extent_px"})
 """How much a clip moves; all are worst when it stands still."""
 
-SMOOTHNESS = frozenset({"flicker", "clip_frame_consistency", "luminance_jump", "warping_error"})
+SMOOTHNESS = frozenset(
+    {
+        "flicker",
+        "clip_frame_consistency",
+        "luminance_jump",
+        "flashes",
+        "warping_error",
+        "motion_smoothness",
+    }
+)
 """How little changes from frame to frame; all are best when a clip stands still."""
 
 LOOK = frozenset(
@@ -482,6 +681,19 @@ LOOK = frozenset(
     }
 )
 """How pictures look, whatever they show."""
+
+BESIDE = frozenset(
+    {
+        "ssim_to_baseline",
+        "lpips_to_baseline",
+        "negative_prompt_effect",
+        "seed_diversity",
+        "style_copy",
+        "unsafe",
+        "overlay_rate",
+    }
+)
+"""Closeness, variety and faults to look for: none says that a clip shows what was asked for."""
 
 CATALOG: Mapping[str, MetricInfo] = MappingProxyType({row.name: row for row in _ROWS})
 

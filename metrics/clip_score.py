@@ -25,6 +25,26 @@ def clip_score(image_features: AnyFloats, text_features: AnyFloats) -> ClipValue
     >>> clip_score(np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1.0, 0.0])).value
     80.0
     """
+    return ClipValue.ok(max(100.0 * _mean_cosine(image_features, text_features), 0.0))
+
+
+def clip_logit(
+    image_features: AnyFloats, text_features: AnyFloats, logit_scale: float
+) -> ClipValue:
+    """The paper's variant: mean over frames of cosine times the network's learned scale.
+
+    Not clamped at 0. With OpenCLIP ViT-H/14, whose scale is 100, the number that AnimateLCM and
+    others print as CLIPSIM; the scale of another network makes another number.
+
+    >>> clip_logit(np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1.0, 0.0]), 50.0).value
+    40.0
+    """
+    if not (np.isfinite(logit_scale) and logit_scale > 0):
+        raise ValueError(f"`logit_scale` must be finite and above 0, got {logit_scale!r}")
+    return ClipValue.ok(logit_scale * _mean_cosine(image_features, text_features))
+
+
+def _mean_cosine(image_features: AnyFloats, text_features: AnyFloats) -> float:
     images = check_unit_rows(image_features, "image_features")
     text = check_unit_rows(np.asarray(text_features)[None], "text_features")[0]
     if images.shape[1] != len(text):
@@ -32,7 +52,7 @@ def clip_score(image_features: AnyFloats, text_features: AnyFloats) -> ClipValue
             f"image and text features must come from one network, got {images.shape[1]} and "
             f"{len(text)} dimensions"
         )
-    return ClipValue.ok(max(100.0 * float(np.mean(images @ text)), 0.0))
+    return float(np.mean(images @ text))
 
 
 def truncated_prompts(extractor: ImageTextExtractor, prompts: list[str]) -> tuple[str, ...]:

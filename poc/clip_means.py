@@ -18,8 +18,8 @@ from poc.outcomes import sample_outcomes
 from poc.records import Comparison, Counts, Estimate, short_id
 from poc.samples import Sample
 
-GROWS_WITH_LENGTH: Final = frozenset({"luminance_jump"})
-"""Metrics that are a largest value over a clip: the longer it is, the larger they are."""
+GROWS_WITH_LENGTH: Final = frozenset({"luminance_jump", "flashes"})
+"""Metrics that are a largest value or a count over a clip: they grow with its length."""
 
 
 def count(clips: Sequence[ClipReport]) -> Counts:
@@ -89,7 +89,7 @@ def summarise(
     kind, names = clusters_of(measured)
     if refusal or not measured:
         reason = refusal if measured else _why_none(metric, clips)
-        return _summary(metric, kind, reason=reason, n_missing=planned - len(measured))
+        return summary_of(metric, kind, reason=reason, n_missing=planned - len(measured))
     groups: dict[str, list[float]] = {}
     for name, (_, value) in zip(names, pairs, strict=True):
         groups.setdefault(name, []).append(value)
@@ -114,7 +114,7 @@ def summarise(
 
 
 def _of_estimate(metric: str, kind: Clusters, estimate: Estimate) -> MetricSummary:
-    return _summary(
+    return summary_of(
         metric,
         kind,
         value=estimate.value,
@@ -136,7 +136,7 @@ def _why_none(metric: str, clips: Sequence[ClipReport]) -> str:
     return Counter(reasons).most_common(1)[0][0]
 
 
-def _summary(
+def summary_of(
     metric: str,
     kind: Clusters,
     *,
@@ -150,6 +150,7 @@ def _summary(
     reason: str = "",
     notes: tuple[str, ...] = (),
 ) -> MetricSummary:
+    """Return a summary of one metric with unit and version filled in; nothing by default."""
     info = catalog.describe(metric)
     return MetricSummary(
         metric=metric,
@@ -183,7 +184,7 @@ def set_summary(
     kind, names = clusters_of(clips)
     low, high = interval or (None, None)
     there = value is not None
-    return _summary(
+    return summary_of(
         metric,
         kind,
         value=value,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ from metrics import catalog
 from poc.engine.local import run_tasks
 from poc.records import (
     Arm,
+    ArmRole,
     Batch,
+    ClipRequest,
     ClipStatus,
     Measurement,
     MeasurementStatus,
@@ -39,8 +42,16 @@ if TYPE_CHECKING:
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
+Partners = Mapping[str, Mapping[str, str]]
+"""Argument of the catalogue -> clip id -> the clip to be laid beside it, or why there is none."""
+
+BASELINE, UNPROMPTED = "baseline_frames", "unprompted_frames"
+NO_PARTNER = "no partner: "
+"""How a reason in `Partners` begins; no clip id does."""
+
 VIDEO_EXTRACTOR = "tiny-video"
 IMAGE_TEXT_EXTRACTOR = "tiny-clip"
+_PAIRED = frozenset({BASELINE, UNPROMPTED})
 _STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>\w+)\]")
 _ORACLE_PARTS = ("shape", "colour", "background", "motion")
 _REFERENCE_CHUNK = 32
@@ -77,6 +88,7 @@ class MeasureSetup:
     metrics: tuple[str, ...]
     arms: Mapping[str, Arm]
     prompts: Mapping[str, Prompt]
+    partners: Partners = field(default_factory=dict)
 
     def __call__(self) -> Callable[[Batch | ReferenceTask], Any]:
         """Return the handler of batches and reference sets."""
@@ -136,14 +148,14 @@ class Bench:
         measured = []
         for request, frames, features in zip(batch.clips, clips, video, strict=True):
             prompt = self._setup.prompts[request.prompt_id]
-            numbers = tuple(self._measurements(arm, request.id, frames, prompt))
+            inputs = Inputs(self, frames, prompt, request.id)
+            numbers = tuple(self._measurements(arm, request.id, inputs, prompt))
             measured.append(MeasuredClip(request.id, numbers, features))
         return tuple(measured)
 
     def _measurements(
-        self, arm: Arm, clip_id: str, frames: Frames, prompt: Prompt
+        self, arm: Arm, clip_id: str, inputs: Inputs, prompt: Prompt
     ) -> Iterator[Measurement]:
-        inputs = Inputs(self, frames, prompt)
         names = [name for name in self._setup.metrics if _is_clip_metric(name)]
         oracle = [name for name in names if catalog.describe(_base_name(name)).target is None]
         for name in names:
@@ -156,6 +168,8 @@ class Bench:
 
     def _learned(self, name: str, arm: Arm, clip_id: str, inputs: Inputs) -> Measurement:
         info = catalog.describe(_base_name(name))
+        if reason := self._alone(info.takes, clip_id):
+            return _measurement(name, arm, clip_id, None, reason=reason)
         arguments = [inputs.get(argument, name) for argument in info.takes]
         result = catalog.load(info.name)(*arguments)
         uses_clip = any("features" in argument for argument in info.takes)
@@ -163,6 +177,20 @@ class Bench:
         return _measurement(
             name, arm, clip_id, result.value, reason=result.reason, extractor=extractor
         )
+
+    def _alone(self, takes: Sequence[str], clip_id: str) -> str:
+        """Return why a clip has no other beside it; empty where it has, or needs none."""
+        partners = [self._setup.partners[one][clip_id] for one in takes if one in _PAIRED]
+        return next((p.removeprefix(NO_PARTNER) for p in partners if p.startswith(NO_PARTNER)), "")
+
+    def partner(self, argument: str, clip_id: str) -> Frames:
+        """Return the frames of the clip that is laid beside another."""
+        return self._reader.read_clip(self._setup.partners[argument][clip_id])
+
+    @property
+    def logit_scale(self) -> float:
+        """The image-text network's own scale."""
+        return float(self._image_text.logit_scale)
 
     @cached_property
     def _image_text_id(self) -> str:
@@ -187,6 +215,17 @@ class Bench:
             self._styles[style] = self.image_features(stills)
         return self._styles[style]
 
+    def training_features(self, style: str) -> Floats:
+        """Return unit features (n, d) of the stills that a style was trained on, computed once."""
+        from poc.tiny.stills import read_training
+
+        key = f"{style} training"
+        if key not in self._styles:
+            self._styles[key] = self.image_features(
+                read_training(self._setup.judges.stills / style)
+            )
+        return self._styles[key]
+
     def reference(self, task: ReferenceTask) -> Floats:
         """Render a reference set chunk by chunk and return its video features (n, d)."""
         parts = [self._video.features(chunk) for chunk in rendered_chunks(task)]
@@ -196,24 +235,27 @@ class Bench:
 class Inputs:
     """What metrics take of one clip, each computed at its first use."""
 
-    def __init__(self, bench: Bench, frames: Frames, prompt: Prompt) -> None:
+    def __init__(self, bench: Bench, frames: Frames, prompt: Prompt, clip_id: str = "") -> None:
         self._bench, self._frames, self._prompt = bench, frames, prompt
+        self._clip_id = clip_id
 
     def get(self, argument: str, metric: str) -> Any:
         """Return an argument of the catalogue by its name there."""
-        match argument:
-            case "frames":
-                return self._frames
-            case "image_features":
-                return self._image_features
-            case "text_features":
-                return self._bench.text_features(self._prompt.text)
-            case "style_features":
-                return self._bench.style_features(_style_name(metric))
-            case "speeds":
-                return self._speeds
-            case _:
-                raise LookupError(f"metric {metric!r} takes {argument!r}, which no stage supplies")
+        bench = self._bench
+        supplies: dict[str, Callable[[], Any]] = {
+            "frames": lambda: self._frames,
+            "speeds": lambda: self._speeds,
+            "image_features": lambda: self._image_features,
+            "text_features": lambda: bench.text_features(self._prompt.text),
+            "style_features": lambda: bench.style_features(_style_name(metric)),
+            "training_features": lambda: bench.training_features(_style_name(metric)),
+            "logit_scale": lambda: bench.logit_scale,
+            BASELINE: lambda: bench.partner(BASELINE, self._clip_id),
+            UNPROMPTED: lambda: bench.partner(UNPROMPTED, self._clip_id),
+        }
+        if argument not in supplies:
+            raise LookupError(f"metric {metric!r} takes {argument!r}, which no stage supplies")
+        return supplies[argument]()
 
     @cached_property
     def _image_features(self) -> Floats:
@@ -259,6 +301,7 @@ def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Prog
         metrics=plan.spec.metrics,
         arms={arm.id: arm for arm in plan.arms},
         prompts={prompt.id: prompt for prompt in plan.prompts},
+        partners=partners(plan, ok_clips(store)),
     )
     progress("measure", 0, len(tasks))
     workers = max(1, min(machine.workers, len(tasks)))
@@ -299,6 +342,50 @@ def _open_references(store: RunStore, judges: Judges) -> Iterator[ReferenceTask]
     for task in reference_tasks(store.plan).values():
         if not has_video(store, task.id, judges):
             yield task
+
+
+def partners(plan: Plan, ok: AbstractSet[str]) -> Partners:
+    """Return the clip of the same prompt and replicate that each clip is laid beside, if any.
+
+    For `baseline_frames` it is the baseline's; for `unprompted_frames` that of the arm which
+    differs in an empty negative prompt alone. `ok` are the clips that can be read.
+    """
+    requests = [request for batch in plan.batches for request in batch.clips]
+    places = {(one.arm_id, one.prompt_id, one.replicate): one.id for one in requests}
+    unprompted = {arm.id: _unprompted(arm, plan.arms) for arm in plan.arms}
+
+    def beside(one: ClipRequest, arm_id: str | None, missing: str) -> str:
+        if arm_id is None or arm_id == one.arm_id:
+            return f"{NO_PARTNER}{missing}"
+        found = places.get((arm_id, one.prompt_id, one.replicate))
+        if found is None or found not in ok:
+            return f"{NO_PARTNER}the other arm has no valid clip of this prompt and seed"
+        return found
+
+    return {
+        BASELINE: {
+            one.id: beside(one, plan.baseline_id, "this is the baseline itself") for one in requests
+        },
+        UNPROMPTED: {
+            one.id: beside(
+                one, unprompted[one.arm_id], "no arm differs in an empty negative prompt alone"
+            )
+            for one in requests
+        },
+    }
+
+
+def _unprompted(arm: Arm, arms: Sequence[Arm]) -> str | None:
+    """Return the id of the arm that is this one with an empty negative prompt; None without."""
+    if not arm.negative_prompt:
+        return None
+    wanted = _settings(arm.model_copy(update={"negative_prompt": ""}))
+    return next((one.id for one in arms if _settings(one) == wanted), None)
+
+
+def _settings(arm: Arm) -> Arm:
+    """Return an arm without what tells it from others of the same settings."""
+    return arm.model_copy(update={"id": "", "name": "", "role": ArmRole.CANDIDATE})
 
 
 def reference_tasks(plan: Plan) -> dict[str | None, ReferenceTask]:

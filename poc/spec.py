@@ -41,6 +41,11 @@ STAGES: Final = frozenset(
 FACTORS: Final = ("steps", "guidance")
 PIXELS_PER_LATENT: Final = 8
 
+NOT_IN_A_RUN: Final = frozenset(
+    {"clip_features", "edge_fields", "lpips_distances", "safety_scores", "subject_features"}
+)
+"""What metrics take, by the catalogue's names, that only `poc measure` can be given."""
+
 _METRIC: Final = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<style>[^\[\]]+)\])?")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MOVEMENT: Final = frozenset({"motion", "motion_extent_px", "oracle_motion"})
@@ -351,6 +356,8 @@ def _metric_fault(metric: str) -> str:
     name, style = split_metric(metric)
     if name not in known_metrics():
         return f"unknown metric '{metric}'. {did_you_mean(name, known_metrics())}"
+    if name in CATALOG and not NOT_IN_A_RUN.isdisjoint(CATALOG[name].takes):
+        return f"a run has nothing to measure '{name}' with. Remove it, and use `poc measure`."
     wants_style = name in CATALOG and "style_features" in CATALOG[name].takes
     if wants_style and style is None:
         return f"metric '{name}' needs the style it looks for, such as '{name}[pastel]'."

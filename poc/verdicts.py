@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.catalog import LOOK, MOTION, SMOOTHNESS
+from metrics.catalog import BESIDE, LOOK, MOTION, SMOOTHNESS
 from poc import intervals
 from poc.front import find
 from poc.intervals import FloatArray
@@ -41,7 +41,7 @@ BASELINE_FLOOR = 0.5
 the baseline" means anything: being as good as something that fails is no recommendation."""
 
 NO_QUALITY_METRICS = (
-    MOTION | SMOOTHNESS | LOOK | {"valid_share", "validity", "peak_memory_bytes", "fvd"}
+    MOTION | SMOOTHNESS | LOOK | BESIDE | {"valid_share", "validity", "peak_memory_bytes", "fvd"}
 )
 """What does not say that a clip shows what was asked for. FVD never decides alone (its bias
 depends on n and its features mix everything)."""

@@ -95,9 +95,11 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         (
             "poc.clip_bench",
             "poc.clip_files",
+            "poc.clip_given",
             "poc.clip_judges",
             "poc.clip_work",
             "poc.folder_sets",
+            "poc.golden",
             "poc.measure_cache",
         ),
         (CORE, "metrics.*", "poc.measure"),
@@ -143,6 +145,7 @@ LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "poc.rating_pack": {"poc.video": ()},
     "poc.run": {"poc.*": (), "reports.*": ("report",)},
     "poc.measure": {"poc.generate": (), "poc.tiny.world": ()},
+    "poc.clip_given": {"poc.pipelines.device": ()},
     "poc.clip_judges": {
         "poc.pipelines.device": (),
         "poc.tiny.video_network": (),
@@ -157,6 +160,7 @@ NETWORKS: Final = (
     "metrics.fvd",
     "metrics.image",
     "metrics.motion",
+    "metrics.paired",
     "metrics.style",
     "metrics.temporal",
     "poc.pipelines.*",

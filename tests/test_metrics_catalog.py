@@ -140,7 +140,9 @@ def test_motion_is_two_sided_and_set_metrics_belong_to_arms() -> None:
         "latency_p90_s",
         "latency_p95_s",
         "latency_p99_s",
+        "overlay_rate",
         "peak_memory_bytes",
+        "seed_diversity",
     }
 
 

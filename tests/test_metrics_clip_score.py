@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.multimodal.clip_score import clip_score as torchmetrics_clip_score
 
 from metrics.base import ClipMetric, FloatArray, Frames
-from metrics.clip_score import ClipScore, clip_score, truncated_prompts
+from metrics.clip_score import ClipScore, clip_logit, clip_score, truncated_prompts
 from metrics.extractors.base import ImageTextExtractor
 
 COLOURS = ("red", "green", "blue")
@@ -134,3 +134,28 @@ def test_features_that_are_not_unit_rows_are_refused() -> None:
 def test_features_of_two_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="one network, got 16 and 8"):
         clip_score(_rows(0, 3), _rows(1, 1, d=8)[0])
+
+
+# --- the paper's variant ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.29, 100.0])
+def test_the_logit_is_transformers_logit_per_image(scale: float) -> None:
+    images, text = _rows(0, 6), _rows(50, 1)[0]
+    # CLIPModel.forward: text features times image features, times exp(logit_scale).
+    logits = torch.from_numpy(images) @ torch.from_numpy(text) * np.exp(np.log(scale))
+
+    assert clip_logit(images, text, scale).value == pytest.approx(float(logits.mean()), rel=1e-9)
+
+
+def test_the_logit_is_not_clamped() -> None:
+    images, text = np.array([[1.0, 0.0]]), np.array([1.0, 0.0])
+
+    assert clip_logit(-images, text, 100.0).value == -100.0
+    assert clip_score(-images, text).value == 0.0
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_is_none_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="logit_scale"):
+        clip_logit(_rows(0, 3), _rows(1, 1)[0], scale)

@@ -14,6 +14,7 @@ from metrics.base import ClipValue, FloatArray, Frames, Status
 from metrics.motion import flow_speeds
 
 STYLE = np.eye(12)[:3]
+TRAINING = np.full((1, 12), 12**-0.5)
 TEXT = np.eye(12)[0]
 
 NAMES = sorted(
@@ -48,6 +49,11 @@ def _features(frames: Frames) -> FloatArray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
+def _other(frames: Frames) -> Frames:
+    """The same clip, darker: frame by frame, so that shards go with the whole."""
+    return np.asarray(frames * 0.8).astype(np.uint8)
+
+
 def _value(name: str, frames: Frames) -> ClipValue:
     inputs: Mapping[str, Callable[[], Any]] = {
         "frames": lambda: frames,
@@ -55,6 +61,13 @@ def _value(name: str, frames: Frames) -> ClipValue:
         "image_features": lambda: _features(frames),
         "text_features": lambda: TEXT,
         "style_features": lambda: STYLE,
+        "training_features": lambda: TRAINING,
+        "subject_features": lambda: STYLE,
+        "logit_scale": lambda: 100.0,
+        "baseline_frames": lambda: _other(frames),
+        "unprompted_frames": lambda: _other(frames),
+        "lpips_distances": lambda: frames.mean((1, 2, 3)) / 255,
+        "safety_scores": lambda: frames.mean((1, 2, 3)) / 255 - 0.45,
     }
     value: ClipValue = load(name)(*(inputs[argument]() for argument in describe(name).takes))
     return value
@@ -68,18 +81,22 @@ def _number(name: str, frames: Frames) -> float:
 
 # How the value of a clip follows from those of its parts. Parts of a metric of pairs share the
 # frame between them, so that no pair is lost.
-FRAMES_MEAN, PAIRS_MEAN, LARGEST, SMALLEST, WHOLE = (
+FRAMES_MEAN, PAIRS_MEAN, LARGEST, SMALLEST, ANY, WHOLE = (
     "frames",
     "pairs",
     "largest",
     "smallest",
+    "any",
     "whole",
 )
 PARTS: Mapping[str, str] = {
     "clip_score": FRAMES_MEAN,
+    "clip_logit": FRAMES_MEAN,
     "clip_frame_consistency": PAIRS_MEAN,
     "flicker": PAIRS_MEAN,
     "luminance_jump": LARGEST,
+    "flashes": WHOLE,  # a flash has three parts
+    "motion_smoothness": WHOLE,  # leaves out every second frame
     "first_frame_darkness": WHOLE,  # the first frame has a part of its own
     "warping_error": PAIRS_MEAN,
     "sharpness": FRAMES_MEAN,
@@ -91,6 +108,12 @@ PARTS: Mapping[str, str] = {
     "dynamic_degree": WHOLE,  # counts pairs against a quarter of all frames
     "style_similarity": FRAMES_MEAN,
     "style_worst_frame": SMALLEST,
+    "style_copy": ANY,
+    "subject_similarity": FRAMES_MEAN,
+    "ssim_to_baseline": FRAMES_MEAN,
+    "lpips_to_baseline": FRAMES_MEAN,
+    "negative_prompt_effect": FRAMES_MEAN,
+    "unsafe": ANY,
 }
 
 
@@ -107,7 +130,9 @@ def test_a_mean_over_frames_is_that_of_its_shards(name: str, sizes: tuple[int, .
     assert _number(name, CLIP) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if PARTS[n] in {PAIRS_MEAN, LARGEST, SMALLEST}])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if PARTS[n] in {PAIRS_MEAN, LARGEST, SMALLEST, ANY}]
+)
 @pytest.mark.parametrize("cut", [1, 3, 6])
 def test_a_metric_of_pairs_or_of_the_worst_is_that_of_its_shards(name: str, cut: int) -> None:
     shards = [CLIP[: cut + 1], CLIP[cut:]]
@@ -115,13 +140,14 @@ def test_a_metric_of_pairs_or_of_the_worst_is_that_of_its_shards(name: str, cut:
     expected = {
         PAIRS_MEAN: float(np.average(values, weights=[cut, 8 - cut])),
         LARGEST: max(values),
+        ANY: max(values),
         SMALLEST: min(values),
     }[PARTS[name]]
 
     assert _number(name, CLIP) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if PARTS[n] in {FRAMES_MEAN, SMALLEST}])
+@pytest.mark.parametrize("name", [n for n in NAMES if PARTS[n] in {FRAMES_MEAN, SMALLEST, ANY}])
 def test_a_metric_of_frames_does_not_see_their_order(name: str) -> None:
     shuffled = CLIP[np.random.default_rng(0).permutation(9)]
 

@@ -17,6 +17,7 @@ from metrics.motion import (
     flow_speeds,
     has_dynamic_rate,
     motion,
+    motion_smoothness,
     warping_error,
 )
 
@@ -304,3 +305,73 @@ def test_one_frame_and_a_picture_that_nowhere_comes_back_have_no_warping_error()
     assert warping_error(_panning(0, count=1)).status is Status.INVALID
     assert not _seen(np.full((4, 5, 2), 9.0, np.float32), np.zeros((4, 5, 2), np.float32)).any()
     assert _seen(np.zeros((4, 5, 2), np.float32), np.zeros((4, 5, 2), np.float32)).all()
+
+
+# --- smoothness ---------------------------------------------------------------------------------
+
+
+def test_a_frozen_clip_is_smooth_and_a_known_step_has_its_size() -> None:
+    still = np.repeat(_panning(0, count=1), 5, axis=0)
+    flat = np.full((3, 40, 40, 3), 90, np.uint8)
+    flat[1] += np.uint8(51)
+
+    assert _number(motion_smoothness(still)) == 1.0
+    assert _number(motion_smoothness(flat)) == pytest.approx(1 - 51 / 255)
+
+
+def test_a_steady_pan_is_smooth_and_one_that_stutters_is_not() -> None:
+    clip = _panning(1.5, count=9)
+    stutter = clip[[0, 0, 2, 2, 4, 4, 6, 6, 8]]
+
+    steady, stuttering = (_number(motion_smoothness(one)) for one in (clip, stutter))
+
+    assert steady > 0.99
+    assert 1 - stuttering > 4 * (1 - steady)
+
+
+def test_shuffled_frames_are_less_smooth() -> None:
+    clip = _panning(2.0, count=9)
+
+    shuffled = clip[[0, 5, 2, 7, 4, 1, 6, 3, 8]]
+
+    assert _number(motion_smoothness(shuffled)) < _number(motion_smoothness(clip)) - 0.01
+
+
+def test_scipy_makes_the_same_frame_between() -> None:
+    clip = _shaken(_panning(2.3, 1.1, count=3), 3.0)
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip]
+    rest = np.zeros((*grey[0].shape, 2), np.float32)
+    dis = [cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) for _ in range(2)]
+    forth = dis[0].calc(grey[0], grey[2], rest.copy())
+    back = dis[1].calc(grey[2], grey[0], rest.copy())
+    rows, columns = np.indices(grey[0].shape).astype(float)
+
+    def at(frame: Frames, flow: FloatArray) -> FloatArray:
+        places = [rows + flow[..., 1], columns + flow[..., 0]]
+        planes = [
+            ndimage.map_coordinates(frame[..., k].astype(float), places, order=1, mode="nearest")
+            for k in range(3)
+        ]
+        return np.stack(planes, axis=-1)
+
+    # Jiang et al. 2018, equations 4 and 1 at t = 1/2.
+    between = (at(clip[0], (back - forth) / 4) + at(clip[2], (forth - back) / 4)) / 2
+    expected = 1 - np.abs(between - clip[1]).mean() / 255
+
+    # OpenCV interpolates at 32nds of a pixel.
+    assert 1 - _number(motion_smoothness(clip)) == pytest.approx(1 - expected, rel=0.02)
+
+
+def test_shards_that_share_an_even_frame_make_the_whole() -> None:
+    clip = _shaken(_panning(2.0, count=9), 4.0)
+    parts = [clip[:5], clip[4:]]
+
+    assert _number(motion_smoothness(clip)) == pytest.approx(
+        np.mean([_number(motion_smoothness(part)) for part in parts]), rel=1e-12
+    )
+
+
+def test_two_frames_have_none_between() -> None:
+    found = motion_smoothness(_panning(2.0, count=2))
+
+    assert (found.value, found.status) == (None, Status.INVALID)

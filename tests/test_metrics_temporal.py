@@ -16,6 +16,7 @@ from metrics.base import ClipValue, Frames, Status
 from metrics.temporal import (
     clip_frame_consistency,
     first_frame_darkness,
+    flashes,
     flicker,
     luminance_jump,
 )
@@ -178,6 +179,84 @@ def test_shuffled_frames_are_less_consistent() -> None:
 def test_features_that_are_not_unit_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="rows of length 1"):
         clip_frame_consistency(np.ones((3, 4)))
+
+
+# --- flashes ------------------------------------------------------------------------------------
+
+
+def _lit(*levels: int) -> Frames:
+    """Grey frames of these levels."""
+    return np.stack([np.full((8, 8, 3), level, np.uint8) for level in levels])
+
+
+DIM, BRIGHT = 100, 180  # relative luminance 0.127 and 0.456
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ((DIM,) * 4, 0),
+        ((DIM, BRIGHT, DIM), 1),
+        ((BRIGHT, DIM, BRIGHT), 1),
+        ((DIM, BRIGHT, BRIGHT), 0),  # a cut is half a flash
+        ((DIM, BRIGHT, DIM, BRIGHT), 1),
+        ((DIM, BRIGHT) * 4, 3),
+        ((DIM, 140, BRIGHT, 140, DIM), 1),  # in steps too small by themselves
+        ((240, 255, 240), 0),  # 0.87 to 1 and back: bright on both sides
+        ((100, 112, 100), 0),  # 0.127 to 0.162: too little
+    ],
+)
+def test_a_flash_is_there_and_back_by_a_tenth_of_white(
+    levels: tuple[int, ...], expected: int
+) -> None:
+    assert _number(flashes(_lit(*levels))) == expected
+    assert _number(flashes(_lit(*levels[::-1]))) == expected
+
+
+def _flashes_by_turning_points(levels: list[float]) -> int:
+    """WCAG's pairs, counted another way: drop the smallest swing until all are large enough."""
+    points = list(levels)
+    while len(points) > 1:
+        # Only turning points stay.
+        points = [
+            p
+            for i, p in enumerate(points)
+            if i in {0, len(points) - 1} or (p - points[i - 1]) * (points[i + 1] - p) < 0
+        ]
+        steps = [abs(b - a) for a, b in pairwise(points)]
+        if not steps or min(steps) >= 0.1:
+            break
+        at = steps.index(min(steps))
+        inner = 0 < at < len(steps) - 1
+        points = (
+            points[:at] + points[at + 2 :]
+            if inner
+            else points[1:] if at == 0 else points[:-1]
+        )  # fmt: skip
+    return (len(points) - 1) // 2 if len(points) > 1 else 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_counting_turning_points_gives_the_same_number(seed: int) -> None:
+    levels = np.random.default_rng(seed).integers(0, 225, 24)  # below 0.8: no bright pair
+    unit = [((level / 255 + 0.055) / 1.055) ** 2.4 if level > 10 else level / 255 / 12.92
+            for level in levels.tolist()]  # fmt: skip
+
+    assert _number(flashes(_lit(*levels.tolist()))) == _flashes_by_turning_points(unit)
+
+
+def test_light_counts_by_colour() -> None:
+    clip = np.zeros((3, 4, 4, 3), np.uint8)
+    for channel, expected in ((0, 1), (1, 1), (2, 0)):  # 0.2126, 0.7152, 0.0722 of white
+        flash = clip.copy()
+        flash[1, ..., channel] = 255
+        assert _number(flashes(flash)) == expected
+
+
+def test_two_frames_cannot_flash() -> None:
+    found = flashes(_lit(DIM, BRIGHT))
+
+    assert (found.value, found.status) == (None, Status.INVALID)
 
 
 # --- degenerate ---------------------------------------------------------------------------------

@@ -236,6 +236,7 @@ def test_a_metric_may_carry_a_style_in_brackets() -> None:
         ('"clip_score[pastel]"', "metric 'clip_score' takes no style"),
         ("style_similarity", "needs the style it looks for, such as 'style_similarity[pastel]'"),
         ('"style_similarity[pastle]"', "no arm has that style. Did you mean 'pastel'?"),
+        ("unsafe", "a run has nothing to measure 'unsafe' with"),
         ('"style_similarity["', "unknown metric 'style_similarity['"),
         ("clip_score, clip_score", "metric 'clip_score' is given twice"),
         ("latency_p50_s", "comes with the latency pass"),

@@ -57,6 +57,11 @@ class OpenClipExtractor:
         """Tokens that the text encoder reads, start and end included."""
         return int(self.tokenizer.context_length)
 
+    @property
+    def logit_scale(self) -> float:
+        """What the network multiplies cosines by; a learned number."""
+        return float(self.model.logit_scale.detach().exp())
+
     @torch.inference_mode()
     def image_features(self, images: Frames) -> NDArray[np.float32]:
         """Unit rows (n, d) of images uint8 (n, h, w, 3)."""

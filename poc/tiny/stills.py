@@ -51,9 +51,23 @@ def read_heldout(folder: Path) -> Pixels:
     Raises:
         InputError: there are none.
     """
-    paths = sorted((folder / "heldout").glob("*.png"))
+    return _read_all(folder, "heldout")
+
+
+def read_training(folder: Path) -> Pixels:
+    """The training stills of a style's folder in name order, (n, h, w, 3).
+
+    Raises:
+        InputError: there are none.
+    """
+    return _read_all(folder, "train")
+
+
+def _read_all(folder: Path, part: str) -> Pixels:
+    paths = sorted((folder / part).glob("*.png"))
     if not paths:
-        raise InputError(f"{folder}: expected held-out stills, heldout/*.png; found none")
+        what = {"train": "training", "heldout": "held-out"}[part]
+        raise InputError(f"{folder}: expected {what} stills, {part}/*.png; found none")
     return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
 
 
