@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format endure bench report-card metric-reference audit lock setup clean distclean
+.PHONY: help demo test lint format endure bench report-card metric-reference golden audit lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
@@ -31,6 +31,7 @@ help:
 	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
+	@echo 'make golden    take the numbers of the golden clip anew: earlier results are not comparable then'
 	@echo 'make audit     how often our own statistics err, into reports/baselines/audit (an hour or two)'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
@@ -65,6 +66,9 @@ report-card: setup
 
 metric-reference: setup
 	@$(BIN)/python -m metrics.reference
+
+golden: setup
+	@$(OFFLINE) $(BIN)/python tests/benchmarks/golden.py
 
 audit: setup
 	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/audit.py $(RUNS) --trials $(TRIALS)

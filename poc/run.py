@@ -159,10 +159,12 @@ def run(
         warn(line_of(one))
 
     from poc.generate import Machine
+    from poc.golden import check_golden
     from poc.measure import measure
     from poc.pipelines.device import check_device
 
     check_device(device)
+    check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     judges = judges_of(models)
     machine = Machine(workers, threads=1, device=device)
