@@ -14,8 +14,9 @@ from metrics import frames as frames_
 from metrics.base import ClipValue
 from metrics.frames import DecodeError
 from metrics.validity import Fault, judge
-from poc.clip_files import Source, decoder_id, reason_of
+from poc.clip_files import NOT_READ, SUFFIXES, Source, decoder_id, reason_of
 from poc.clip_folder import ProtocolError
+from poc.clip_given import IMAGE_TEXT, Aids
 from poc.clip_judges import Judges, not_tiny, unreadable
 from poc.clip_records import (
     CLIP_METRICS,
@@ -38,6 +39,7 @@ UNDECODABLE, PROTOCOL_FAULT, UNMEASURABLE = "undecodable", "protocol", "unmeasur
 NO_EXTRACTOR: Final = "no extractor for real video is given"
 
 _NO_PROMPT = "no prompt"
+_PAIRED = frozenset({"baseline_frames", "lpips_distances"})
 
 
 class Bench:
@@ -47,6 +49,8 @@ class Bench:
         self.manner, self.cache = manner, cache
         self.reused = self.taken = 0
         self.features: dict[str, Floats] = {}
+        self.baseline: dict[str, tuple[Task, ClipReport]] = {}
+        """What clips are laid beside, by name without suffix."""
         protocol = f" {manner.protocol.text}" if manner.protocol else ""
         self.protocol_text = f"{frames_.PROTOCOL}{protocol or ' as decoded'}"
 
@@ -54,6 +58,16 @@ class Bench:
     def judges(self) -> Judges | None:
         """The networks that the user named; None where none is."""
         return None if self.manner.judges is None else Judges.shipped()
+
+    @cached_property
+    def aids(self) -> Aids:
+        """What metrics take besides the clip."""
+        return Aids(self.manner.given, self.judges)
+
+    def lay_beside(self, tasks: Sequence[Task], reports: Sequence[ClipReport]) -> None:
+        """Take measured clips of a baseline for what clips of their names are compared with."""
+        pairs = zip(tasks, reports, strict=True)
+        self.baseline = {_stem(task.source.name): (task, report) for task, report in pairs}
 
     def protocol_of(self, source: Source) -> str:
         """Return all that is done to the frames of a source before they are measured."""
@@ -74,10 +88,7 @@ class Bench:
     def _measured(self, task: Task, blank: FolderMeasurement) -> ClipReport:
         if task.survey.problem:
             return _nothing(task, blank, Status.FAILED, task.survey.problem, UNDECODABLE)
-        known = self.cache.place(
-            task.survey.file_digest or "", self.protocol_of(task.source), decoder_id(task.source)
-        )
-        work = Work(task, self.manner, self.judges, known)
+        work = self._work(task)
         try:
             blank = blank.model_copy(
                 update={"frames_digest": work.frames_digest, "shape": work.shape}
@@ -91,10 +102,20 @@ class Bench:
         if valid.status is not Status.OK:
             return _nothing(task, blank, valid.status, valid.reason, valid.fault)
         rows = [valid]
-        if task.role is Role.CLIP:
+        if task.role in {Role.CLIP, Role.BESIDE}:
             rows += [self._metric(name, work, blank) for name in CLIP_METRICS]
         self._keep_features(work, blank)
         return _report(task, blank, rows)
+
+    def _work(self, task: Task) -> Work:
+        known = self.cache.place(
+            task.survey.file_digest or "", self.protocol_of(task.source), decoder_id(task.source)
+        )
+        beside, _ = self.baseline.get(_stem(task.source.name), (None, None))
+        if task.role is not Role.CLIP or beside is None:
+            return Work(task, self.manner, self.aids, known)
+        other = Work(beside, self.manner, self.aids, None)
+        return Work(task, self.manner, self.aids, known, other)
 
     def _blank(self, task: Task) -> FolderMeasurement:
         """Return a row of which everything but the number is known."""
@@ -148,9 +169,10 @@ class Bench:
         return blank.model_copy(update={name: getattr(known, name) for name in number})
 
     def _metric(self, name: str, work: Work, blank: FolderMeasurement) -> FolderMeasurement:
-        row = blank.model_copy(update=named(name) | self._seen_by(name))
+        row = blank.model_copy(update=named(name))
         if reason := self._why_not(name, work):
-            return row.model_copy(update={"reason": reason})
+            return row.model_copy(update={"reason": reason} | self._network_of(name))
+        row = row.model_copy(update=self._seen_by(name, work))
         known = self.cache.value(row)
         if known is not None:
             return self._again(known, row)
@@ -162,31 +184,66 @@ class Bench:
             return row.model_copy(update={"status": status, "reason": result.reason})
         return row.model_copy(update=_ok(result.value))
 
-    def _seen_by(self, name: str) -> dict[str, str]:
-        """Return what a metric sees through, by name and version: its network, or the flow."""
+    def _network_of(self, name: str) -> dict[str, str]:
+        """Return the network or the flow that a metric sees through, by name and version."""
         if _is_of_flow(name):
             from metrics.motion import flow_id
 
             return {"extractor": flow_id()}
-        takes = catalog.describe(name).takes
-        if self.judges is None or not {"image_features", "text_features"} & set(takes):
-            return {}
-        pinned = self.judges.image_text_digest
-        return {"extractor": IMAGE_TEXT_EXTRACTOR, "extractor_digest": pinned}
+        takes = set(catalog.describe(name).takes)
+        if self.aids.is_tiny and self.judges is not None and IMAGE_TEXT & takes:
+            pinned = self.judges.image_text_digest
+            return {"extractor": IMAGE_TEXT_EXTRACTOR, "extractor_digest": pinned}
+        return {}
+
+    def _seen_by(self, name: str, work: Work) -> dict[str, str | None]:
+        """Return all that a number of a metric follows from, besides the clip and its prompt."""
+        takes, aids = catalog.describe(name).takes, self.aids
+        seen: dict[str, str | None] = dict(self._network_of(name))
+        if not aids.is_tiny and IMAGE_TEXT & set(takes):
+            seen["extractor"], seen["extractor_digest"] = aids.image_text_id
+        for argument, network in (("lpips_distances", "lpips"), ("safety_scores", "safety")):
+            if argument in takes:
+                loaded = getattr(aids, network)
+                seen["extractor"], seen["extractor_digest"] = loaded.id, loaded.digest
+        seen["reference_digest"] = aids.stills_digest(takes)
+        if _PAIRED & set(takes):
+            _, report = self.baseline[_stem(work.task.source.name)]
+            seen["reference_digest"] = report.frames_digest
+        return seen
 
     def _why_not(self, name: str, work: Work) -> str:
         """Return why a metric has no number of this clip that is what its name says."""
         if _is_of_flow(name):
             return _why_no_flow(name, work.shape)
         takes = catalog.describe(name).takes
-        if "image_features" not in takes:
-            return ""
-        reasons = [NO_EXTRACTOR if self.manner.judges is None else not_tiny(work.shape)]
-        if "text_features" in takes:
-            prompt = work.task.prompt
-            reasons.insert(0, _NO_PROMPT if prompt is None else "")
-            reasons.append(unreadable(prompt) if prompt and self.manner.judges else "")
+        reasons = self.aids.missing(takes)
+        if IMAGE_TEXT & set(takes):
+            reasons += self._why_no_network(takes, work)
+        if _PAIRED & set(takes) and not reasons:
+            reasons.append(self._why_alone(work))
         return "; ".join(reason for reason in reasons if reason)
+
+    def _why_no_network(self, takes: Sequence[str], work: Work) -> list[str]:
+        """Return why the image-text network says nothing of a clip; the first stands for all."""
+        prompt, tiny = work.task.prompt, self.aids.is_tiny
+        reasons = []
+        if "text_features" in takes and prompt is None:
+            reasons.append(_NO_PROMPT)
+        if tiny:
+            reasons.append(NO_EXTRACTOR if self.judges is None else not_tiny(work.shape))
+        if "text_features" in takes and tiny and prompt and self.judges is not None:
+            reasons.append(unreadable(prompt))
+        return reasons
+
+    def _why_alone(self, work: Work) -> str:
+        """Return why a clip has none of the baseline beside it; empty where it has."""
+        _, report = self.baseline.get(_stem(work.task.source.name), (None, None))
+        if report is None:
+            return "the baseline has no clip of this name"
+        if report.status is not Status.OK:
+            return f"the baseline's clip of this name is {report.status}: {report.reason}"
+        return ""
 
     def _keep_features(self, work: Work, blank: FolderMeasurement) -> None:
         """Take video features where a set metric could want them."""
@@ -210,6 +267,12 @@ class Bench:
         """Name the features of a clip by network and frames."""
         network = self.judges.video_digest if self.judges else None
         return f"video_{digest([network, frames_digest])}"
+
+
+def _stem(name: str) -> str:
+    """Return a clip's name without its suffix: the same clip may lie in another container."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in SUFFIXES | NOT_READ else name
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -250,7 +313,8 @@ def _nothing(
     task: Task, blank: FolderMeasurement, status: Status, reason: str, fault: str | None
 ) -> ClipReport:
     """Return the report of a source that has no numbers: each metric's row says why."""
-    names = (VALIDITY, *CLIP_METRICS) if task.role is Role.CLIP else (VALIDITY,)
+    measured = task.role in {Role.CLIP, Role.BESIDE}
+    names = (VALIDITY, *CLIP_METRICS) if measured else (VALIDITY,)
     why = {"value": None, "status": status, "reason": reason, "fault": fault}
     return _report(task, blank, [blank.model_copy(update=named(name) | why) for name in names])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from metrics import catalog
 from poc.records import Counts, Record
@@ -15,8 +15,22 @@ FORMAT: Final = "measured-folder-1"
 """Mark of a `summary.json` that `poc measure` wrote."""
 
 VALIDITY: Final = "validity"
-SUPPLIED: Final = frozenset({"frames", "speeds", "image_features", "text_features"})
-"""What can be had of a clip and its prompt alone, by the catalogue's names."""
+SUPPLIED: Final = frozenset(
+    {
+        "frames",
+        "speeds",
+        "image_features",
+        "text_features",
+        "logit_scale",
+        "style_features",
+        "training_features",
+        "subject_features",
+        "baseline_frames",
+        "lpips_distances",
+        "safety_scores",
+    }
+)
+"""What can be had of a clip, its prompt and what is given besides, by the catalogue's names."""
 CLIP_METRICS: Final = tuple(
     name
     for name, info in catalog.CATALOG.items()
@@ -25,12 +39,15 @@ CLIP_METRICS: Final = tuple(
     and SUPPLIED.issuperset(info.takes)
     and name != VALIDITY
 )
-"""Metrics of one clip that need no stills, no baseline and no truth of the tiny world."""
+"""Metrics of one clip that need no second arm and no truth of the tiny world."""
 SET_METRICS: Final = ("fvd", "kvd")
 RATES: Final = frozenset(
     name for name in CLIP_METRICS if catalog.describe(name).unit == "fraction of clips"
 )
 """Metrics that are 0 or 1 for a clip."""
+
+# Left out of the canonical JSON where they are not there.
+_NOT_THERE: Any = Field(default=None, exclude_if=lambda item: item is None)
 
 Clusters = Literal["clips", "prompts", "clusters"]
 """What an interval resamples: clips that differ, prompts, or prompts and each clip without one."""
@@ -41,6 +58,10 @@ class Role(StrEnum):
 
     CLIP = "clip"
     REFERENCE = "reference"
+    BESIDE = "beside"
+    """A clip of another arm, compared by prompt alone."""
+    BASELINE = "baseline"
+    """A clip that others of its name are laid beside."""
     SET = "set"
     """All valid clips of the folder together."""
 
@@ -89,7 +110,7 @@ class FolderMeasurement(Record):
     """The network or the flow that the number stands on, the latter with its version."""
     extractor_digest: str | None
     reference_digest: str | None
-    """Of the reference's frames; for metrics of a set."""
+    """Of the reference's frames for metrics of a set, else of the stills or the clip beside it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -129,6 +150,33 @@ class MetricSummary(Record):
     notes: tuple[str, ...]
 
 
+class DeliverySummary(Record):
+    """What a delivery of clips states of itself: nobody here measured price or time."""
+
+    basis: Literal["stated, not measured"]
+    takes: int
+    """Listed takes, and those that are left out of the list."""
+    ok: int
+    picked: tuple[str, ...]
+    """Takes that somebody chose by eye."""
+    currency: str | None
+    price_total: float | None
+    price_per_ok: float | None
+    price_reason: str
+    latency_n: int
+    latency_median_s: float | None
+    latency_max_s: float | None
+
+
+class BesideSummary(Record):
+    """Another arm's folder, measured alike: the differences are own minus other, by prompt."""
+
+    counts: Counts
+    prompts: int
+    """Prompts that both have valid clips of."""
+    metrics: tuple[MetricSummary, ...]
+
+
 class FolderSummary(Record):
     """What is known of a folder; equal for equal files, whatever was reused."""
 
@@ -140,6 +188,8 @@ class FolderSummary(Record):
     metrics: tuple[MetricSummary, ...]
     not_ok: tuple[NotOk, ...]
     notes: tuple[str, ...]
+    delivery: DeliverySummary | None = _NOT_THERE
+    beside: BesideSummary | None = _NOT_THERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from poc.clip_records import CLIP_METRICS, ClipReport, FolderSummary, MetricSummary, Role, Status
+from poc.clip_records import (
+    CLIP_METRICS,
+    BesideSummary,
+    ClipReport,
+    DeliverySummary,
+    FolderSummary,
+    MetricSummary,
+    Role,
+    Status,
+)
 from poc.records import Counts
 from poc.table import GAP, MISSING, WIDTH, columns, cut, figure, line
 
@@ -31,6 +40,7 @@ def table(summary: FolderSummary, clips: Sequence[ClipReport]) -> str:
     """Return the table of a folder. Names of files cannot steer the terminal."""
     lines = _clips(clips) if len(clips) <= ROWS else []
     lines += ["", *_means(summary), *_missing(summary), "", *_bad(summary), *_counts(summary)]
+    lines += [*_delivery(summary.delivery), *_beside(summary.beside)]
     lines += [f"note: {note}" for note in summary.notes]
     return "\n".join(_plain(line).rstrip() for line in lines).strip("\n")
 
@@ -123,7 +133,7 @@ def _missing(summary: FolderSummary) -> list[str]:
 
 
 def _bad(summary: FolderSummary) -> list[str]:
-    whose = {Role.REFERENCE: "reference "}
+    whose = {Role.REFERENCE: "reference ", Role.BASELINE: "baseline ", Role.BESIDE: "other "}
     return [
         f"{whose.get(one.role, '')}{cut(_plain(one.file), _NAME_WIDTH)}: {one.status}: {one.reason}"
         for one in summary.not_ok
@@ -135,6 +145,48 @@ def _counts(summary: FolderSummary) -> list[str]:
     if summary.reference_counts is not None:
         lines.append(f"reference: {_sum(summary.reference_counts)}")
     return [*lines, f"protocol: {summary.protocol}"]
+
+
+def _delivery(found: DeliverySummary | None) -> list[str]:
+    """Return what a delivery states of itself, marked as that."""
+    if found is None:
+        return []
+    price = f"none ({found.price_reason})"
+    if found.price_total is not None:
+        each = "none" if found.price_per_ok is None else f"{found.price_per_ok:.6g}"
+        price = f"{found.price_total:.6g} {found.currency} in all, {each} a usable clip"
+    time = "none"
+    if found.latency_median_s is not None and found.latency_max_s is not None:
+        time = (
+            f"median {figure(found.latency_median_s)} s, longest {figure(found.latency_max_s)} s, "
+            f"n = {found.latency_n} of {found.takes} takes"
+        )
+    lines = [f"delivery ({found.basis}): price {price}; request to receipt: {time}"]
+    if found.picked:
+        lines.append(
+            f"delivery: {len(found.picked)} of {found.takes} takes are HAND-PICKED, numbers "
+            f"flatter: {cut(_plain(', '.join(found.picked)), 2 * _NAME_WIDTH)}"
+        )
+    return lines
+
+
+def _beside(found: BesideSummary | None) -> list[str]:
+    """Return the differences to another arm, own minus other."""
+    if found is None:
+        return []
+    rows = [
+        [one.metric, *_mean(one), f"{one.n_clusters} prompts", one.unit]
+        for one in found.metrics
+        if one.value is not None
+    ]
+    head = ["own minus other, by prompt", "mean", "95 % interval", "n", "unit"]
+    unlike = {one.reason for one in found.metrics if one.value is None and "mixed" in one.reason}
+    return [
+        "",
+        *(_aligned([head, *rows]) if rows else []),
+        *(f"not compared: {reason}" for reason in sorted(unlike)),
+        f"other arm: {_sum(found.counts)}; {found.prompts} prompts in common",
+    ]
 
 
 def _sum(counts: Counts) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ from metrics import frames as frames_
 from metrics.frames import DecodedClip
 from poc.clip_files import Source, Survey, read_frames
 from poc.clip_folder import Protocol
-from poc.clip_judges import Judges
+from poc.clip_given import Aids, Given
 from poc.clip_records import FolderMeasurement, FrameShape, Role
 
 Frames = npt.NDArray[np.uint8]
@@ -39,6 +40,7 @@ class Manner:
     protocol: Protocol | None = None
     png_fps: float | None = None
     judges: str | None = None
+    given: Given = field(default_factory=Given)
     for_sets: bool = False
     """True: features are wanted too, for distances to a reference."""
 
@@ -50,10 +52,12 @@ class Work:
         self,
         task: Task,
         manner: Manner,
-        judges: Judges | None,
+        aids: Aids,
         known: FolderMeasurement | None,
+        beside: Work | None = None,
     ) -> None:
-        self.task, self._manner, self._judges, self._known = task, manner, judges, known
+        self.task, self._manner, self._aids, self._known = task, manner, aids, known
+        self._beside = beside
 
     @cached_property
     def _clip(self) -> DecodedClip:
@@ -83,23 +87,45 @@ class Work:
 
     def get(self, argument: str) -> Any:
         """Return an argument of the catalogue by its name there."""
-        match argument:
-            case "frames":
-                return self.frames
-            case "speeds":
-                return self._speeds
-            case "image_features":
-                return self._image_features
-            case "text_features":
-                return self._network.text_features([self.task.prompt])[0].astype(np.float64)
-            case _:
-                raise LookupError(f"a metric takes {argument!r}, which no stage supplies")
+        aids = self._aids
+        supplies: dict[str, Callable[[], Any]] = {
+            "frames": lambda: self.frames,
+            "speeds": lambda: self._speeds,
+            "image_features": lambda: self._image_features,
+            "text_features": lambda: self._text_features,
+            "logit_scale": lambda: self._network.logit_scale,
+            "style_features": lambda: aids.still_features(argument),
+            "training_features": lambda: aids.still_features(argument),
+            "subject_features": lambda: aids.still_features(argument),
+            "baseline_frames": lambda: self._frames_beside,
+            "lpips_distances": lambda: aids.lpips.distances(self.frames, self._frames_beside),
+            "safety_scores": lambda: aids.safety.scores(self.frames),
+        }
+        if argument not in supplies:
+            raise LookupError(f"a metric takes {argument!r}, which no stage supplies")
+        return supplies[argument]()
+
+    @property
+    def _text_features(self) -> Floats:
+        seen = self._network.text_features([self.task.prompt])
+        return np.asarray(seen[0], np.float64)
 
     @property
     def _network(self) -> Any:
-        if self._judges is None:
-            raise LookupError("a metric wants a network, and none is named")
-        return self._judges.image_text
+        return self._aids.image_text
+
+    @property
+    def _frames_beside(self) -> Frames:
+        if self._beside is None:
+            raise LookupError("a metric wants a clip of the baseline, and there is none")
+        return self._beside.frames
+
+    @property
+    def clip_feature(self) -> Floats:
+        """One unit vector of the whole clip, from the image-text network."""
+        from metrics.diversity import clip_feature
+
+        return clip_feature(self._image_features)
 
     @cached_property
     def _image_features(self) -> Floats:

@@ -117,7 +117,8 @@ def _key(row: FolderMeasurement) -> Key:
     """Return what a number follows from."""
     prompt = row.prompt if "text_features" in catalog.describe(row.metric).takes else None
     network = (row.extractor, row.extractor_digest)
-    return row.frames_digest, f"{row.metric} {row.version}", *network, row.protocol, prompt
+    made = (row.frames_digest, f"{row.metric} {row.version}", *network, row.protocol, prompt)
+    return *made, row.reference_digest
 
 
 def _has(out: Path, name: str) -> bool:

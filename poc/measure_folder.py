@@ -7,11 +7,12 @@ numbers. What cannot be decoded or judged becomes a row with its reason, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from poc.clip_bench import Bench
+from poc.clip_beside import differences
 from poc.clip_files import Source, Survey, list_clips, survey
 from poc.clip_folder import (
     Protocol,
@@ -21,11 +22,13 @@ from poc.clip_folder import (
     parse_prompts,
     prompt_of_name,
 )
+from poc.clip_given import Given
 from poc.clip_judges import TINY
 from poc.clip_means import copies, count, mixed, mixed_lengths, summarise
 from poc.clip_records import (
     CLIP_METRICS,
     FORMAT,
+    BesideSummary,
     ClipReport,
     FolderSummary,
     MetricSummary,
@@ -34,8 +37,10 @@ from poc.clip_records import (
     Status,
 )
 from poc.clip_work import Manner, Task
+from poc.delivery import COLUMNS, Take, delivery_summary, missing_takes, parse_delivery
 from poc.errors import InputError
 from poc.folder_sets import set_metrics, set_row
+from poc.golden import check_golden
 from poc.measure_cache import Cache, finish
 
 Progress = Callable[[str, int, int], None]
@@ -56,6 +61,12 @@ class FolderJob:
     protocol: Protocol | None = None
     judges: str | None = None
     png_fps: float | None = None
+    delivery: Path | None = None
+    """CSV of every take, see `poc.delivery`; then clips were made elsewhere."""
+    beside: Path | None = None
+    """Folder of another arm's clips, compared by prompt under one protocol."""
+    beside_prompts: str = "names"
+    given: Given = field(default_factory=Given)
     out: Path | None = None
 
     @property
@@ -65,6 +76,7 @@ class FolderJob:
             protocol=self.protocol,
             png_fps=self.png_fps,
             judges=self.judges,
+            given=self.given,
             for_sets=self.reference is not None,
         )
 
@@ -105,17 +117,25 @@ def measure_folder(job: FolderJob, *, progress: Progress) -> FolderResult:
     Raises:
         InputError: no folder, no clip in it, faulty prompts, or an `out` that is something else.
     """
+    _refuse_contradictions(job)
     cache = Cache.read(job.out)
     sources, left_alone = list_clips(job.folder, skip=job.out)
-    prompts = _prompts(job, sources)
+    takes = _takes(job, sources)
+    prompts = _prompts(job.prompts, sources) | {t.file: t.prompt for t in takes if t.file}
     references, _ = list_clips(job.reference, skip=job.out) if job.reference else ([], [])
+    job.given.check()
+    check_golden(networks=job.judges == TINY)
     bench = Bench(job.manner, cache)
+    bench.aids.load()
+    beside = _beside(bench, job, progress)
     tasks = [
         *_tasks(bench, sources, Role.CLIP, prompts),
         *_tasks(bench, references, Role.REFERENCE, _reference_prompts(job, references)),
+        *_tasks_beside(bench, job),
     ]
-    reports = _measured(bench, tasks, job.out, progress)
-    clips = tuple(report for report in reports if report.role is Role.CLIP)
+    reports = [*beside, *_measured(bench, tasks, job.out, progress, before=beside)]
+    lost = missing_takes(takes, [source.name for source in sources])
+    clips = (*(report for report in reports if report.role is Role.CLIP), *lost)
     reference = tuple(report for report in reports if report.role is Role.REFERENCE)
     sets = list(set_metrics(bench, clips, reference))
     summary = FolderSummary(
@@ -125,8 +145,10 @@ def measure_folder(job: FolderJob, *, progress: Progress) -> FolderResult:
         counts=count(clips),
         reference_counts=count(reference) if job.reference else None,
         metrics=(*_means(clips), *sets),
-        not_ok=tuple(_not_ok(reports)),
-        notes=tuple(_notes(job, clips, reference, left_alone)),
+        not_ok=tuple(_not_ok([*reports, *(clip for clip in clips if not clip.rows)])),
+        notes=(*_notes(job, clips, reference, left_alone), *_cut(bench, clips)),
+        delivery=delivery_summary(takes, clips) if job.delivery else None,
+        beside=None if job.beside is None else _compared(clips, reports),
     )
     if job.out is not None:
         rows = [row for report in reports for row in report.rows]
@@ -146,6 +168,17 @@ def _tasks(
     ]
 
 
+def _beside(bench: Bench, job: FolderJob, progress: Progress) -> list[ClipReport]:
+    """Look at the clips of a baseline, which those of their names are laid beside."""
+    if job.given.baseline is None:
+        return []
+    sources, _ = list_clips(job.given.baseline, skip=job.out)
+    tasks = _tasks(bench, sources, Role.BASELINE, {})
+    reports = _measured(bench, tasks, job.out, progress)
+    bench.lay_beside(tasks, reports)
+    return reports
+
+
 def _sizes(surveys: Sequence[Survey], protocol: Protocol | None) -> Iterator[tuple[int, int]]:
     """Yield the sizes that clips will be measured at; those that cannot be have no say."""
     for found in surveys:
@@ -158,14 +191,22 @@ def _sizes(surveys: Sequence[Survey], protocol: Protocol | None) -> Iterator[tup
 
 
 def _measured(
-    bench: Bench, tasks: Sequence[Task], out: Path | None, progress: Progress
+    bench: Bench,
+    tasks: Sequence[Task],
+    out: Path | None,
+    progress: Progress,
+    *,
+    before: Sequence[ClipReport] = (),
 ) -> list[ClipReport]:
-    """Measure all; what is measured is kept now and then, at the end, and whatever ends it."""
+    """Measure all; what is measured is kept now and then, at the end, and whatever ends it.
+
+    `before` are measured already, and are kept too.
+    """
     reports: list[ClipReport] = []
 
     def keep() -> None:
         if out is not None:
-            rows = [row for report in reports for row in report.rows]
+            rows = [row for report in (*before, *reports) for row in report.rows]
             bench.cache.keep(out, rows, bench.features)
 
     progress("measure", 0, len(tasks))
@@ -183,20 +224,65 @@ def _measured(
 # --- prompts -------------------------------------------------------------------------------------
 
 
-def _prompts(job: FolderJob, sources: Sequence[Source]) -> dict[str, str]:
-    if job.prompts is None:
+def _prompts(asked: str | None, sources: Sequence[Source]) -> dict[str, str]:
+    if asked is None:
         return {}
-    if job.prompts == NAMES:
+    if asked == NAMES:
         return _prompts_of_names(sources)
-    path = Path(job.prompts)
+    path = Path(asked)
+    text = _read(path, f"file,prompt. For prompts by file name write --prompts {NAMES}")
+    return parse_prompts(text, str(path), [source.name for source in sources])
+
+
+def _takes(job: FolderJob, sources: Sequence[Source]) -> tuple[Take, ...]:
+    if job.delivery is None:
+        return ()
+    text = _read(job.delivery, ",".join(COLUMNS))
+    return parse_delivery(text, str(job.delivery), [source.name for source in sources])
+
+
+def _read(path: Path, columns: str) -> str:
     try:
-        text = path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: expected a readable CSV in UTF-8 with the columns file,prompt ({error}). "
-            f"For prompts by file name write --prompts {NAMES}."
+            f"{path}: expected a readable CSV in UTF-8 ({error}) with the columns {columns}."
         ) from error
-    return parse_prompts(text, str(path), [source.name for source in sources])
+
+
+def _refuse_contradictions(job: FolderJob) -> None:
+    if job.delivery is not None and job.prompts is not None:
+        raise InputError("--prompts: the delivery names the prompt of every take. Leave it away.")
+    if job.beside is None:
+        return
+    if job.protocol is None:
+        raise InputError(
+            "--beside: arms that were made differently are compared in one form only. Give "
+            "--protocol, such as seconds:2,fps:8,short_side:256."
+        )
+    if job.delivery is None and job.prompts is None:
+        raise InputError("--beside: clips are compared by prompt. Give --delivery or --prompts.")
+
+
+def _tasks_beside(bench: Bench, job: FolderJob) -> list[Task]:
+    if job.beside is None:
+        return []
+    sources, _ = list_clips(job.beside, skip=job.out)
+    prompts = _prompts(job.beside_prompts, sources)
+    return _tasks(bench, sources, Role.BESIDE, prompts)
+
+
+def _compared(clips: Sequence[ClipReport], reports: Sequence[ClipReport]) -> BesideSummary:
+    other = [report for report in reports if report.role is Role.BESIDE]
+    shared = [
+        {clip.prompt for clip in side if clip.prompt and clip.status is Status.OK}
+        for side in (clips, other)
+    ]
+    return BesideSummary(
+        counts=count(other),
+        prompts=len(shared[0] & shared[1]),
+        metrics=tuple(differences(clips, other)),
+    )
 
 
 def _reference_prompts(job: FolderJob, sources: Sequence[Source]) -> dict[str, str]:
@@ -209,6 +295,16 @@ def _prompts_of_names(sources: Sequence[Source]) -> dict[str, str]:
 
 
 # --- what follows --------------------------------------------------------------------------------
+
+
+def _cut(bench: Bench, clips: Sequence[ClipReport]) -> Iterator[str]:
+    """Say which prompts are longer than the image-text network reads."""
+    prompts = sorted({clip.prompt for clip in clips if clip.prompt})
+    if long := bench.aids.cut_off(prompts):
+        yield (
+            f"{len(long)} of {len(prompts)} prompts are longer than the image-text network reads; "
+            f"their ends count for nothing: {listed(long, 3)}"
+        )
 
 
 def _means(clips: Sequence[ClipReport]) -> Iterator[MetricSummary]:
@@ -235,6 +331,8 @@ def _notes(
     without = [clip.name for clip in clips if clip.prompt is None]
     if job.prompts is not None and without:
         yield f"{len(without)} of {len(clips)} clips have no prompt: {listed(without)}"
+    if job.delivery is not None:
+        yield "an imported arm: its seeds are unknown, so it is compared by prompt only"
     yield from copies(clips)
     known = {clip.frames_digest for clip in reference if clip.status is Status.OK}
     shared = [c.name for c in clips if c.status is Status.OK and c.frames_digest in known]

@@ -1283,7 +1283,8 @@ def test_the_table_counts_everything_and_fits_the_terminal(tmp_path: Path) -> No
     assert "0.webm" in rows
     assert "interval of flicker" in text
     assert "it resamples clips" in text
-    assert "clip_score: not measured: no prompt" in text
+    assert "clip_score, clip_logit: not measured: no prompt" in text
+    assert "unsafe: not measured: no safety checker is given (--safety)" in text
 
 
 def test_a_large_folder_shows_its_bad_clips_and_its_means(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from poc.commands.argument_types import frame_rate
@@ -38,13 +39,47 @@ def add_measure(commands: Commands) -> None:
     parser.add_argument(
         "--png-fps", type=frame_rate, metavar="N", help="frame rate of folders of png frames"
     )
+    _add_given(parser)
+    group = parser.add_argument_group(
+        "clips made elsewhere", "compared with another arm by prompt, under one --protocol"
+    )
+    group.add_argument(
+        "--delivery",
+        type=Path,
+        metavar="CSV",
+        help="every take: file,prompt,attempt,price,currency,requested,received,picked; a take "
+        "without a clip counts as failed",
+    )
+    group.add_argument("--beside", type=Path, metavar="DIR", help="the other arm's clips")
+    group.add_argument(
+        "--beside-prompts",
+        metavar="CSV",
+        default="names",
+        help="their prompts, as --prompts (default: names)",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder to write; a second run reuses what it has"
     )
 
 
+def _add_given(parser: argparse.ArgumentParser) -> None:
+    """Add what metrics take besides the clips; what is not given is shown as not measured."""
+    group = parser.add_argument_group("given besides", "read from disk; nothing is downloaded")
+    for name, metavar, text in (
+        ("clip", "DIR", "open_clip folder for CLIP score, consistency, style and subject"),
+        ("style", "DIR", "held-out stills of the style"),
+        ("training", "DIR", "stills that the style was trained on: are clips copies of them?"),
+        ("subject", "DIR", "stills of a subject that clips should show"),
+        ("baseline", "DIR", "clips of the same names, prompts and seeds by the baseline"),
+        ("lpips", "FILE", "AlexNet's weights, for the distance to --baseline"),
+        ("safety", "DIR", "a safety checker in diffusers' layout"),
+    ):
+        group.add_argument(f"--{name}", type=Path, metavar=metavar, help=text)
+
+
 def _measure(arguments: argparse.Namespace) -> int:
     from poc.clip_folder import parse_protocol
+    from poc.clip_given import Given
     from poc.clip_table import table
     from poc.measure_folder import FolderJob, measure_folder
     from poc.progress import Progress
@@ -56,6 +91,10 @@ def _measure(arguments: argparse.Namespace) -> int:
         protocol=None if arguments.protocol is None else parse_protocol(arguments.protocol),
         judges=arguments.judges,
         png_fps=arguments.png_fps,
+        delivery=arguments.delivery,
+        beside=arguments.beside,
+        beside_prompts=arguments.beside_prompts,
+        given=Given(**{one.name: getattr(arguments, one.name) for one in fields(Given)}),
         out=arguments.out,
     )
     result = measure_folder(job, progress=Progress(quiet=arguments.json))
