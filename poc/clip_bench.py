@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -38,6 +38,10 @@ UNDECODABLE, PROTOCOL_FAULT, UNMEASURABLE = "undecodable", "protocol", "unmeasur
 """Faults besides those of `metrics.validity`."""
 NO_EXTRACTOR: Final = "no extractor for real video is given"
 
+OVERLAY_CLIPS: Final = 256
+"""Clips whose edges are kept: more would not change a share by much, and take memory."""
+
+_EDGES = "edges_"
 _NO_PROMPT = "no prompt"
 _PAIRED = frozenset({"baseline_frames", "lpips_distances"})
 
@@ -48,7 +52,7 @@ class Bench:
     def __init__(self, manner: Manner, cache: Cache) -> None:
         self.manner, self.cache = manner, cache
         self.reused = self.taken = 0
-        self.features: dict[str, Floats] = {}
+        self.features: dict[str, npt.NDArray[Any]] = {}
         self.baseline: dict[str, tuple[Task, ClipReport]] = {}
         """What clips are laid beside, by name without suffix."""
         protocol = f" {manner.protocol.text}" if manner.protocol else ""
@@ -246,10 +250,21 @@ class Bench:
         return ""
 
     def _keep_features(self, work: Work, blank: FolderMeasurement) -> None:
-        """Take video features where a set metric could want them."""
-        if self.judges is None or not self.manner.for_sets or not_tiny(work.shape):
+        """Take what metrics of many clips could want of this one."""
+        if self.judges is not None and self.manner.for_sets and not not_tiny(work.shape):
+            judges, key = self.judges, self.feature_key(blank.frames_digest)
+            # One clip at a time: features depend on their batch by rounding.
+            self._keep(key, lambda: judges.video.features(work.frames[None])[0])
+        if work.task.role is not Role.CLIP:
             return
-        key = self.feature_key(blank.frames_digest)
+        if not any(self._why_no_network(("image_features",), work)):
+            self._keep(self._image_key(blank.frames_digest), lambda: work.clip_feature)
+        edges = sum(key.startswith(_EDGES) for key in self.features)
+        if edges < OVERLAY_CLIPS:
+            self._keep_edges(f"{_EDGES}{blank.frames_digest}", work)
+
+    def _keep(self, key: str, take: Callable[[], Any]) -> None:
+        """Have a network's features under a key: those at hand, of the cache, else new ones."""
         if key in self.features:
             return
         known = self.cache.features.get(key)
@@ -258,9 +273,40 @@ class Bench:
             self.features[key] = known
             return
         self.taken += 1
-        # One clip at a time: features depend on their batch by rounding.
-        self.features[key] = np.asarray(
-            self.judges.video.features(work.frames[None])[0], np.float64
+        self.features[key] = np.asarray(take(), np.float64)
+
+    def _keep_edges(self, key: str, work: Work) -> None:
+        """Have the edges of a clip that stay, as whole numbers."""
+        from metrics.overlay import edge_field
+
+        if key in self.features:
+            return
+        known = self.cache.features.get(key)
+        if known is None or known.ndim != 3 or known.dtype != np.int8:
+            self.features[key] = edge_field(work.frames)
+            return
+        self.features[key] = known
+
+    def image_of(self, clip: ClipReport) -> Floats | None:
+        """Return the one feature of a clip by the image-text network, if it was taken."""
+        return self.features.get(self._image_key(clip.frames_digest))
+
+    def edges_of(self, clip: ClipReport) -> npt.NDArray[np.int8] | None:
+        """Return the edges of a clip that stay in place, if they were taken."""
+        found = self.features.get(f"{_EDGES}{clip.frames_digest}")
+        return None if found is None else found.astype(np.int8)
+
+    def _image_key(self, frames_digest: str | None) -> str:
+        network = self.image_network
+        return f"image_{digest([network and network[1], frames_digest])}"
+
+    @property
+    def image_network(self) -> tuple[str, str] | None:
+        """Name and digest of the image-text network; None where none is named."""
+        if not self.aids.is_tiny:
+            return self.aids.image_text_id
+        return (
+            None if self.judges is None else (IMAGE_TEXT_EXTRACTOR, self.judges.image_text_digest)
         )
 
     def feature_key(self, frames_digest: str | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from metrics import catalog
 from metrics.base import SetBasis
 from poc.clip_bench import NO_EXTRACTOR, Bench, named
 from poc.clip_judges import not_tiny
@@ -176,6 +177,14 @@ def _labels(sets: _Sets) -> tuple[str, ...]:
     return clusters_of([*sets.own, *sets.other])[1]
 
 
+def _seen_through(bench: Bench, metric: str) -> tuple[str | None, str | None]:
+    """Return name and digest of the network that a metric of a set stands on."""
+    if metric in SET_METRICS:
+        return (VIDEO_EXTRACTOR, bench.judges.video_digest) if bench.judges else (None, None)
+    takes_images = "clip_features" in catalog.describe(metric).takes
+    return (bench.image_network if takes_images else None) or (None, None)
+
+
 def set_row(
     bench: Bench,
     one: MetricSummary,
@@ -185,7 +194,7 @@ def set_row(
     """Return the row of a set's number, or of why there is none."""
     own, other = ([c for c in side if c.status is Status.OK] for side in (clips, reference))
     there = one.value is not None
-    pinned = bench.judges.video_digest if bench.judges and there else None
+    extractor, pinned = _seen_through(bench, one.metric) if there else (None, None)
     return FolderMeasurement(
         role=Role.SET,
         file=None,
@@ -200,7 +209,7 @@ def set_row(
         status=Status.OK if there else Status.NOT_MEASURED,
         reason="" if there else one.reason,
         fault=None,
-        extractor=VIDEO_EXTRACTOR if pinned else None,
+        extractor=extractor,
         extractor_digest=pinned,
-        reference_digest=frames_digest_of(other) if other else None,
+        reference_digest=frames_digest_of(other) if other and one.metric in SET_METRICS else None,
     )

@@ -39,6 +39,7 @@ from poc.clip_records import (
 from poc.clip_work import Manner, Task
 from poc.delivery import COLUMNS, Take, delivery_summary, missing_takes, parse_delivery
 from poc.errors import InputError
+from poc.folder_rates import folder_rates
 from poc.folder_sets import set_metrics, set_row
 from poc.golden import check_golden
 from poc.measure_cache import Cache, finish
@@ -137,7 +138,7 @@ def measure_folder(job: FolderJob, *, progress: Progress) -> FolderResult:
     lost = missing_takes(takes, [source.name for source in sources])
     clips = (*(report for report in reports if report.role is Role.CLIP), *lost)
     reference = tuple(report for report in reports if report.role is Role.REFERENCE)
-    sets = list(set_metrics(bench, clips, reference))
+    sets = [*set_metrics(bench, clips, reference), *folder_rates(bench, clips)]
     summary = FolderSummary(
         format=FORMAT,
         protocol=bench.protocol_text,

@@ -98,6 +98,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
             "poc.clip_given",
             "poc.clip_judges",
             "poc.clip_work",
+            "poc.folder_rates",
             "poc.folder_sets",
             "poc.golden",
             "poc.measure_cache",

@@ -1003,7 +1003,7 @@ def test_measurements_say_all_that_a_number_stands_on(folder: Path, tmp_path: Pa
     rows = lines_of(tmp_path / "out")
     files = {row.file for row in rows if row.file is not None}
     assert files == {path.name for path in folder.iterdir()}
-    assert len(rows) == 3 * (len(CLIP_METRICS) + 1) + 2
+    assert len(rows) == 3 * (len(CLIP_METRICS) + 1) + 4  # and four of the set
     for row in rows:
         assert row.unit == catalog.describe(row.metric).unit
         assert row.version == catalog.describe(row.metric).version
