@@ -90,6 +90,19 @@ def half_speed(frames: Frames, _rng: np.random.Generator) -> Frames:
     return np.repeat(frames, 2, axis=0)[: len(frames)]
 
 
+def flash(frames: Frames, _rng: np.random.Generator) -> Frames:
+    """Lift the middle frame two thirds of the way to white."""
+    flashing = frames.astype(np.float64)
+    middle = len(frames) // 2
+    flashing[middle] += (255.0 - flashing[middle]) * 2 / 3
+    return _levels(flashing)
+
+
+def stutter(frames: Frames, _rng: np.random.Generator) -> Frames:
+    """Show every second frame twice and leave out the others."""
+    return np.repeat(frames[::2], 2, axis=0)[: len(frames)]
+
+
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         fault.__name__: fault
@@ -106,6 +119,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             shuffled,
             frozen,
             half_speed,
+            flash,
+            stutter,
         )
     }
 )

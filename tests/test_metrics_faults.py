@@ -11,8 +11,8 @@ import pytest
 from metrics.base import ClipValue, Frames
 from metrics.faults import FAULTS
 from metrics.image import clipped_share, contrast, high_frequency_share, saturation, sharpness
-from metrics.motion import flow_speeds, motion, warping_error
-from metrics.temporal import first_frame_darkness, flicker, luminance_jump
+from metrics.motion import flow_speeds, motion, motion_smoothness, warping_error
+from metrics.temporal import first_frame_darkness, flashes, flicker, luminance_jump
 from metrics.validity import Fault, judge
 
 
@@ -58,6 +58,7 @@ def test_a_fault_changes_the_clip_and_keeps_its_form(name: str) -> None:
         ("watermark", sharpness, 1),
         ("shuffled", flicker, -1),
         ("half_speed", _motion, -1),
+        ("flash", flashes, 1),
     ],
 )
 def test_a_fault_is_seen_by_the_metric_made_for_it(
@@ -68,6 +69,14 @@ def test_a_fault_is_seen_by_the_metric_made_for_it(
     assert spoilt is not None
 
     assert sign * (spoilt - clean) > 0.05 * abs(clean)
+
+
+def test_a_stutter_is_seen_by_smoothness_and_hardly_by_the_mean_motion() -> None:
+    stutter = _spoilt("stutter")
+
+    lacks, lacked = (1 - (motion_smoothness(c).value or 0.0) for c in (stutter, CLIP))
+    assert lacks > 3 * lacked
+    assert _motion(stutter).value == pytest.approx(_motion(CLIP).value or 0.0, rel=0.15)
 
 
 def test_a_frozen_clip_is_no_clip() -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from metrics.base import Frames
 from metrics.catalog import CATALOG, Direction, Scope, load
 from metrics.faults import FAULTS
+from metrics.overlay import FEWEST, edge_field, overlay_rate
 from metrics.reference import SEEN
 from metrics.validity import judge
 from poc.fingerprint import take_fingerprint
@@ -38,13 +39,18 @@ SPEC = ROOT / "poc" / "specs" / "tiny.yaml"
 OUT = ROOT / "reports" / "baselines" / "report_card"
 ARM = "animatelcm-4"
 
-MEASURED = tuple(
-    name
-    for name, row in CATALOG.items()
-    if row.scope is Scope.CLIP
-    and name != "validity"
-    and not {"style_features"} & set(row.takes)
-    and name != "oracle_style"
+SUPPLIED = {"frames", "speeds", "image_features", "text_features", "logit_scale"}
+OVERLAY = "overlay_rate"
+"""Of an arm: on the card is how well each clip's edges fit those of its pool."""
+MEASURED = (
+    *(
+        name
+        for name, row in CATALOG.items()
+        if row.scope is Scope.CLIP
+        and SUPPLIED.issuperset(row.takes)
+        and name not in {"validity", "oracle_style"}
+    ),
+    OVERLAY,
 )
 
 Values = dict[str, list[float | None]]
@@ -88,18 +94,24 @@ class Measurer:
             fault = judge(clip).fault
             invalid += fault is not None
             rows.append({} if fault else self._values(clip, prompt))
-        return Pool(
-            {name: [row.get(name) for row in rows] for name in MEASURED}, invalid, len(rows)
-        )
+        values = {name: [row.get(name) for row in rows] for name in MEASURED}
+        return Pool(values | {OVERLAY: _fits(clips)}, invalid, len(rows))
 
     def _values(self, clip: Frames, prompt: Prompt) -> dict[str, float | None]:
         inputs = Inputs(self._bench, clip, prompt)
         found: dict[str, float | None] = {}
         for name in MEASURED:
             row = CATALOG[name]
-            if row.target is not None:
+            if row.target is not None and name != OVERLAY:
                 found[name] = load(name)(*(inputs.get(one, name) for one in row.takes)).value
         return found | dict(oracle_values(inputs.reading, self._arm, prompt))
+
+
+def _fits(clips: Sequence[Frames]) -> list[float | None]:
+    """Return how well each clip's edges fit the others' in place; none of too few clips."""
+    if len(clips) < FEWEST:
+        return [None] * len(clips)
+    return [*overlay_rate(np.stack([edge_field(clip) for clip in clips])).strength.tolist()]
 
 
 def _pictures(
