@@ -12,8 +12,8 @@ from metrics import frames
 from metrics.base import ClipValue, Frames
 from metrics.faults import FAULTS
 from metrics.image import contrast, high_frequency_share, saturation, sharpness
-from metrics.motion import flow_speeds, motion, warping_error
-from metrics.temporal import flicker, luminance_jump
+from metrics.motion import flow_speeds, motion, motion_smoothness, warping_error
+from metrics.temporal import flashes, flicker, luminance_jump
 from metrics.validity import Fault, judge
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -70,6 +70,15 @@ def test_planted_faults_are_seen_by_the_metric_made_for_each() -> None:
     assert _number(luminance_jump(flashing)) > _number(luminance_jump(clip)) + 20
     assert _number(flicker(flashing)) < _number(flicker(clip))
     assert _number(motion(flow_speeds(shuffled))) > _number(motion(flow_speeds(clip)))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_flash_is_counted_and_a_shuffled_clip_is_less_smooth(name: str) -> None:
+    clip = _clip(name)
+    flash, shuffled = (FAULTS[f](clip, np.random.default_rng(0)) for f in ("flash", "shuffled"))
+
+    assert (_number(flashes(clip)), _number(flashes(flash))) == (0.0, 1.0)
+    assert _number(motion_smoothness(shuffled)) < _number(motion_smoothness(clip)) - 0.005
 
 
 SOURCES = ("animatelcm_svd_000003", "bikes", "carphone_pristine")
