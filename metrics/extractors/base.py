@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,24 @@ _UNIT_TOLERANCE = 2e-3
 
 class WeightsError(ValueError):
     """Weights are missing, damaged, of another digest, or in a format that is not read."""
+
+
+class Preparation(StrEnum):
+    """How frames of any size become a video network's square; both work on floats, in one step."""
+
+    PAPER = "paper"
+    """As AnimateLCM and VideoGPT: squashed, bilinear, without antialiasing."""
+    CLEAN = "clean"
+    """The largest centred square, bilinear, antialiased."""
+
+
+def video_id(network: str, head: str, preparation: Preparation) -> str:
+    """Name of features, with the version of all that is done to frames before them.
+
+    >>> video_id("i3d-400", "logits", Preparation.PAPER)
+    'i3d-400/logits/paper-1'
+    """
+    return f"{network}/{head}/{preparation}-1"
 
 
 class VideoExtractor(Protocol):
