@@ -46,6 +46,25 @@ class Moments:
     sigma: FloatArray
     n: int
 
+    @classmethod
+    def stated(cls, mu: AnyFloats, sigma: AnyFloats, *, n: int, ddof: int) -> Moments:
+        """Moments that somebody stored, with the ddof (0 or 1) of their covariance.
+
+        Raises:
+            ValueError: n below 2, another ddof, shapes that do not fit, or not finite.
+
+        >>> Moments.stated(np.zeros(1), np.array([[3.0]]), n=4, ddof=0).sigma
+        array([[4.]])
+        """
+        mean, covariance = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
+        if n < 2 or ddof not in {0, 1}:
+            raise ValueError(f"moments need n >= 2 and a ddof of 0 or 1, got n={n}, ddof={ddof}")
+        if mean.ndim != 1 or covariance.shape != (len(mean),) * 2:
+            raise ValueError(f"mu (d,) and sigma (d, d), got {mean.shape} and {covariance.shape}")
+        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise ValueError("mu and sigma must be finite")
+        return cls(mean, covariance * ((n - ddof) / (n - 1)), n)
+
     @property
     def size(self) -> SampleSize:
         """n and d."""

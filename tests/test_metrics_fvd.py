@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from metrics.base import FloatArray, SetBasis, SetMetric
-from metrics.frechet import frechet_distance, moments
-from metrics.fvd import FvdResult, HeldFeatures, StreamedFvd, fvd
+from metrics.frechet import Moments, frechet_distance, moments
+from metrics.fvd import (
+    FvdResult,
+    HeldFeatures,
+    NotComparableError,
+    StreamedFvd,
+    fvd,
+    fvd_difference,
+    fvd_from_moments,
+    fvd_infinity,
+)
 
 
 def _features(n: int, *, seed: int, d: int = 8, shift: float = 0.0) -> FloatArray:
@@ -87,3 +99,121 @@ def test_held_features_keep_their_order() -> None:
 def test_nothing_held_is_an_error() -> None:
     with pytest.raises(ValueError, match="no features"):
         HeldFeatures().compute()
+
+
+def test_stored_moments_give_the_fvd_and_floor_of_the_features() -> None:
+    arm, reference = _features(40, seed=0, shift=0.3), _features(200, seed=1)
+    whole = _fvd(arm, reference)
+
+    stored = fvd_from_moments(moments(arm), moments(reference), basis=whole.basis, draws=16, seed=0)
+
+    assert stored.value == pytest.approx(whole.value, rel=1e-10)
+    assert stored.floor == whole.floor
+
+
+def test_stored_moments_of_another_n_than_stated_are_refused() -> None:
+    arm, reference = moments(_features(40, seed=0)), moments(_features(20, seed=1))
+
+    with pytest.raises(ValueError, match="the basis states n"):
+        fvd_from_moments(arm, reference, basis=_basis(41, 20), draws=2, seed=0)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_moments_of_either_ddof_are_brought_to_one(ddof: int) -> None:
+    x = _features(12, seed=0)
+
+    got = Moments.stated(x.mean(0), np.cov(x, rowvar=False, ddof=ddof), n=12, ddof=ddof)
+
+    np.testing.assert_allclose(got.sigma, np.cov(x, rowvar=False), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "ddof", "sigma", "said"),
+    [
+        (1, 1, np.eye(2), "n >= 2"),
+        (5, 2, np.eye(2), "ddof of 0 or 1"),
+        (5, 1, np.eye(3), "sigma"),
+        (5, 1, np.full((2, 2), np.nan), "finite"),
+    ],
+)
+def test_moments_that_cannot_be_are_refused(
+    n: int, ddof: int, sigma: FloatArray, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Moments.stated(np.zeros(2), sigma, n=n, ddof=ddof)
+
+
+def test_streaming_takes_no_more_memory_for_more_clips() -> None:
+    law, batch = moments(_features(64, seed=1, d=64)), _features(64, seed=0, d=64)
+
+    def peak(batches: int) -> int:
+        streamed = StreamedFvd(law)
+        tracemalloc.start()
+        for _ in range(batches):
+            streamed.update(batch)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(2)
+    assert peak(200) < 1.05 * peak(10)
+
+
+def test_two_arms_on_the_same_ground_differ_by_their_values() -> None:
+    reference = _features(200, seed=1)
+    near, far = (_fvd(_features(40, seed=0, shift=s), reference) for s in (0.1, 0.9))
+
+    assert fvd_difference(near, far) == near.value - far.value < 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": 41}, "n: 40 against 41"),
+        ({"reference": "another"}, "reference: clean against another"),
+        ({"protocol": "frames-2"}, "protocol"),
+        ({"extractor": "i3d"}, "extractor: net against i3d"),
+        ({"extractor_digest": "11"}, "extractor_digest"),
+    ],
+)
+def test_arms_on_other_ground_are_not_compared(change: dict[str, object], said: str) -> None:
+    one = _fvd(_features(40, seed=0), _features(200, seed=1))
+    other = FvdResult(one.value, replace(one.basis, **change), one.floor)  # type: ignore[arg-type]
+
+    with pytest.raises(NotComparableError, match=said):
+        fvd_difference(one, other)
+
+
+def test_rank_deficient_arms_are_not_compared() -> None:
+    one = _fvd(_features(8, seed=0), _features(100, seed=1))
+
+    with pytest.raises(NotComparableError, match="rank-deficient: 8 clips"):
+        fvd_difference(one, one)
+
+
+def test_fvd_infinity_takes_off_what_few_clips_add() -> None:
+    reference = _features(20_000, seed=99)
+    arms = [_features(160, seed=s) for s in range(24)]  # of the same law: the truth is 0
+
+    plain = np.mean([frechet_distance(arm, reference) for arm in arms])
+    found = [fvd_infinity(arm, reference, seed=0).value for arm in arms]
+
+    values = [value for value in found if value is not None]
+    assert len(values) == 24
+    assert abs(np.mean(values)) < 0.3 * plain
+
+
+@pytest.mark.parametrize(("n", "m", "there"), [(36, 100, True), (35, 100, False), (36, 8, False)])
+def test_fvd_infinity_needs_sub_samples_beyond_the_dimension(n: int, m: int, there: bool) -> None:
+    found = fvd_infinity(_features(n, seed=0), _features(m, seed=1), seed=0)
+
+    assert (found.value is not None) == there
+    assert there or "more than 8 are needed" in found.reason
+
+
+def test_fvd_infinity_is_the_same_for_the_same_seed() -> None:
+    arm, reference = _features(60, seed=0), _features(100, seed=1)
+
+    first, again, other = (fvd_infinity(arm, reference, seed=s).value for s in (1, 1, 2))
+
+    assert first == again != other
