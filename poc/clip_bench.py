@@ -27,10 +27,10 @@ from poc.clip_records import (
     Role,
     Status,
 )
+from poc.clip_video import TinyVideo, VideoNetwork
 from poc.clip_work import Manner, Task, Work
 from poc.measure import IMAGE_TEXT_EXTRACTOR
 from poc.measure_cache import Cache
-from poc.records import digest
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,6 +72,11 @@ class Bench:
         """Take measured clips of a baseline for what clips of their names are compared with."""
         pairs = zip(tasks, reports, strict=True)
         self.baseline = {_stem(task.source.name): (task, report) for task, report in pairs}
+
+    @cached_property
+    def video(self) -> VideoNetwork | None:
+        """The network for distances between sets; None where none is named."""
+        return self.manner.video or (None if self.judges is None else TinyVideo(self.judges))
 
     def protocol_of(self, source: Source) -> str:
         """Return all that is done to the frames of a source before they are measured."""
@@ -251,10 +256,10 @@ class Bench:
 
     def _keep_features(self, work: Work, blank: FolderMeasurement) -> None:
         """Take what metrics of many clips could want of this one."""
-        if self.judges is not None and self.manner.for_sets and not not_tiny(work.shape):
-            judges, key = self.judges, self.feature_key(blank.frames_digest)
+        video = self.video
+        if video is not None and self.manner.for_sets and not video.why_not(work.shape):
             # One clip at a time: features depend on their batch by rounding.
-            self._keep(key, lambda: judges.video.features(work.frames[None])[0])
+            self._keep(video.key(blank.frames_digest), lambda: video.features(work.frames))
         if work.task.role is not Role.CLIP:
             return
         if not any(self._why_no_network(("image_features",), work)):
@@ -308,11 +313,6 @@ class Bench:
         return (
             None if self.judges is None else (IMAGE_TEXT_EXTRACTOR, self.judges.image_text_digest)
         )
-
-    def feature_key(self, frames_digest: str | None) -> str:
-        """Name the features of a clip by network and frames."""
-        network = self.judges.video_digest if self.judges else None
-        return f"video_{digest([network, frames_digest])}"
 
 
 def _stem(name: str) -> str:

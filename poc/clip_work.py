@@ -16,6 +16,7 @@ from poc.clip_files import Source, Survey, read_frames
 from poc.clip_folder import Protocol
 from poc.clip_given import Aids, Given
 from poc.clip_records import FolderMeasurement, FrameShape, Role
+from poc.clip_video import VideoNetwork
 
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -43,6 +44,8 @@ class Manner:
     given: Given = field(default_factory=Given)
     for_sets: bool = False
     """True: features are wanted too, for distances to a reference."""
+    video: VideoNetwork | None = None
+    """Whose features; None: of the judges."""
 
 
 class Work:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from metrics import catalog
 from metrics.base import SetBasis
 from poc.clip_bench import NO_EXTRACTOR, Bench, named
-from poc.clip_judges import not_tiny
 from poc.clip_means import clusters_of, set_refusal, set_summary
 from poc.clip_records import (
     SET_METRICS,
@@ -21,12 +20,14 @@ from poc.clip_records import (
     Role,
     Status,
 )
-from poc.measure import VIDEO_EXTRACTOR
+from poc.clip_video import VideoNetwork
 from poc.records import digest
 
 Floats = npt.NDArray[np.float64]
 
-LEVEL, FLOOR_DRAWS, FLOOR_SEED = 0.95, 200, 0
+LEVEL, FLOOR_SEED = 0.95, 0
+MANY_DIMENSIONS = 64
+"""Beyond these a floor varies by 1 to 3 % from draw to draw, and a draw takes long."""
 
 _NO_REFERENCE = "no --reference is given"
 _INDEPENDENT = (
@@ -50,7 +51,9 @@ def set_metrics(
         for name in SET_METRICS:
             yield set_summary(name, own, planned=len(clips), reason=reason)
         return
-    sets = _set_pair(bench, own, other, len(clips))
+    if bench.video is None:
+        return
+    sets = _set_pair(bench, bench.video, own, other, planned=len(clips))
     yield _fvd(sets)
     yield _kvd(sets)
 
@@ -58,14 +61,14 @@ def set_metrics(
 def _set_reason(bench: Bench, own: Sequence[ClipReport], other: Sequence[ClipReport]) -> str:
     if not bench.manner.for_sets:
         return _NO_REFERENCE
-    if bench.judges is None:
+    if bench.video is None:
         return NO_EXTRACTOR
     if not own or not other:
         return "no valid clip" if not own else "no valid clip in the reference"
     if refusal := set_refusal(own, other):
         return refusal
     shape = own[0].shape
-    return "no shape" if shape is None else not_tiny(shape)
+    return "no shape" if shape is None else bench.video.why_not(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,15 @@ class _Sets:
 
 
 def _set_pair(
-    bench: Bench, own: Sequence[ClipReport], other: Sequence[ClipReport], planned: int
+    bench: Bench,
+    video: VideoNetwork,
+    own: Sequence[ClipReport],
+    other: Sequence[ClipReport],
+    *,
+    planned: int,
 ) -> _Sets:
     features, reference = (
-        np.stack([bench.features[bench.feature_key(clip.frames_digest)] for clip in side])
+        np.stack([bench.features[video.key(clip.frames_digest)] for clip in side])
         for side in (own, other)
     )
     basis = SetBasis(
@@ -93,8 +101,8 @@ def _set_pair(
         dimension=features.shape[1],
         reference=frames_digest_of(other),
         protocol=bench.protocol_text,
-        extractor=VIDEO_EXTRACTOR,
-        extractor_digest=bench.judges.video_digest if bench.judges else "",
+        extractor=video.id,
+        extractor_digest=video.digest,
     )
     return _Sets(own, other, planned, features, reference, basis)
 
@@ -105,17 +113,25 @@ def frames_digest_of(clips: Sequence[ClipReport]) -> str:
 
 
 def _fvd(sets: _Sets) -> MetricSummary:
-    from metrics.fvd import fvd
+    from metrics.fvd import fvd, fvd_infinity
 
     basis = sets.basis
-    if basis.rank_deficient:
-        reason = (
-            f"{basis.n} clips against {basis.reference_n} cannot span {basis.dimension} features: "
-            f"more than {basis.dimension} of both are needed"
-        )
+    if min(basis.n, basis.reference_n) < 2:
+        reason = "a covariance needs 2 clips or more, got 1"
         return set_summary("fvd", sets.own, planned=sets.planned, reason=reason)
-    result = fvd(sets.features, sets.reference, basis=basis, draws=FLOOR_DRAWS, seed=FLOOR_SEED)
-    notes = [f"noise floor {result.floor.mean:.3g} at n = {basis.n}"]
+    draws = 200 if basis.dimension <= MANY_DIMENSIONS else 20
+    result = fvd(sets.features, sets.reference, basis=basis, draws=draws, seed=FLOOR_SEED)
+    ratio = "" if result.ratio is None else f", ratio {result.ratio:.3g}"
+    notes = [f"noise floor {result.floor.mean:.3g} at n = {basis.n}{ratio}"]
+    if basis.rank_deficient:
+        notes.append(
+            f"rank-deficient: {basis.n} clips against {basis.reference_n} cannot span "
+            f"{basis.dimension} features, more than {basis.dimension} of both are needed; it may "
+            "enter no criterion"
+        )
+    endless = fvd_infinity(sets.features, sets.reference, seed=FLOOR_SEED)
+    if endless.value is not None:
+        notes.append(f"FVD-infinity {endless.value:.3g}")
     names = _labels(sets)
     if set(names[: basis.n]) & set(names[basis.n :]):
         notes.append("too low: the reference shows prompts or frames of the folder itself")
@@ -180,7 +196,7 @@ def _labels(sets: _Sets) -> tuple[str, ...]:
 def _seen_through(bench: Bench, metric: str) -> tuple[str | None, str | None]:
     """Return name and digest of the network that a metric of a set stands on."""
     if metric in SET_METRICS:
-        return (VIDEO_EXTRACTOR, bench.judges.video_digest) if bench.judges else (None, None)
+        return (bench.video.id, bench.video.digest) if bench.video else (None, None)
     takes_images = "clip_features" in catalog.describe(metric).takes
     return (bench.image_network if takes_images else None) or (None, None)
 

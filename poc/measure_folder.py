@@ -36,6 +36,7 @@ from poc.clip_records import (
     Role,
     Status,
 )
+from poc.clip_video import VideoNetwork
 from poc.clip_work import Manner, Task
 from poc.delivery import COLUMNS, Take, delivery_summary, missing_takes, parse_delivery
 from poc.errors import InputError
@@ -61,6 +62,7 @@ class FolderJob:
     prompts: str | None = None
     protocol: Protocol | None = None
     judges: str | None = None
+    video: VideoNetwork | None = None
     png_fps: float | None = None
     delivery: Path | None = None
     """CSV of every take, see `poc.delivery`; then clips were made elsewhere."""
@@ -79,6 +81,7 @@ class FolderJob:
             judges=self.judges,
             given=self.given,
             for_sets=self.reference is not None,
+            video=self.video,
         )
 
 

@@ -253,7 +253,8 @@ def _fvd(found: ArmSet) -> Estimate:
     result = fvd(
         found.features, found.reference, basis=found.basis, draws=FLOOR_DRAWS, seed=FLOOR_SEED
     )
-    notes = [f"noise floor {result.floor.mean:.3g} at n = {found.basis.n}"]
+    ratio = "" if result.ratio is None else f", ratio {result.ratio:.3g}"
+    notes = [f"noise floor {result.floor.mean:.3g} at n = {found.basis.n}{ratio}"]
     notes += ["rank-deficient"] if found.basis.rank_deficient else []
     return found.estimate(
         "fvd",

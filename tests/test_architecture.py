@@ -97,6 +97,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
             "poc.clip_files",
             "poc.clip_given",
             "poc.clip_judges",
+            "poc.clip_video",
             "poc.clip_work",
             "poc.folder_rates",
             "poc.folder_sets",
@@ -152,6 +153,7 @@ LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "poc.tiny.video_network": (),
         "poc.tiny.world": (),
     },
+    "poc.clip_video": {"poc.pipelines.device": ()},
 }
 
 # Library -> the only places that may import it.

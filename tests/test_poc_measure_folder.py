@@ -696,7 +696,8 @@ def test_a_distance_says_n_floor_and_reference_and_kvd_has_the_interval(
     fvd, kvd = found(result, "fvd"), found(result, "kvd")
 
     assert (fvd.n_clips, fvd.low) == (34, None)
-    assert any(note.startswith("noise floor ") for note in fvd.notes)
+    assert any(note.startswith("noise floor ") and ", ratio " in note for note in fvd.notes)
+    assert not any("rank-deficient" in note for note in fvd.notes)
     assert any(note.startswith("too low: the reference shows prompts") for note in fvd.notes)
     assert kvd.low is not None
     assert kvd.high is not None
@@ -744,7 +745,7 @@ def copied(folder: Path, source: Path, count: int) -> Path:
     return folder
 
 
-def test_too_few_or_unequally_many_clips_have_no_distance(
+def test_too_few_clips_are_marked_and_unequally_many_have_no_distance(
     worlds: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     clips, reference, out = worlds
@@ -762,8 +763,10 @@ def test_too_few_or_unequally_many_clips_have_no_distance(
         against(two, others[1]),
     )
 
-    assert found(equal, "fvd").value is None
-    assert "more than 32 of both are needed" in found(equal, "fvd").reason
+    deficient = found(equal, "fvd")
+    assert deficient.value is not None
+    assert "rank-deficient: 4 clips against 4 cannot span 32 features" in " ".join(deficient.notes)
+    assert "more than 32 of both are needed" in table(equal.summary, equal.clips)
     assert found(equal, "kvd").value is not None
     assert found(unequal, "kvd").reason.startswith("3 valid clips against 4 of the reference")
     assert found(least, "kvd").reason == "an interval needs 3 clips or more, got 2"

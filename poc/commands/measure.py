@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poc.commands.argument_types import frame_rate
 from poc.commands.exit_codes import COMPLETE, INCOMPLETE
 from poc.commands.parsers import Commands, add_command
+
+if TYPE_CHECKING:
+    from poc.clip_video import GivenVideo
 
 
 def add_measure(commands: Commands) -> None:
@@ -35,6 +40,27 @@ def add_measure(commands: Commands) -> None:
         "--judges",
         choices=["tiny"],
         help="networks for CLIP score, FVD and KVD; those that ship know the tiny world only",
+    )
+    parser.add_argument(
+        "--video-network",
+        type=Path,
+        metavar="WEIGHTS",
+        help="folder of I3D or VideoMAE for FVD and KVD of any clips; I3D's is made by `python -m "
+        "metrics.extractors.i3d FILE WEIGHTS`",
+    )
+    parser.add_argument(
+        "--fvd",
+        choices=["paper", "clean"],
+        default="clean",
+        help="how that network sees frames: squashed and not antialiased as AnimateLCM's paper, "
+        "or the centred square, antialiased (default: clean); the two never compare",
+    )
+    parser.add_argument(
+        "--weights-lock",
+        type=Path,
+        default=Path("extractors.lock.json"),
+        metavar="FILE",
+        help="digests of the network's files; pinned at first use, to be committed",
     )
     parser.add_argument(
         "--png-fps", type=frame_rate, metavar="N", help="frame rate of folders of png frames"
@@ -90,6 +116,7 @@ def _measure(arguments: argparse.Namespace) -> int:
         prompts=arguments.prompts,
         protocol=None if arguments.protocol is None else parse_protocol(arguments.protocol),
         judges=arguments.judges,
+        video=_video_network(arguments),
         png_fps=arguments.png_fps,
         delivery=arguments.delivery,
         beside=arguments.beside,
@@ -104,3 +131,18 @@ def _measure(arguments: argparse.Namespace) -> int:
         print(table(result.summary, result.clips))
         print(f"numbers taken: {result.taken}, reused from an earlier run: {result.reused}")
     return COMPLETE if result.all_ok else INCOMPLETE
+
+
+def _video_network(arguments: argparse.Namespace) -> GivenVideo | None:
+    from poc.clip_video import GivenVideo
+    from poc.errors import InputError
+
+    if arguments.video_network is None:
+        return None
+    if arguments.reference is None:
+        raise InputError("--video-network: FVD and KVD need --reference; give one.")
+    lock = arguments.weights_lock
+    video = GivenVideo.read(arguments.video_network, arguments.fvd, lock)
+    if video.newly_pinned:
+        print(f"{arguments.video_network}: pinned at first use in {lock}", file=sys.stderr)
+    return video
