@@ -539,11 +539,13 @@ _ROWS = (
         scope=Scope.ARM,
         version=1,
         what="distance of two Gaussians fitted to video features of arm and reference; biased "
-        "upwards at small n, so only beside n and its noise floor",
-        not_seen="what its extractor does not see",
+        "upwards at small n, so only beside n and its noise floor; rank-deficient, and in no "
+        "criterion, where n does not exceed the number of features (I3D: 400)",
+        not_seen="what its extractor does not see: I3D sees single frames more than motion",
         minimum_n=2,
         interval_n=None,
-        source="Unterthiner et al. 2018 (FVD); distance of Dowson and Landau 1982",
+        source="Unterthiner et al. 2018 (FVD); distance of Dowson and Landau 1982; content bias: "
+        "Ge et al. 2024",
         takes=("video_features", "reference_features"),
         target="metrics.fvd:fvd",
     ),
