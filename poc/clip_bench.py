@@ -31,6 +31,7 @@ from poc.clip_video import TinyVideo, VideoNetwork
 from poc.clip_work import Manner, Task, Work
 from poc.measure import IMAGE_TEXT_EXTRACTOR
 from poc.measure_cache import Cache
+from poc.records import digest
 
 Floats = npt.NDArray[np.float64]
 
