@@ -59,13 +59,14 @@ def evaluate(
     """
     if simulations < 1:
         raise ValueError(f"simulations: expected at least 1, got {simulations}; 4000 are usual")
-    inputs = _with_seconds(inputs, timed)
+    inputs = with_seconds(inputs, timed)
     if wrong := [fault.text for fault in faults(inputs)]:
         raise ValueError("\n".join(wrong))
     return _result(Case(inputs, seed, simulations), timed)
 
 
-def _with_seconds(inputs: CostInputs, timed: TimedSeconds | None) -> CostInputs:
+def with_seconds(inputs: CostInputs, timed: TimedSeconds | None) -> CostInputs:
+    """Return the inputs that are in use: with the seconds that a run timed, where it timed any."""
     if timed is None:
         return inputs
     gpu = inputs.gpu.model_copy(update={"seconds_per_clip": timed.seconds_per_clip})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity, Text
+from poc.cost_file import AlternativeName, Basis, CostInputs, Deliverable, GpuMode, Quantity, Text
 from poc.cost_model import Part
 from poc.records import ClipShape, Finding, Light, PriceBasis, Record
 
@@ -255,3 +255,5 @@ class MoneyOfRun(Record):
     basis: PriceBasis
     cost: CostResult
     economic: EconomicLight
+    inputs: CostInputs | None = None
+    """What it was computed from, with the run's own seconds; a run from before has none."""

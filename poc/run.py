@@ -18,6 +18,7 @@ from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
 from poc.cost import evaluate as price_deliverable
+from poc.cost import with_seconds
 from poc.cost_file import read_cost
 from poc.cost_light import economic_light
 from poc.cost_records import MoneyOfRun
@@ -356,7 +357,8 @@ class _Pricing:
         store = self._store
         timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
         seconds = seconds_of_run(store.path, arm.name) if timed else None
-        cost = price_deliverable(read_cost(self._inputs), seed=PRICE_SEED, timed=seconds)
+        inputs = read_cost(self._inputs)
+        cost = price_deliverable(inputs, seed=PRICE_SEED, timed=seconds)
         digest = hashlib.sha256(run_folder.read_bytes(self._inputs)).hexdigest()
         found = MoneyOfRun(
             format_version=1,
@@ -365,6 +367,7 @@ class _Pricing:
             basis=PriceBasis(digest=digest, arm_id=arm.id, seed=PRICE_SEED),
             cost=cost,
             economic=economic_light(cost),
+            inputs=with_seconds(inputs, seconds),
         )
         self.found, light = found, found.economic
         return PriceAnswer(
@@ -392,9 +395,16 @@ def decide_again(
 
 
 def verify(
-    path: Path, *, criteria: Path | None, rights: Path | None = None, cost: Path | None = None
+    path: Path,
+    *,
+    criteria: Path | None,
+    rights: Path | None = None,
+    cost: Path | None = None,
+    clips: bool = True,
 ) -> tuple[str, ...]:
     """Return what does not hold in a run folder: nothing when all of it follows from its records.
+
+    Without `clips` it is one whose clips lie elsewhere: their frames are not looked at.
 
     Estimates and decision are derived again and compared to the byte, and so are money.json,
     rights.json and the summed-up votes where they are there; every clip's frames are compared with
@@ -407,7 +417,8 @@ def verify(
     at = None if rights is None else RightsAt(rights, _day_decided(store))
     beside = Beside(asked, at, cost)
     derived = (*_derived_amiss(store, beside), *votes_amiss(path, store.plan))
-    return (*store.damage, *_clips_amiss(store), *derived)
+    frames = _clips_amiss(store) if clips else ()
+    return (*store.damage, *frames, *derived)
 
 
 def _day_decided(store: RunStore) -> date:

@@ -7,7 +7,8 @@ colours that the colour-blind can separate, and carries the watermark when the r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import altair as alt
@@ -57,6 +58,7 @@ class Theme:
     width: int | str = "container"
     height: int = 340
     legend_columns: int = 3
+    fonts: str = FONTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,14 @@ def metric_bars(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Lay
         .transform_calculate(label="'n = ' + datum.n")
     )
     height = 26 * max(1, len(points)) + (0 if theme.ink else _FITTED)
-    size = Theme(theme.ink, theme.width, height, theme.legend_columns)
+    size = replace(theme, height=height)
     layers = [whisker, dots, count]
     return _finish(layers, subject, size, _alt(subject, "chart.alt.bars", points))
+
+
+def use_fonts(folder: Path) -> None:
+    """Let charts be set in the fonts of a folder, for documents that embed them."""
+    vl_convert.register_font_directory(str(folder))
 
 
 def to_svg(chart: alt.LayerChart, prefix: str) -> str:
@@ -280,12 +287,12 @@ def _config(theme: Theme) -> dict[str, Any]:
     if theme.ink is None:
         return {"axis": grid | size, "legend": legend, "view": {"stroke": None}}
     ink = {"labelColor": theme.ink, "titleColor": theme.ink}
-    fonts = {"labelFont": FONTS, "titleFont": FONTS}
+    fonts = {"labelFont": theme.fonts, "titleFont": theme.fonts}
     return {
-        "font": FONTS,
+        "font": theme.fonts,
         "axis": grid | size | ink | fonts,
         "legend": ink | fonts | legend,
-        "title": {"color": theme.ink, "font": FONTS},
-        "text": {"font": FONTS},
+        "title": {"color": theme.ink, "font": theme.fonts},
+        "text": {"font": theme.fonts},
         "view": {"stroke": None},
     }

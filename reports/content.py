@@ -36,6 +36,11 @@ def make_content(view: RunView, text: Text) -> Content:
     focus = focus_arm(view)
     decision = view.decision
     step = decision.next_measurement
+    numbers = (
+        people.key_number(view, text, focus, judged.measured_quality(view, text, focus)),
+        judged.speed_number(view, text, focus),
+        money.key_number(view, text),
+    )
     return Content(
         title=text("page.title", name=words.shown(view.name)),
         question=spec_question(view, text),
@@ -50,11 +55,7 @@ def make_content(view: RunView, text: Text) -> Content:
         asked=outlook.asked(view, text, focus),
         watermark=text("mark.demonstration") if view.demonstration else "",
         focus=words.arm_name(text, focus),
-        numbers=(
-            people.key_number(view, text, focus, judged.measured_quality(view, text, focus)),
-            judged.speed_number(view, text, focus),
-            money.key_number(view, text),
-        ),
+        numbers=numbers,
         worst=outlook.worst(view, text, focus, worst_sheet(view)),
         ways=money.ways(view, text, focus),
         rights=rights.rights(view, text),
@@ -78,6 +79,9 @@ def make_content(view: RunView, text: Text) -> Content:
         lost=tuple(evidence.lost(view, text)),
         provenance=tuple(evidence.provenance(view, text)),
         glossary=tuple(evidence.glossary(text)),
+        request=tuple(outlook.request(view, text, focus)),
+        basis=tuple(evidence.basis(view, text, focus)),
+        remarks=tuple(judged.remark(text, number) for number in numbers),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from poc.records import ClipStatus
+from poc.records import Arm, ClipStatus
 from reports import people
 from reports import text as words
 from reports.judged import SPEED, focus_arm
@@ -103,6 +103,41 @@ def provenance(view: RunView, text: Text) -> Iterator[Line]:
     yield Line(text("provenance.created"), words.shown(str(view.manifest.get("created", ""))))
     for path, value in _leaves(view.manifest.get("fingerprint", {})):
         yield Line(_place(text, path), _said(text, value))
+
+
+def basis(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
+    """Yield what a doubting reader needs to check the numbers: n, date, device, seed, digests."""
+    counts = view.summaries[focus.id].counts
+    made = text("counts.of", ok=counts.ok, planned=counts.planned)
+    sizes = {"prompts": len(view.plan.prompts), "arms": len(view.plan.arms)}
+    arm = words.arm_name(text, focus)
+    said = text("basis.n.said", **sizes, replicates=view.plan.spec.replicates, arm=arm, clips=made)
+    yield Line(text("basis.n"), said)
+    yield Line(text("request.made"), words.shown(str(view.manifest.get("created", ""))))
+    yield Line(text("judges.machine"), machine(view, text))
+    yield Line(text("basis.seed"), str(view.plan.spec.seed))
+    digests = text(
+        "basis.digests.said",
+        plan=view.estimates.plan_digest[:12],
+        spec=view.plan.spec_digest[:12],
+        criteria=view.decision.criteria_digest[:12],
+        estimates=view.decision.estimates_digest[:12],
+    )
+    yield Line(text("basis.digests"), digests)
+    asked = view.decision
+    beside = " --rights FILE" * bool(asked.rights_basis) + " --cost FILE" * bool(asked.price_basis)
+    yield Line(text("basis.command"), f"poc verify {words.shown(view.name, 80)}{beside}")
+
+
+def machine(view: RunView, text: Text) -> str:
+    """Return where the clips were made and timed."""
+    fingerprint = view.manifest.get("fingerprint", {})
+    names = [str(fingerprint.get("cpu", "")), *map(str, fingerprint.get("gpus") or ())]
+    timed = sorted({sample.device for sample in view.latency})
+    shown = text("list.comma").join(words.shown(name) for name in names if name)
+    if not timed:
+        return text("judges.machine.untimed", machine=shown)
+    return text("judges.machine.timed", machine=shown, device=words.shown(", ".join(timed)))
 
 
 def _place(text: Text, path: str) -> str:

@@ -92,6 +92,15 @@ def speed_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
     )
 
 
+def remark(text: Text, number: KeyNumber) -> str:
+    """Return a number at the top as a sentence to say in a meeting."""
+    one = number.cell
+    if one.reason:
+        return text("remark.number.none", label=number.label, reason=one.reason)
+    key = "remark.number" if one.n else "remark.number.plain"
+    return text(key, label=number.label, value=one.value, interval=one.interval, n=one.n)
+
+
 def measured_quality(view: RunView, text: Text, focus: Arm) -> str:
     """Return what the program measured of the quality, in a line; people may say otherwise."""
     metric = view.estimates.quality_metric

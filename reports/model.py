@@ -300,3 +300,9 @@ class Content:
     lost: tuple[Line, ...]
     provenance: tuple[Line, ...]
     glossary: tuple[Line, ...]
+    request: tuple[Line, ...]
+    """What is asked, for how much money, until when; as a ringi form has it."""
+    basis: tuple[Line, ...]
+    """How the numbers can be checked: n, dates, device, seed, digests, command."""
+    remarks: tuple[str, ...]
+    """Sentences to say in a meeting, one for each number at the top: value, interval, n."""

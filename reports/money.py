@@ -8,7 +8,7 @@ from typing import Final
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName
 from poc.cost_records import CostResult, OtherWay, Spread, Swing
-from poc.records import Arm, Comparison
+from poc.records import Arm, Comparison, Light
 from reports import text as words
 from reports.load import RunView
 from reports.model import Cell, KeyNumber, Line, MoneyDetail, SwingRow, WayRow, Ways
@@ -64,6 +64,22 @@ def _lines(text: Text, cost: CostResult) -> Iterator[str]:
         if one.name is cost.compared_with:
             value = _money(text, cost, one.cost_per_deliverable)
             yield text("money.against", way=text.pick(one.label), value=value)
+
+
+def amount(view: RunView, text: Text) -> str:
+    """Return the money that is asked for: once, in the first year and in each later one."""
+    if view.money is None:
+        return text(nothing(view))
+    cost = view.money.cost
+    asked = text(
+        "request.amount.said",
+        initial=_money(text, cost, cost.initial_cost),
+        first=_money(text, cost, cost.first_year_cost),
+        later=_money(text, cost, cost.later_year_cost),
+    )
+    asked += text("request.amount.example") if cost.examples else ""
+    buys = view.decision.decision in {Light.GO, Light.CONDITIONAL} and not view.demonstration
+    return asked if buys else text("request.amount.later", amount=asked)
 
 
 # --- beside the other ways -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from poc.records import Arm, Comparison, Weight
 from poc.vote_records import VoteStatus
-from reports import judged, money, people
+from reports import evidence, judged, money, people
 from reports import text as words
 from reports.load import RunView
 from reports.model import Line
@@ -22,6 +22,17 @@ def asked(view: RunView, text: Text, focus: Arm) -> str:
         key = f"{key}.none"
     said = text(key, arm=words.arm_name(text, focus), step=text.pick(step) if step else "")
     return text("asked.demonstration", asked=said) if view.demonstration else said
+
+
+def request(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
+    """Yield what is asked, the amount, until when, and when it was measured."""
+    yield Line(text("request.matter"), asked(view, text, focus))
+    yield Line(text("request.amount"), money.amount(view, text))
+    basis = view.decision.rights_basis
+    day = basis.valid_until if basis is not None else None
+    until = text("request.until.rights", day=day) if day else text("request.until.none")
+    yield Line(text("request.until"), until)
+    yield Line(text("request.made"), words.shown(str(view.manifest.get("created", ""))[:10]))
 
 
 def stops(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
@@ -84,7 +95,7 @@ def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
         text("judges.program.said", prompts=len(view.plan.prompts), clips=made),
     )
     yield Line(text("judges.money"), _prices(view, text))
-    yield Line(text("judges.machine"), _machine(view, text))
+    yield Line(text("judges.machine"), evidence.machine(view, text))
 
 
 def _people(view: RunView, text: Text, focus: Arm) -> str:
@@ -101,13 +112,3 @@ def _prices(view: RunView, text: Text) -> str:
     if view.money is None:
         return text(money.nothing(view))
     return words.shown(view.money.cost.name_ja if text.language == "ja" else view.money.cost.name)
-
-
-def _machine(view: RunView, text: Text) -> str:
-    fingerprint = view.manifest.get("fingerprint", {})
-    names = [str(fingerprint.get("cpu", "")), *map(str, fingerprint.get("gpus") or ())]
-    timed = sorted({sample.device for sample in view.latency})
-    shown = text("list.comma").join(words.shown(name) for name in names if name)
-    if not timed:
-        return text("judges.machine.untimed", machine=shown)
-    return text("judges.machine.timed", machine=shown, device=words.shown(", ".join(timed)))

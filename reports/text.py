@@ -86,7 +86,9 @@ def shown(hostile: str, limit: int = 400) -> str:
 
 
 def _invisible(char: str) -> bool:
-    return char in _BIDI or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+    if char in _BIDI or ord(char) & 0xFFFE == 0xFFFE:  # the latter are no letters, nor valid XML
+        return True
+    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -487,14 +487,15 @@ DAY = date(2026, 12, 1)
 
 def money(made: r.Plan, **changes: Any) -> MoneyOfRun:
     """The example's price of the recommended arm, with its seconds only stated."""
-    cost = evaluate(read_cost(SPECS / "cost" / "example.yaml"), seed=0, simulations=200)
+    inputs = read_cost(SPECS / "cost" / "example.yaml")
+    cost = evaluate(inputs, seed=0, simulations=200)
     cost = cost.model_copy(update=changes)
     chosen = next(a.id for a in made.arms if a.name == "animatelcm-4")
     return MoneyOfRun(
         format_version=1, kind=made.spec.kind,
         estimates_digest=estimates(made).content_digest(),
         basis=r.PriceBasis(digest="c" * 64, arm_id=chosen, seed=0),
-        cost=cost, economic=economic_light(cost),
+        cost=cost, economic=economic_light(cost), inputs=inputs,
     )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.*": (CORE, "metrics.catalog"),
     "reports.*": (
         "metrics.catalog",
+        "poc.brief",
         "poc.claims",
         "poc.claims_file",
         "poc.cost",
@@ -141,6 +142,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
 # words; no words: inside any function, or for the sake of types. Every row that fits counts.
 LATE: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "poc.commands.*": {"poc.*": ()},
+    "poc.commands.brief": {"reports.*": ("brief",)},
     "poc.commands.report": {"reports.*": ("dashboard", "report")},
     "poc.commands.run": {"reports.*": ("report",)},
     "poc.check": {"poc.run": (), "poc.set_metrics": ()},
@@ -176,6 +178,7 @@ THEIRS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("accelerate", "diffusers", "peft", "transformers"), NETWORKS),
     **dict.fromkeys(("altair", "matplotlib", "streamlit", "vl_convert"), PAGES),
     "huggingface_hub": ("poc.hub",),
+    **dict.fromkeys(("pptx", "typst", "xlsxwriter"), PAGES),
 }
 
 # What the base does not bring along; the core must load none of it.

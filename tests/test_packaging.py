@@ -27,6 +27,7 @@ DISTRIBUTIONS: Final = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "open_clip": "open-clip-torch",
+    "pptx": "python-pptx",
     "pynvml": "nvidia-ml-py",
     "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
@@ -36,8 +37,8 @@ DISTRIBUTIONS: Final = {
 EXTRAS: Final = {
     "metrics": ("run",),
     "poc": ("run",),
-    "reports": ("dashboard",),
-    "tests": ("run", "dashboard", "dev"),
+    "reports": ("dashboard", "documents"),
+    "tests": ("run", "dashboard", "documents", "dev"),
 }
 
 

@@ -5,23 +5,34 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_command
+
+FORMATS: Final = ("html", "pdf", "pptx", "xlsx", "md", "audit", "summary", "claims")
+"""What a run can be written as."""
 
 
 def add_report(commands: Commands) -> None:
     """Add `poc report`."""
     text = (
-        "write the report as one HTML file; as a summary folder: numbers, table, two pictures; or "
-        "the published claims as Markdown pages, Japanese and English, with pictures"
+        "write the report: one HTML file in both languages; in one language PDF (a page for the "
+        "board, then the evidence), PPTX, XLSX or Markdown; an archive for auditors; a summary "
+        "folder: numbers, table, two pictures; or the published claims as Markdown pages"
     )
     parser = add_command(commands, "report", _report, text)
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--format", choices=["html", "summary", "claims"], default="html")
-    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
+    parser.add_argument("--format", choices=FORMATS, default="html")
+    parser.add_argument(
+        "--lang", choices=["ja", "en"], default="ja", help="language, in HTML the one shown first"
+    )
     parser.add_argument("--out", type=Path, help="file or folder to write (default: in RUN)")
+    for name in ("criteria", "rights", "cost"):
+        text = f"{name} file that the decision was made with, for the archive"
+        parser.add_argument(f"--{name}", type=Path, help=text)
     parser.add_argument(
         "--note", default="", help="what readers of the claims pages must know, said at their top"
     )
@@ -38,15 +49,42 @@ def _written_report(arguments: argparse.Namespace) -> Path:
         from reports.export.summary import write_summary
 
         return write_summary(arguments.run, arguments.out or arguments.run / "summary")
+    if arguments.format == "audit":
+        from poc.audit import Given, write_audit
+        from poc.models import read_models
+
+        given = Given(arguments.criteria, arguments.rights, arguments.cost)
+        return write_audit(arguments.run, arguments.out, given, read_models())
     if arguments.format == "claims":
         from reports.export.claims import write_claims
 
         return write_claims(
             arguments.run, arguments.out or arguments.run / "claims", note=arguments.note
         )
+    return _report_document(arguments.format)(arguments.run, arguments.out, language=arguments.lang)
+
+
+def _report_document(form: str) -> Callable[..., Path]:
+    """Return the writer of a document; only its own packages are loaded."""
+    if form == "pdf":
+        from reports.export.pdf import write_pdf
+
+        return write_pdf
+    if form == "pptx":
+        from reports.export.pptx import write_pptx
+
+        return write_pptx
+    if form == "xlsx":
+        from reports.export.xlsx import write_xlsx
+
+        return write_xlsx
+    if form == "md":
+        from reports.export.markdown import write_markdown
+
+        return write_markdown
     from reports.export.html import write_report
 
-    return write_report(arguments.run, arguments.out, language=arguments.lang)
+    return write_report
 
 
 def add_dashboard(commands: Commands) -> None:

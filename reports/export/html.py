@@ -7,7 +7,6 @@ forbid all scripts and every address. All text goes through the template's escap
 from __future__ import annotations
 
 import hashlib
-import os
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from reports.export.clips import (
     stylesheet,
     worst_text,
 )
+from reports.export.files import publish
 from reports.load import RunView, load_run
 from reports.model import Content
 from reports.sheet import Sheet
@@ -57,11 +57,7 @@ def write_report(run: Path, out: Path | None, *, language: Language = "ja") -> P
         RunNotShownError: the run cannot be read or has no decision yet.
     """
     target = out or run / FILE_NAME
-    text = render(load_run(run), language=language)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    beside.write_text(text, "utf-8")
-    beside.replace(target)
-    return target
+    return publish(target, render(load_run(run), language=language).encode())
 
 
 def render(view: RunView, *, language: Language = "ja") -> str:

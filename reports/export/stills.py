@@ -1,0 +1,116 @@
+"""Pictures of clips for paper and slides: the worst, the middle and the best beside the baseline's.
+
+The frames are those that were measured, without loss; only their size on the page differs.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from poc.records import Arm
+from reports import text as words
+from reports.evidence import prompt_text
+from reports.export.clips import worst_arms
+from reports.judged import focus_arm
+from reports.load import ClipView, RunView
+from reports.sheet import Sheet, frames_of, make_sheet, shows
+from reports.text import Text
+
+FRAMES: Final = 3
+"""First, middle and last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A clip as a row of frames, PNG; or the word for why there is none."""
+
+    arm: Arm
+    name: str
+    picture: bytes | None
+    word: str
+    clip: ClipView | None
+    poster: bytes | None = None
+    """The first frame alone, PNG."""
+    wide: float = 1.0
+    """Width of a frame over its height."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillColumn:
+    """One prompt: its rank and words, and a still for each arm."""
+
+    rank: str
+    prompt: str
+    stills: tuple[Still, ...]
+
+
+def still_columns(view: RunView, text: Text) -> tuple[StillColumn, ...]:
+    """Return worst, middle and best of the arm in focus, each beside the baseline's clip."""
+    sheet = make_sheet(view, 3)
+    return tuple(
+        StillColumn(
+            rank=text(f"clip.rank.{column.rank}") if column.rank else "",
+            prompt=prompt_text(view, text, column.prompt_id),
+            stills=tuple(_stills(view, text, sheet, column.prompt_id)),
+        )
+        for column in sheet.columns
+    )
+
+
+def stills_about(view: RunView, text: Text) -> str:
+    """Return what the stills show and what ordered them."""
+    sheet = make_sheet(view, 3)
+    arms = {
+        "arm": words.arm_name(text, focus_arm(view)),
+        "baseline": words.arm_name(text, view.baseline),
+    }
+    if sheet.metric is None:
+        return text("document.stills.plain", **arms)
+    return text("document.stills", metric=words.metric_label(text, sheet.metric), **arms)
+
+
+def _stills(view: RunView, text: Text, sheet: Sheet, prompt_id: str) -> Iterator[Still]:
+    frames = view.plan.spec.shape.num_frames
+    for arm in worst_arms(view):
+        clip = sheet.clips.get((arm.id, prompt_id))
+        found = _frames(clip, frames)
+        state = shows(clip) or ("" if found is not None else "absent")
+        word = text(f"clip.word.{state}") if state else ""
+        if found is None:
+            yield Still(arm, words.arm_name(text, arm), None, word, clip)
+            continue
+        yield Still(
+            arm=arm,
+            name=words.arm_name(text, arm),
+            picture=_row_of(found),
+            word=word,
+            clip=clip,
+            poster=png(found[0]),
+            wide=found.shape[2] / found.shape[1],
+        )
+
+
+def _frames(clip: ClipView | None, frames: int) -> npt.NDArray[np.uint8] | None:
+    if clip is None or clip.strip is None or shows(clip):
+        return None
+    return frames_of(clip.strip, frames, FRAMES)
+
+
+def _row_of(found: npt.NDArray[np.uint8]) -> bytes:
+    gap = np.full((found.shape[1], max(1, found.shape[2] // 32), 3), 255, np.uint8)
+    parts = [part for frame in found for part in (frame, gap)][:-1]
+    return png(np.concatenate(parts, axis=1))
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return pixels (h, w, 3) as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
