@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from poc.commands import (
+    brief,
     check,
     cost,
     decide,
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run.add_run(commands)
     run.add_plan(commands)
+    brief.add_brief(commands)
     fetch.add_fetch(commands)
     doctor.add_doctor(commands)
     init.add_init(commands)
