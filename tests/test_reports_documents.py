@@ -20,6 +20,7 @@ import pytest
 import reports_fixture as fixture
 from pptx import Presentation
 
+from poc import cli
 from poc.check import check
 from poc.cost import evaluate
 from poc.cost_file import CostInputs, GpuMode, quantities, read_cost
@@ -217,6 +218,25 @@ def test_the_file_carries_the_time_of_the_run_and_not_of_writing(view: RunView) 
         assert document.get_metadata_value("CreationDate").startswith("D:20261123")
     finally:
         document.close()
+
+
+@pytest.mark.parametrize("form", ["html", "pdf", "pptx", "xlsx", "md"])
+def test_the_command_writes_every_form(run: Path, tmp_path: Path, form: str) -> None:
+    out = tmp_path / f"report.{form}"
+
+    assert cli.main(["report", str(run), "--format", form, "--lang", "en", "--out", str(out)]) == 0
+    assert out.stat().st_size > 10_000
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "no" / "report.md"
+
+    assert cli.main(["report", str(run), "--format", "md", "--out", str(out)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the page for the board ----------------------------------------------------------------------
