@@ -350,10 +350,10 @@ def measure_first(criterion: str, arm: Arm, reason: str) -> Finding:
 def clips_do_not_help(criterion: str, arm: Arm) -> Finding:
     """Say that a larger sample of this arm would not settle it."""
     return Finding(
-        text_en=f"More clips of {arm.name} are not expected to settle {criterion!r}: it lies too "
-        "close to its minimum, or between minimum and target. Look at another setting.",
-        text_ja=f"{arm.name}のクリップを増やしても「{criterion}」は決着しない見込みである"
-        "（最低線に近すぎるか、最低線と目標の間にある）。別の設定を検討する。",
+        text_en=f"Look at another setting. More clips of {arm.name} are not expected to settle "
+        f"{criterion!r}: it lies too close to its minimum, or between minimum and target.",
+        text_ja=f"別の設定を検討する。{arm.name}のクリップを増やしても「{criterion}」は決着しない"
+        "見込みである（最低線に近すぎるか、最低線と目標の間にある）。",
     )
 
 

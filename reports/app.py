@@ -8,17 +8,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
+from poc.records import Arm
 from reports import text as words
 from reports.charts import Subject
 from reports.content import make_content
+from reports.export.clips import stylesheet
 from reports.load import RunNotShownError, RunView, list_runs, load_run
-from reports.model import Content, Line, Mark
+from reports.model import Cell, Content, Line, Mark
+from reports.player import first_arms, player_data
 from reports.text import LANGUAGES, Language, Text, language_of, load_text
 
 COLOURS: Final = {
@@ -27,7 +31,16 @@ COLOURS: Final = {
 ICONS: Final = {"green": ":material/check:", "orange": ":material/change_history:",
                 "red": ":material/close:", "gray": ":material/question_mark:"}  # fmt: skip
 
+# Streamlit has no video that keeps in step with another; this is the one component of our own.
+_PLAYER: Final = st.components.v2.component(
+    "poc_player",
+    html='<div class="player" tabindex="0">\n</div>',
+    css=stylesheet("player.css"),
+    js=stylesheet("player.js"),
+)
+
 _STATE: Final = "poc_shown"
+_ARMS: Final = "poc_arms"
 _WATCHED: Final = (
     "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
     "money.json", "rights.json", "rating/votes.json", "rating/answers",
@@ -95,6 +108,39 @@ def choose_run(text: Text) -> Shown | None:
     return Shown(view, text, make_content(view, text))
 
 
+def choose_other(chosen: Shown) -> RunView | None:
+    """Ask for another run that can be shown; None where there is no second one."""
+    others = [run for run in list_runs(runs_folder()) if run != chosen.view.path]
+    readable = [run for run in others if _is_readable(run)]
+    if not readable:
+        return None
+    other = st.selectbox(
+        chosen.text("compare.with"), readable, format_func=_run_name, key="other",
+        placeholder=chosen.text("app.choose"),
+    )  # fmt: skip
+    return _load(str(other), _stamp(other))
+
+
+def choose_arms(chosen: Shown) -> tuple[Arm, ...]:
+    """Ask for arms; the choice holds for every page of a run, in both languages.
+
+    A language has a widget of its own: one widget would go on showing names of the other.
+    """
+    view, text = chosen.view, chosen.text
+    kept = st.session_state.setdefault(_ARMS, {})
+    before = kept.get(view.name, [arm.id for arm in first_arms(view)])
+    picked = st.multiselect(
+        text("app.arms"),
+        view.plan.arms,
+        default=[arm for arm in view.plan.arms if arm.id in before],
+        format_func=lambda arm: words.arm_name(text, arm),
+        placeholder=text("app.choose"),
+        key=f"arms-{text.language}-{view.name}",
+    )
+    kept[view.name] = [arm.id for arm in picked]
+    return tuple(arm for arm in view.plan.arms if arm in picked)
+
+
 def keep(chosen: Shown) -> None:
     """Hand the chosen run to the page that is drawn next."""
     st.session_state[_STATE] = chosen
@@ -135,6 +181,21 @@ def table(rows: Sequence[Mapping[str, str | Mark]]) -> None:
     st.table(frame.set_index(frame.columns[0]) if shown else frame, border="horizontal")
 
 
+def wide_table(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
+    """Draw a table that may be moved sideways where it is wider than the page."""
+    head = "".join(f"<th scope=col>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(map(_wide_cell, row))}</tr>" for row in rows)
+    style = f"<style>{stylesheet('wide.css')}</style>"
+    st.html(f"{style}<div class=wide><table><thead><tr>{head}</tr></thead>{body}</table></div>")
+
+
+def _wide_cell(value: str | Cell) -> str:
+    if isinstance(value, str):
+        return f"<td>{escape(value)}</td>"
+    small = [f"<small>{escape(one)}</small>" for one in (value.n, value.interval)]
+    return f"<td>{escape(value.value)} {'<br>'.join(small)}</td>"
+
+
 def lines(items: Sequence[Line], term: str, said: str) -> None:
     """Draw terms with what is said of them."""
     table([{term: item.term, said: item.said} for item in items])
@@ -142,6 +203,25 @@ def lines(items: Sequence[Line], term: str, said: str) -> None:
 
 def _in_table(value: str | Mark) -> str:
     return inline(value) if isinstance(value, Mark) else plain(value)
+
+
+def player(
+    chosen: Shown, prompt_id: str, arms: Sequence[Arm], *, key: str, replicate: int = 0
+) -> None:
+    """Draw the clips of one prompt, one arm beside the other, all in step."""
+    data = player_data(chosen.view, chosen.text, prompt_id, arms, replicate=replicate)
+    if data["tiles"]:
+        _PLAYER(data=data, key=key)
+    else:
+        st.info(chosen.text("section.clips.none"))
+
+
+def download(table: pd.DataFrame, text: Text, name: str) -> None:
+    """Offer a table as CSV whose cells no spreadsheet takes for a formula."""
+    safe = table.map(words.harmless_cell).to_csv(index=False).encode("utf-8-sig")
+    st.download_button(
+        text("app.download"), safe, file_name=f"{name}.csv", mime="text/csv", key=f"csv-{name}"
+    )
 
 
 # --- runs ----------------------------------------------------------------------------------------
@@ -171,4 +251,6 @@ def _run_name(run: Path) -> str:
 
 def _explain(text: Text, problem: RunNotShownError) -> None:
     st.error(plain(text(f"problem.{problem.problem}", name=words.shown(problem.path.name))))
+    if problem.planned:
+        st.markdown(plain(text("problem.made", made=problem.made, planned=problem.planned)))
     st.code(words.shown(problem.detail, 2000), language=None, wrap_lines=True)

@@ -33,8 +33,11 @@ COLOURS: Final = (
     "#b58900",
     "#5f6fd0",
     "#8c5a3c",
+    "#46a8e0",
+    "#a3213b",
+    "#7d8c00",
 )
-# Seven shapes to eight colours: no pair comes twice before the 57th series.
+# Seven shapes to eleven colours: no pair comes twice before the 78th series.
 SHAPES: Final = (
     "square",
     "circle",
@@ -71,8 +74,18 @@ class Subject:
     level: str
 
 
-def trade_off(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
-    """Return quality against seconds, or against NFE when the arms were not all timed."""
+CHOSEN: Final = "chosen"
+"""Name of the trade-off's selection: the arm that was clicked."""
+
+
+def trade_off(
+    points: pd.DataFrame, subject: Subject, theme: Theme, *, choose: bool = False
+) -> alt.LayerChart:
+    """Return quality against seconds, or against NFE when the arms were not all timed.
+
+    Marks are the fainter the fewer resamples have the arm on the front. With `choose` a mark can
+    be clicked.
+    """
     text = subject.text
     timed = bool(points["seconds"].notna().all()) and len(points) > 0
     axis = alt.Axis(title=text("chart.seconds" if timed else "chart.nfe"), grid=False, tickCount=5)
@@ -84,7 +97,12 @@ def trade_off(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Layer
         .mark_line(strokeDash=[5, 4], color=_MID, strokeWidth=1.5)
         .encode(x=x, y=_quality(subject), order=f"{field}:Q", detail="style:N")
     )
-    layers = [front, *_marks(points, subject, x)]
+    layers = [front, *_marks(points, subject, x, often=True)]
+    if choose:
+        dots = next(n for n, one in enumerate(layers) if one.mark.type == "point" and n > 2)
+        layers[dots] = layers[dots].add_params(
+            alt.selection_point(name=CHOSEN, fields=["arm_id"], toggle=False)
+        )
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.trade_off", points))
 
 
@@ -101,7 +119,13 @@ def step_curve(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Laye
     lines = (
         alt.Chart(points)
         .mark_line(strokeWidth=1.5)
-        .encode(x=x, y=_quality(subject), color=_colour(points, subject), detail="group:N")
+        .encode(
+            x=x,
+            y=_quality(subject),
+            color=_colour(points, subject),
+            strokeDash=_dash(points, subject),
+            detail="group:N",
+        )
     )
     layers = [band, rule, lines, *_marks(points, subject, x, numbered=False)]
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.step_curve", points))
@@ -135,6 +159,110 @@ def metric_bars(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Lay
     return _finish(layers, subject, size, _alt(subject, "chart.alt.bars", points))
 
 
+# --- time ----------------------------------------------------------------------------------------
+
+
+def spread(samples: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return the share of an arm's timed clips that are done by a time: a step per clip."""
+    text = subject.text
+    x = _seconds(text("chart.latency.seconds"))
+    y = alt.Y(
+        "share:Q",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(title=text("chart.latency.share"), format=".0%", tickCount=5),
+    )
+    colour, shape = _colour(samples, subject), _shape(samples, subject)
+    tooltip = [
+        alt.Tooltip("group:N", title=text("chart.arm")),
+        alt.Tooltip("shown:N", title=text("chart.latency.seconds")),
+        alt.Tooltip("done:N", title=text("chart.latency.share")),
+        alt.Tooltip("n:Q", title=text("column.n")),
+    ]
+    base = alt.Chart(samples)
+    warm = base.transform_filter("!datum.cold")
+    steps = warm.mark_line(interpolate="step-after", strokeWidth=1.5).encode(
+        x=x, y=y, color=colour, detail="group:N"
+    )
+    dots = warm.mark_point(filled=True, size=50, opacity=1).encode(
+        x=x, y=y, color=colour, shape=shape, tooltip=tooltip
+    )
+    first = (
+        base.transform_filter("datum.cold")
+        .mark_tick(orient="vertical", size=16, thickness=3)
+        .encode(x=x, y=alt.value(alt.expr("height - 8")), color=colour, tooltip=tooltip)
+    )
+    layers = [steps, dots, first]
+    return _finish(layers, subject, theme, _alt(subject, "chart.alt.spread", samples))
+
+
+def stages(parts: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return where the seconds of a clip go: the medians of its stages, one behind the other."""
+    text = subject.text
+    order = list(dict.fromkeys(parts["arm"]))
+    names = list(dict.fromkeys(parts["group"]))
+    bars = (
+        alt.Chart(parts)
+        .mark_bar(height=15)
+        .encode(
+            y=alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, grid=False)),
+            x=alt.X("value:Q", axis=alt.Axis(title=text("chart.latency.stages"), tickCount=6)),
+            color=alt.Color(
+                "group:N",
+                scale=alt.Scale(domain=names, range=list(COLOURS[1 : len(names) + 1])),
+                legend=alt.Legend(title=None, orient="bottom", labelLimit=240),
+            ),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip("arm:N", title=text("chart.arm")),
+                alt.Tooltip("group:N", title=text("chart.latency.stage")),
+                alt.Tooltip("shown:N", title=text("column.value")),
+                alt.Tooltip("interval:N", title=text("chart.interval", level=subject.level)),
+                alt.Tooltip("n:Q", title=text("column.n")),
+            ],
+        )
+    )
+    height = 26 * max(1, len(order)) + (0 if theme.ink else _FITTED)
+    size = Theme(theme.ink, theme.width, height, theme.legend_columns)
+    return _finish([bars], subject, size, _alt(subject, "chart.alt.stages", parts))
+
+
+def _seconds(title: str) -> alt.X:
+    axis = alt.Axis(title=title, grid=False, tickCount=6)
+    return alt.X("seconds:Q", scale=alt.Scale(type="log", nice=False, padding=24), axis=axis)
+
+
+# --- steps by style -----------------------------------------------------------------------------
+
+
+def heat_map(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return one square for each series and number of steps, with value and interval in it."""
+    text = subject.text
+    y = alt.Y("group:N", sort=_groups(points), title=None, axis=alt.Axis(labelLimit=260))
+    steps = sorted({int(step) for step in points["steps"]})
+    x = alt.X("steps:O", sort=steps, axis=alt.Axis(title=text("column.steps"), labelAngle=0))
+    lower = words.direction(subject.metric) is Direction.LOWER
+    label = words.metric_label(text, subject.metric)
+    form = ".0%" if words.is_share(subject.metric) else alt.Undefined
+    colour = alt.Color(
+        "value:Q",
+        scale=alt.Scale(scheme="viridis", reverse=lower),
+        legend=alt.Legend(title=label, orient="bottom", format=form, gradientLength=240),
+    )
+    base = alt.Chart(points)
+    squares = base.mark_rect(cornerRadius=4).encode(
+        x=x, y=y, color=colour, tooltip=_tooltip(subject)
+    )
+    paper = base.mark_rect(color="#ffffffd9", width=92, height=34, cornerRadius=3).encode(x=x, y=y)
+    values = base.mark_text(fontSize=12, fontWeight=600, dy=-7, color="#1f2933").encode(
+        x=x, y=y, text="shown:N"
+    )
+    ends = base.mark_text(fontSize=9, dy=8, color="#1f2933").encode(x=x, y=y, text="interval:N")
+    height = 52 * max(1, len(_groups(points))) + (0 if theme.ink else _FITTED)
+    size = Theme(theme.ink, theme.width, height, theme.legend_columns)
+    layers = [squares, paper, values, ends]
+    return _finish(layers, subject, size, _alt(subject, "chart.alt.heat_map", points))
+
+
 def use_fonts(folder: Path) -> None:
     """Let charts be set in the fonts of a folder, for documents that embed them."""
     vl_convert.register_font_directory(str(folder))
@@ -155,7 +283,7 @@ def to_svg(chart: alt.LayerChart, prefix: str) -> str:
 
 
 def _marks(
-    points: pd.DataFrame, subject: Subject, x: alt.X, *, numbered: bool = True
+    points: pd.DataFrame, subject: Subject, x: alt.X, *, numbered: bool = True, often: bool = False
 ) -> list[alt.Chart]:
     """Interval, mark and step count of every arm; a ring round the baseline."""
     base = alt.Chart(points)
@@ -171,6 +299,9 @@ def _marks(
     dots = base.mark_point(filled=True, size=95, opacity=1).encode(
         x=x, y=_quality(subject), color=colour, shape=shape, tooltip=_tooltip(subject)
     )
+    if often:
+        faint = alt.Scale(domain=[0, 1], range=[0.35, 1])
+        dots = dots.encode(opacity=alt.Opacity("often:Q", scale=faint, legend=None))
     layers = [whisker, ring.encode(x=x, y=_quality(subject)), dots]
     if numbered:
         number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
@@ -207,6 +338,15 @@ def _shape(points: pd.DataFrame, subject: Subject) -> alt.Shape:
     return alt.Shape("group:N", scale=_scale(points, SHAPES), legend=_legend(subject))
 
 
+def _dash(points: pd.DataFrame, subject: Subject) -> alt.StrokeDash:
+    """Return whole lines; dashed ones where a colour comes round again."""
+    groups = _groups(points)
+    dashes = [[1, 0] if n < len(COLOURS) else [5, 3] for n in range(len(groups))]
+    return alt.StrokeDash(
+        "group:N", scale=alt.Scale(domain=groups, range=dashes), legend=_legend(subject)
+    )
+
+
 def _scale(points: pd.DataFrame, values: tuple[str, ...]) -> alt.Scale:
     groups = _groups(points)
     return alt.Scale(domain=groups, range=[values[i % len(values)] for i in range(len(groups))])
@@ -227,6 +367,7 @@ def _tooltip(subject: Subject) -> list[alt.Tooltip]:
         alt.Tooltip("n:Q", title=text("column.n")),
         alt.Tooltip("steps:Q", title=text("column.steps")),
         alt.Tooltip("nfe:Q", title=text("column.nfe")),
+        alt.Tooltip("frequency:N", title=text("column.front")),
     ]
 
 

@@ -23,7 +23,7 @@ CAREFUL: Final[Mapping[str, str]] = {
     "client.showErrorDetails": "none",
 }
 
-PAGES: Final = ("decision", "trade_off", "clips", "evidence")
+PAGES: Final = ("decision", "trade_off", "videos", "latency", "evidence")
 
 
 def command(runs_dir: Path, extra_args: Sequence[str]) -> list[str]:
@@ -59,6 +59,7 @@ def _variable(name: str) -> str:
 def main() -> None:
     """Draw the frame, then the page that the visitor chose."""
     st.set_page_config(page_title="animatelcm-poc", layout="wide")
+    st.html("<style>.stMainBlockContainer { padding: 3.5rem 2.5rem; }</style>")
     text = choose_language()
     pages = [
         st.Page(f"app_pages/{name}.py", title=text(f"page.{name}"), url_path=name, default=i == 0)

@@ -94,6 +94,51 @@ def prompt_text(view: RunView, text: Text, prompt_id: str) -> str:
     return words.shown(prompt.text_ja or prompt.text if text.language == "ja" else prompt.text, 160)
 
 
+def resolved(view: RunView, text: Text) -> Iterator[dict[str, str]]:
+    """Yield what every arm turned out to be once loaded: sampler, its timesteps, weights."""
+    for found in view.resolved:
+        yield {
+            text("column.arm"): words.arm_name(text, view.arm(found.arm_id)),
+            text("column.sampler"): words.shown(found.scheduler_class),
+            text("column.timesteps"): ", ".join(f"{step:g}" for step in found.timesteps),
+            text("column.guidance"): f"{view.arm(found.arm_id).guidance:g}",
+            text("column.device"): words.shown(found.device),
+            text("column.digest"): found.content_digest()[:16],
+        }
+
+
+def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
+    """Yield how every metric was taken: version, network behind it, what its values stand on."""
+    taken = dict.fromkeys((m.metric, m.version, m.extractor) for m in view.measurements)
+    notes: dict[str, dict[str, None]] = {}
+    for summary in view.estimates.arms:
+        for found in summary.estimates:
+            kept = (note for note in found.notes if words.is_protocol(note))
+            notes.setdefault(found.metric, {}).update(dict.fromkeys(kept))
+    sets = ((metric, None, None) for metric in notes if notes[metric])
+    for metric, version, extractor in (*taken, *sets):
+        said = (words.note(text, one) for one in sorted(notes.get(metric, ())))
+        yield {
+            text("column.metric"): words.metric_label(text, metric),
+            text("column.version"): text("number.none") if version is None else str(version),
+            text("column.extractor"): words.shown(extractor or text("number.none")),
+            text("column.stands_on"): text("list.comma").join(said) or text("number.none"),
+        }
+
+
+def journal(view: RunView, text: Text) -> Iterator[Line]:
+    """Yield what the run folder holds, and what its reader had to say of it."""
+    made = sum(clip.status is not ClipStatus.PENDING for clip in view.clips)
+    yield Line(text("journal.clips"), text("journal.of", n=made, of=len(view.clips)))
+    yield Line(text("journal.timed"), str(len(view.latency)))
+    yield Line(text("journal.measured"), f"{len(view.measurements):,}")
+    yield Line(text("journal.machines"), str(view.machines))
+    closed = words.shown(view.closed_reason) if view.closed_reason else text("provenance.no")
+    yield Line(text("journal.closed"), closed)
+    for finding in view.findings or (text("journal.nothing"),):
+        yield Line(text("journal.findings"), words.shown(finding))
+
+
 def provenance(view: RunView, text: Text) -> Iterator[Line]:
     """Return where the numbers come from: machine, versions, commit and digests."""
     yield Line(text("provenance.plan"), view.estimates.plan_digest[:16])
@@ -154,7 +199,9 @@ def _said(text: Text, value: object) -> str:
         return text("provenance.unknown")
     if isinstance(value, bool):
         return text("provenance.yes" if value else "provenance.no")
-    return words.shown(str(value)) or text("provenance.none")
+    known = {"absent": "provenance.absent", "unset": "provenance.unset", "": "provenance.none",
+             "unknown": "provenance.unknown"}  # fmt: skip
+    return text(known[str(value)]) if str(value) in known else words.shown(str(value))
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:

@@ -6,6 +6,7 @@ type, so that a page can name it and still show the other runs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,8 +21,10 @@ from poc.claims_file import ClaimsFile, read_claims
 from poc.cost_records import MoneyOfRun
 from poc.errors import InputError
 from poc.governance_records import RightsOfRun
+from poc.latency_profile import LatencyProfile, latency_profiles
 from poc.rating_votes import stored_votes
 from poc.records import (
+    FORMAT_VERSION,
     Arm,
     ArmSummary,
     ClipResult,
@@ -35,6 +38,7 @@ from poc.records import (
     Plan,
     Prompt,
     Record,
+    ResolvedArm,
 )
 from poc.store import RunStore
 from poc.vote_records import VotesOfRun
@@ -42,21 +46,30 @@ from poc.vote_records import VotesOfRun
 R = TypeVar("R", bound=Record)
 
 MANIFEST: Final = "manifest.json"
+FILMS: Final = (".webm", ".mp4")
+"""Suffixes of viewing copies that a `<video>` plays, as the store names them."""
 
 
 class Problem(StrEnum):
     """Why a run cannot be shown; each has a sentence `problem.<value>` in the locale."""
 
     DAMAGED = "damaged"
+    NEWER = "newer"
     NOT_DECIDED = "not_decided"
 
 
 class RunNotShownError(InputError):
-    """A run that cannot be shown: which one, why, and the reader's own words for it."""
+    """A run that cannot be shown: which one, why, and the reader's own words for it.
 
-    def __init__(self, path: Path, problem: Problem, detail: str) -> None:
+    `made` of `planned` clips have ended, where that is known.
+    """
+
+    def __init__(
+        self, path: Path, problem: Problem, detail: str, *, made: int = 0, planned: int = 0
+    ) -> None:
         super().__init__(detail if str(path) in detail else f"{path}: {detail}")
         self.path, self.problem, self.detail = path, problem, detail
+        self.made, self.planned = made, planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,8 @@ class ClipView:
     reason: str
     strip: Path | None
     """PNG with the frames stacked from top to bottom, in order."""
+    film: Path | None = None
+    """Viewing copy that a browser plays: for eyes, never measured."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,10 @@ class RunView:
     measurements: tuple[Measurement, ...]
     latency: tuple[LatencySample, ...]
     manifest: Mapping[str, Any]
+    resolved: tuple[ResolvedArm, ...]
+    """What each arm turned out to be once loaded: weights, scheduler, timesteps."""
+    machines: int
+    """How many machines or installations the run was made on."""
     findings: tuple[str, ...]
     """What the reader of the folder had to say: repaired tails, damaged records."""
     closed_reason: str | None
@@ -146,6 +165,23 @@ class RunView:
         return weigh(self.published, self.estimates, kind=self.plan.spec.kind, devices=devices)
 
     @cached_property
+    def profiles(self) -> Mapping[str, LatencyProfile]:
+        """Arm id -> how its timed clips spread."""
+        return {found.arm_id: found for found in latency_profiles(self.plan, self.latency)}
+
+    def clip_values(self, metric: str) -> Mapping[str, float]:
+        """Return clip id -> the metric's value; clips without one are absent."""
+        return self._values.get(metric, {})
+
+    @cached_property
+    def _values(self) -> Mapping[str, Mapping[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        for one in self.measurements:
+            if one.clip_id is not None and one.value is not None:
+                found.setdefault(one.metric, {})[one.clip_id] = one.value
+        return found
+
+    @cached_property
     def _cells(self) -> Mapping[tuple[str, str, Comparison], Estimate]:
         found = (e for summary in self.estimates.arms for e in summary.estimates)
         return {(e.arm_id, e.metric, e.comparison): e for e in found}
@@ -171,7 +207,16 @@ def load_run(path: Path) -> RunView:
     except RunNotShownError:
         raise
     except InputError as error:
-        raise RunNotShownError(path, Problem.DAMAGED, str(error)) from error
+        problem = Problem.NEWER if _is_newer(path / MANIFEST) else Problem.DAMAGED
+        raise RunNotShownError(path, problem, str(error)) from error
+
+
+def _is_newer(manifest: Path) -> bool:
+    try:
+        version = json.loads(manifest.read_text("utf-8"))["format_version"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(version, int) and version > FORMAT_VERSION
 
 
 def list_runs(folder: Path) -> tuple[Path, ...]:
@@ -195,6 +240,8 @@ def _view(store: RunStore) -> RunView:
         measurements=store.measurements(),
         latency=store.latency(),
         manifest=store.manifest.model_dump(mode="json"),
+        resolved=store.resolved(),
+        machines=len(store.fingerprints()),
         findings=store.findings,
         closed_reason=store.closed_reason,
         published=read_claims(),
@@ -247,7 +294,9 @@ def _derived(store: RunStore, name: str, kind: type[R]) -> R:
     text = store.read_derived(name)
     if text is None:
         detail = f"no {name} yet. Go on with `poc run`, or type: poc decide {store.path}"
-        raise RunNotShownError(store.path, Problem.NOT_DECIDED, detail)
+        planned = sum(len(batch.clips) for batch in store.plan.batches)
+        made = len(store.results())
+        raise RunNotShownError(store.path, Problem.NOT_DECIDED, detail, made=made, planned=planned)
     try:
         return kind.from_json(text)
     except ValidationError as error:
@@ -270,19 +319,25 @@ def _of_this_plan(store: RunStore, estimates: Estimates) -> Estimates:
 def _clips(store: RunStore) -> tuple[ClipView, ...]:
     ended = store.results()
     folder = store.path / "clips"
-    there = {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
-    views = []
-    for batch in store.plan.batches:
-        for asked in batch.clips:
-            name = f"{asked.id}.png"
-            status, reason = _ending(ended.get(asked.id))
-            strip = folder / name if name in there else None
-            views.append(
-                ClipView(
-                    asked.id, asked.arm_id, asked.prompt_id, asked.replicate, status, reason, strip
-                )
-            )
-    return tuple(views)
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+    def kept(clip_id: str, suffixes: Sequence[str]) -> Path | None:
+        names = (f"{clip_id}{suffix}" for suffix in suffixes)
+        return next((folder / name for name in names if name in there), None)
+
+    return tuple(
+        ClipView(
+            one.id,
+            one.arm_id,
+            one.prompt_id,
+            one.replicate,
+            *_ending(ended.get(one.id)),
+            strip=kept(one.id, (".png",)),
+            film=kept(one.id, FILMS),
+        )
+        for batch in store.plan.batches
+        for one in batch.clips
+    )
 
 
 def _ending(clip: ClipResult | None) -> tuple[ClipStatus, str]:
@@ -294,11 +349,7 @@ def worst_first(view: RunView, arm_id: str, metric: str, *, lower_is_better: boo
 
     An order of what was measured, not a number: ties keep the plan's order.
     """
-    values = {
-        m.clip_id: m.value
-        for m in view.measurements
-        if m.metric == metric and m.arm_id == arm_id and m.value is not None
-    }
+    values = view.clip_values(metric)
     sign = -1.0 if lower_is_better else 1.0
     mine = [clip for clip in view.clips if clip.arm_id == arm_id and clip.replicate == 0]
     mine.sort(key=lambda clip: sign * values.get(clip.clip_id, -sign * float("inf")))

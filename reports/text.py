@@ -91,6 +91,18 @@ def _invisible(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
 
 
+def harmless_cell(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula; numbers stay numbers.
+
+    >>> harmless_cell("=HYPERLINK(1)"), harmless_cell("a=1"), harmless_cell(-1.5)
+    ("'=HYPERLINK(1)", 'a=1', -1.5)
+    """
+    if not isinstance(value, str):
+        return value
+    safe = shown(value, 4000)
+    return f"'{safe}" if safe.lstrip()[:1] in set("=+-@＝＋－＠") else safe
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 
@@ -190,6 +202,26 @@ def estimate(text: Text, found: Estimate) -> tuple[str, str]:
     """Return an estimate's value and its interval."""
     value = number(text, found.metric, found.comparison, found.value)
     return value, interval(text, found.metric, found.comparison, (found.low, found.high))
+
+
+_NOTES: Final = (
+    ("note.noise_floor", re.compile(r"noise floor (?P<value>\S+) at n = (?P<n>\d+)")),
+    ("note.against", re.compile(r"against (?P<n>\d+) clips of (?P<name>.+)")),
+)
+"""Notes of estimates that say what a value stands on, as `poc.estimate` words them."""
+
+
+def is_protocol(note: str) -> bool:
+    """Return whether a note of an estimate says what its value stands on."""
+    return any(form.fullmatch(note) for _, form in _NOTES)
+
+
+def note(text: Text, said: str) -> str:
+    """Return a note of an estimate in this language; one of another form as it came."""
+    for key, form in _NOTES:
+        if found := form.fullmatch(said):
+            return text(key, **{name: shown(part) for name, part in found.groupdict().items()})
+    return shown(said)
 
 
 def percent(text: Text, share: float | None) -> str:

@@ -5,13 +5,22 @@ Charts and downloads are made from these. Column names are code, not words for p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import pandas as pd
 
-from poc.records import Comparison, Estimate
+from metrics.catalog import CATALOG
+from poc.latency_profile import Tail
+from poc.records import Arm, Comparison, Estimate
 from reports import text as words
 from reports.judged import SPEED
 from reports.load import RunView
 from reports.text import Text
+
+COLD: Final = "latency_cold_s"
+STAGES: Final = ("text", "denoise", "decode", "encode")
+"""Stages of a clip, in order; their medians are `latency_<stage>_p50_s`."""
 
 
 def estimates_table(view: RunView) -> pd.DataFrame:
@@ -47,8 +56,13 @@ def _shown_estimate(text: Text, arm: str, found: Estimate) -> dict[str, str]:
         text("column.n"): str(found.n_clips),
         text("column.lost"): str(found.n_missing),
         text("column.how"): words.shown(found.method),
-        text("column.reason"): words.shown(" ".join((found.reason, *found.notes)).strip()),
+        text("column.reason"): _remarks(text, found),
     }
+
+
+def _remarks(text: Text, found: Estimate) -> str:
+    notes = (words.note(text, one) for one in found.notes)
+    return text("list.comma").join(one for one in (words.shown(found.reason), *notes) if one)
 
 
 def measured_metrics(view: RunView) -> tuple[str, ...]:
@@ -94,6 +108,7 @@ def points_table(view: RunView, text: Text, metric: str) -> pd.DataFrame:
         rows.append(
             {
                 "arm": words.arm_name(text, summary.arm),
+                "arm_id": summary.arm.id,
                 "group": words.arm_group(text, summary.arm),
                 "style": summary.arm.style or "",
                 "steps": summary.arm.steps,
@@ -101,14 +116,88 @@ def points_table(view: RunView, text: Text, metric: str) -> pd.DataFrame:
                 "seconds": speed.value if speed else None,
                 "front": bool(summary.on_pareto_front) and metric == view.estimates.quality_metric,
                 "baseline": summary.arm.id == view.plan.baseline_id,
+                "often": summary.frontier_frequency,
+                "frequency": words.percent(text, summary.frontier_frequency),
                 **_value(text, found),
             }
         )
     return pd.DataFrame(rows, columns=list(POINT_COLUMNS))
 
 
+def spread_table(view: RunView, text: Text, arms: Sequence[Arm]) -> pd.DataFrame:
+    """Return one row per timed clip of the arms, the cold first call among them and marked."""
+    rows: list[dict[str, object]] = []
+    for arm in arms:
+        name, samples = words.arm_name(text, arm), view.profiles[arm.id].samples
+        common = {"group": name, "n": len(samples)}
+        for one in samples:
+            said = {"shown": _seconds(text, one.seconds), "done": words.percent(text, one.share)}
+            rows.append({**common, **one._asdict(), **said, "cold": False})
+        cold = view.estimate(arm.id, COLD, Comparison.VALUE)
+        if samples and cold is not None and cold.value is not None:
+            said = {"shown": _seconds(text, cold.value), "done": text("latency.cold")}
+            rows.append({**common, "seconds": cold.value, "share": None, **said, "cold": True})
+    return pd.DataFrame(rows, columns=["group", "n", "seconds", "share", "shown", "done", "cold"])
+
+
+def stage_table(view: RunView, text: Text, arms: Sequence[Arm]) -> pd.DataFrame:
+    """Return one row per arm and stage with a median, in the order in which they happen."""
+    rows = []
+    for arm in arms:
+        for place, stage in enumerate(STAGES):
+            found = view.estimate(arm.id, f"latency_{stage}_p50_s", Comparison.VALUE)
+            if found is not None and found.value is not None:
+                common = {"arm": words.arm_name(text, arm), "place": place}
+                name = text(f"latency.stage.{stage}")
+                rows.append({**common, "group": name, **_value(text, found)})
+    columns = ["arm", "place", "group", "value", "low", "high", "n", "shown", "interval"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def latency_rows(view: RunView, text: Text, arms: Sequence[Arm]) -> list[dict[str, str]]:
+    """Return what is known of every arm's time and memory, as people read it."""
+    return [_latency_row(view, text, arm) for arm in arms]
+
+
+def _latency_row(view: RunView, text: Text, arm: Arm) -> dict[str, str]:
+    def said(metric: str, how: Comparison = Comparison.VALUE) -> str:
+        found = view.estimate(arm.id, metric, how)
+        if found is None or found.value is None:
+            return words.shown(found.reason) if found else text("number.none")
+        value, interval = words.estimate(text, found)
+        return value if found.low is None else f"{value} ({interval})"
+
+    profile = view.profiles[arm.id]
+    tails = {
+        words.metric_label(text, f"latency_p{tail.percent}_s"): _tail(text, tail)
+        for tail in profile.tails
+    }
+    return {
+        text("column.arm"): words.arm_name(text, arm),
+        text("column.n"): str(len(profile.samples)),
+        words.metric_label(text, SPEED): said(SPEED),
+        text("column.speed_ratio"): said(SPEED, Comparison.RATIO),
+        **tails,
+        text("latency.cold"): said(COLD),
+        text("column.memory"): said("peak_memory_bytes"),
+    }
+
+
+def _tail(text: Text, tail: Tail) -> str:
+    if tail.seconds is None or tail.upper is None:
+        return text("latency.tail.few", n=CATALOG[f"latency_p{tail.percent}_s"].minimum_n)
+    return text(
+        "latency.tail", value=_seconds(text, tail.seconds), upper=_seconds(text, tail.upper)
+    )
+
+
+def _seconds(text: Text, value: float) -> str:
+    return words.number(text, SPEED, Comparison.VALUE, value)
+
+
 POINT_COLUMNS = (
-    "arm", "group", "style", "steps", "nfe", "seconds", "front", "baseline",
+    "arm", "arm_id", "group", "style", "steps", "nfe", "seconds", "front", "baseline", "often",
+    "frequency",
     "value", "low", "high", "n", "shown", "interval",
 )  # fmt: skip
 

@@ -26,8 +26,8 @@ KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 SAME = {
     "arm.animatelcm", "arm.dpmpp", "arm.styled", "bound.window", "chart.quality.none",
     "claim.how.value", "claim.number", "column.n", "column.nfe",
-    "comparison.value", "criterion.label", "app.language", "lost.clip", "missing.cell",
-    "basis.n", "list.comma", "punctuation.aside", "punctuation.colon", "picture.number",
+    "basis.n", "compare.of", "comparison.value", "criterion.label", "app.language", "lost.clip",
+    "missing.cell", "list.comma", "punctuation.aside", "punctuation.colon", "picture.number",
     "money.against", "part.lora", "rights.part",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
     "term.nfe", "watermark", "page.language",

@@ -5,36 +5,98 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from reports import app
+from reports import app, evidence
+from reports.compare import side_by_side, what_differs
 from reports.model import Cell, ClaimRow, Mark, RaterRow, SplitRow, SwingRow, VoteRow
 from reports.text import Text
 from reports.tidy import shown_estimates
 
 
 def draw(shown: app.Shown) -> None:
-    """Draw the page from top to bottom."""
-    text, content = shown.text, shown.content
-    term, said = text("column.term"), text("column.said")
+    """Draw the page: one tab a subject."""
+    text = shown.text
+    parts = (_method, _results, _people_and_money, _origin, _compare, _words)
+    names = ("method", "results", "people", "origin", "compare", "words")
+    for tab, part in zip(st.tabs([text(f"tab.{name}") for name in names]), parts, strict=True):
+        with tab:
+            part(shown)
+
+
+def _method(shown: app.Shown) -> None:
+    text, content, view = shown.text, shown.content, shown.view
     st.subheader(text("section.method"))
-    app.lines(content.method, term, said)
-    _people(shown)
-    _money(shown)
-    _contrasts(shown)
-    _claims(shown)
+    app.lines(content.method, text("column.term"), text("column.said"))
+    st.subheader(text("section.protocols"))
+    st.caption(text("section.protocols.about"))
+    app.table([*evidence.protocols(view, text)])
+    st.subheader(text("section.resolved"))
+    st.caption(text("section.resolved.about"))
+    app.table([*evidence.resolved(view, text)])
+
+
+def _results(shown: app.Shown) -> None:
+    text, content, view = shown.text, shown.content, shown.view
     st.subheader(text("section.missing"))
     missing = (*content.missing, *content.lost)
     if missing:
-        app.lines(missing, term, text("column.reason"))
+        app.lines(missing, text("column.term"), text("column.reason"))
     else:
         st.markdown(text("section.missing.none"))
-    st.subheader(text("app.table"))
-    st.dataframe(pd.DataFrame(shown_estimates(shown.view, text)), hide_index=True, width="stretch")
     st.subheader(text("section.verdicts"))
     app.table(_verdicts(shown))
+    _contrasts(shown)
+    st.subheader(text("app.table"))
+    every = pd.DataFrame(shown_estimates(view, text))
+    st.dataframe(every, hide_index=True, width="stretch")
+    app.download(every, text, f"{view.name}-estimates")
+    _claims(shown)
+
+
+def _people_and_money(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    _people(shown)
+    _money(shown)
+    if not content.people:
+        st.subheader(text("section.people"))
+        st.markdown(app.plain(next(m.said for m in reversed(content.method))))
+    if content.money is None:
+        st.subheader(text("section.money"))
+        st.markdown(app.plain(content.ways.about))
+
+
+def _origin(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    term, said = text("column.term"), text("column.said")
+    st.subheader(text("section.journal"))
+    app.lines([*evidence.journal(shown.view, text)], term, said)
     st.subheader(text("section.provenance"))
     app.lines(content.provenance, term, said)
+
+
+def _compare(shown: app.Shown) -> None:
+    text = shown.text
+    st.subheader(text("section.compare"))
+    st.caption(text("section.compare.about"))
+    other = app.choose_other(shown)
+    if other is None:
+        st.info(text("compare.none"))
+        return
+    rows = [*side_by_side(shown.view, other, text)]
+    if rows:
+        app.table(rows)
+    else:
+        st.info(text("compare.no_arm"))
+    lines = [*what_differs(shown.view, other, text)]
+    if lines:
+        app.lines(lines, text("compare.place"), text("compare.change"))
+    else:
+        st.markdown(text("compare.same"))
+
+
+def _words(shown: app.Shown) -> None:
+    text = shown.text
     st.subheader(text("section.glossary"))
-    app.lines(content.glossary, term, said)
+    app.lines(shown.content.glossary, text("column.term"), text("column.said"))
 
 
 def _people(shown: app.Shown) -> None:

@@ -10,6 +10,10 @@ import streamlit as st
 from reports import app, charts
 from reports import text as words
 from reports.charts import Theme
+from reports.evidence import prompt_text
+from reports.judged import focus_arm
+from reports.model import Cell
+from reports.player import order_metrics, ordered_prompts
 from reports.tidy import measured_metrics, points_table
 
 _PAGE: Final = Theme(height=520)
@@ -22,7 +26,17 @@ def draw(shown: app.Shown) -> None:
     points, subject = points_table(view, text, metric), shown.subject(metric)
     st.subheader(text("section.trade_off"))
     st.caption(text("section.trade_off.about", level=content.level))
-    _chart(charts.trade_off(points, subject, _PAGE))
+    clicked = st.altair_chart(
+        charts.trade_off(points, subject, _PAGE, choose=True),
+        width="stretch",
+        on_select="rerun",
+        selection_mode=charts.CHOSEN,
+        key="trade_off",
+    )
+    _clips_of(shown, _chosen_id(clicked))
+    st.subheader(text("section.heat_map"))
+    st.caption(text("section.heat_map.about", level=content.level))
+    _chart(charts.heat_map(points, subject, _PAGE))
     st.subheader(text("section.step_curve"))
     st.caption(text("section.step_curve.about", level=content.level))
     _chart(charts.step_curve(points, subject, _PAGE))
@@ -31,12 +45,51 @@ def draw(shown: app.Shown) -> None:
     _arms(shown)
 
 
+def _chosen_id(clicked: object) -> str | None:
+    """Return the id of the arm whose mark was clicked last."""
+    picked = getattr(clicked, "selection", {}).get(charts.CHOSEN, [])
+    return picked[0]["arm_id"] if picked else None
+
+
+def _clips_of(shown: app.Shown, clicked: str | None) -> None:
+    """Draw clips of one arm beside the baseline's: its worst, its middle or its best prompt."""
+    text, view = shown.text, shown.view
+    if clicked is not None and clicked in view.arms and clicked != st.session_state.get("clicked"):
+        st.session_state["clips_of"] = view.arm(clicked)
+    st.session_state["clicked"] = clicked
+    left, right = st.columns([2, 2], vertical_alignment="bottom")
+    arm = left.selectbox(
+        text("trade_off.clips_of"),
+        view.plan.arms,
+        index=view.plan.arms.index(focus_arm(view)),
+        format_func=lambda one: words.arm_name(text, one),
+        key="clips_of",
+    )
+    rank = right.segmented_control(
+        text("trade_off.which"),
+        ("worst", "middle", "best"),
+        default="worst",
+        format_func=lambda name: text(f"clip.rank.{name}"),
+        required=True,
+        key="which",
+    )
+    metric = next(iter(order_metrics(view)), None)
+    order = ordered_prompts(view, arm.id, metric)
+    prompt_id = order[{"worst": 0, "middle": len(order) // 2, "best": -1}[rank]]
+    st.markdown(app.plain(prompt_text(view, text, prompt_id)))
+    beside = [view.baseline] if arm.id != view.plan.baseline_id else []
+    app.player(shown, prompt_id, [arm, *beside], key="clips_of_player")
+
+
 def _any_metric(shown: app.Shown) -> None:
     text = shown.text
     st.subheader(text("section.metric"))
+    metrics = measured_metrics(shown.view)
+    quality = shown.view.estimates.quality_metric
     metric = st.selectbox(
         text("app.metric"),
-        measured_metrics(shown.view),
+        metrics,
+        index=metrics.index(quality) if quality in metrics else 0,
         format_func=lambda name: words.metric_label(text, name),
         placeholder=text("app.choose"),
         key="metric",
@@ -48,22 +101,25 @@ def _any_metric(shown: app.Shown) -> None:
 
 def _arms(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
-    rows = []
-    for row in content.arms:
-        cells = zip(content.arm_columns, row.cells, strict=True)
-        rows.append(
-            {
-                text("column.arm"): row.name,
-                text("column.nfe"): row.nfe,
-                text("column.clips"): " ".join(part for part in (row.counts, row.lost) if part),
-                text("column.light"): row.mark or row.role,
-            }
-            | {
-                column.term: f"{one.value} ({one.interval}; {one.n})" if one.interval else one.value
-                for column, one in cells
-            }
-        )
-    app.table(rows)
+    heads = ("arm", "nfe", "clips", "light", "front")
+    columns = [text(f"column.{name}") for name in heads] + [one.term for one in content.arm_columns]
+    rows: list[list[str | Cell]] = [
+        [
+            row.name,
+            row.nfe,
+            Cell(row.counts, row.lost, ""),
+            row.mark.word if row.mark else row.role,
+            _frequency(shown, row.arm_id),
+            *row.cells,
+        ]
+        for row in content.arms
+    ]
+    app.wide_table(columns, rows)
+
+
+def _frequency(shown: app.Shown, arm_id: str) -> str:
+    summary = shown.view.summaries.get(arm_id)
+    return words.percent(shown.text, summary.frontier_frequency if summary else None)
 
 
 def _chart(chart: alt.LayerChart) -> None:

@@ -1,0 +1,54 @@
+"""Time and memory of a clip: how it spreads, where it goes, the first call beside the others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from poc.records import Arm
+from reports import app, charts
+from reports.charts import Theme
+from reports.judged import SPEED
+from reports.tidy import latency_rows, spread_table, stage_table
+
+_PAGE: Final = Theme(height=460)
+
+
+def draw(shown: app.Shown) -> None:
+    """Draw the page from top to bottom."""
+    text, view = shown.text, shown.view
+    st.subheader(text("section.latency"))
+    st.caption(app.plain(next(m.said for m in shown.content.method if _is_speed(m.term, shown))))
+    if not view.latency:
+        st.info(text("method.latency.none"))
+        return
+    arms, subject = app.choose_arms(shown), shown.subject(SPEED)
+    st.markdown(f"**{text('latency.spread')}**")
+    st.caption(text("latency.spread.about"))
+    st.altair_chart(charts.spread(spread_table(view, text, arms), subject, _PAGE), width="stretch")
+    st.markdown(f"**{text('latency.stages')}**")
+    st.caption(text("latency.stages.about"))
+    parts = stage_table(view, text, arms)
+    st.altair_chart(charts.stages(parts, subject, _PAGE), width="stretch")
+    _table(shown, arms)
+    st.markdown(f"**{text('latency.not_measured')}**")
+    st.markdown(text("latency.not_measured.said"))
+
+
+def _is_speed(term: str, shown: app.Shown) -> bool:
+    return term == shown.text("method.latency")
+
+
+def _table(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
+    text, view = shown.text, shown.view
+    st.markdown(f"**{text('app.table')}**")
+    st.caption(text("latency.table.about", level=shown.content.level))
+    if arms:
+        app.table(latency_rows(view, text, arms))
+    every = latency_rows(view, text, view.plan.arms)
+    app.download(pd.DataFrame(every), text, f"{view.name}-latency")
+
+
+draw(app.shown())
