@@ -15,7 +15,7 @@ from poc.vote_records import Outcome
 from reports import dashboard
 from reports.content import make_content
 from reports.load import load_run
-from reports.text import LANGUAGES, Language, load_text, shown
+from reports.text import LANGUAGES, Language, harmless_cell, load_text, shown
 
 ENTRY = Path(dashboard.__file__)
 PAGES = [f"app_pages/{name}.py" for name in dashboard.PAGES]
@@ -29,6 +29,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fixture.write_run(folder / "half", fixture.plan(count=1), decided=False)
     (folder / "broken").mkdir()
     (folder / "broken" / "manifest.json").write_text("{", "utf-8")
+    (folder / "newer").mkdir()
+    (folder / "newer" / "manifest.json").write_text('{"format_version": 99}', "utf-8")
     return folder
 
 
@@ -166,6 +168,7 @@ def test_the_first_run_that_can_be_shown_is_shown(open_app: Open, runs: Path) ->
     [
         ("broken", "problem.damaged", "manifest.json"),
         ("half", "problem.not_decided", "poc decide"),
+        ("newer", "problem.newer", "format version 99"),
     ],
 )
 def test_a_run_that_cannot_be_shown_says_why_and_the_others_stay(
@@ -179,6 +182,64 @@ def test_a_run_that_cannot_be_shown_says_why_and_the_others_stay(
     assert hint in app.code[0].value
     app.selectbox(key="run").set_value(runs / "demo").run()
     assert len(app.metric) == 3
+
+
+def test_a_run_that_is_still_going_says_how_far_it_is(open_app: Open, runs: Path) -> None:
+    app = open_app(runs)
+    app.selectbox(key="run").set_value(runs / "half").run()
+    arms = len(fixture.ARMS)
+
+    assert load_text("en")("problem.made", made=arms, planned=arms) in words(app)
+
+
+def test_a_damaged_run_hides_neither_the_others_nor_the_comparison(
+    open_app: Open, runs: Path
+) -> None:
+    app = open_app(runs, "en", "app_pages/evidence.py")
+
+    assert not app.exception
+    assert load_text("en")("compare.none") in words(app)
+
+
+def test_a_choice_of_settings_outlives_a_switch_of_language(open_app: Open, runs: Path) -> None:
+    app = open_app(runs, "en", "app_pages/latency.py")
+    chosen = app.multiselect(key="arms-en-demo")
+    chosen.set_value([chosen.value[0]]).run()
+    app.segmented_control(key="language").set_value("ja").run()
+
+    assert not app.exception
+    assert len(app.multiselect(key="arms-ja-demo").value) == 1
+
+
+def test_the_order_of_prompts_can_be_walked_and_starts_anew_with_another_setting(
+    open_app: Open, runs: Path
+) -> None:
+    app = open_app(runs, "en", "app_pages/videos.py")
+    order = list(app.selectbox(key="prompt").options)
+    assert app.selectbox(key="prompt").index == 0
+    next(one for one in app.button if one.label == "Better").click().run()
+    assert app.selectbox(key="prompt").index == 1
+    app.selectbox(key="worst_of").select_index(0).run()
+
+    assert not app.exception
+    assert app.selectbox(key="prompt").index == 0
+    assert len(order) == 4
+
+
+def test_clips_of_the_chosen_setting_are_beside_the_trade_off(open_app: Open, runs: Path) -> None:
+    app = open_app(runs, "en", "app_pages/trade_off.py")
+    app.selectbox(key="clips_of").select_index(1).run()
+    app.segmented_control(key="which").set_value("best").run()
+
+    assert not app.exception
+    assert len(app.get("bidi_component")) == 1
+
+
+def test_no_cell_of_a_download_is_a_formula() -> None:
+    for sign in ("=", "+", "-", "@", " =", "＝"):
+        assert str(harmless_cell(f"{sign}HYPERLINK(1)")).startswith("'")
+    assert harmless_cell("72.0 % = a") == "72.0 % = a"
+    assert harmless_cell(-3.5) == -3.5
 
 
 def test_a_hostile_prompt_stays_text_on_the_videos_page(open_app: Open, runs: Path) -> None:
