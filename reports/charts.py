@@ -79,12 +79,17 @@ CHOSEN: Final = "chosen"
 
 
 def trade_off(
-    points: pd.DataFrame, subject: Subject, theme: Theme, *, choose: bool = False
+    points: pd.DataFrame,
+    subject: Subject,
+    theme: Theme,
+    *,
+    money: pd.DataFrame | None = None,
+    choose: bool = False,
 ) -> alt.LayerChart:
     """Return quality against seconds, or against NFE when the arms were not all timed.
 
-    Marks are the fainter the fewer resamples have the arm on the front. With `choose` a mark can
-    be clicked.
+    Marks are the fainter the fewer resamples have the arm on the front. `money` draws a line at
+    each of its seconds. With `choose` a mark can be clicked.
     """
     text = subject.text
     timed = bool(points["seconds"].notna().all()) and len(points) > 0
@@ -103,7 +108,16 @@ def trade_off(
         layers[dots] = layers[dots].add_params(
             alt.selection_point(name=CHOSEN, fields=["arm_id"], toggle=False)
         )
+    if money is not None and timed:
+        layers = [*_money_lines(money, x), *layers]
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.trade_off", points))
+
+
+def _money_lines(money: pd.DataFrame, x: alt.X) -> list[alt.Chart]:
+    base = alt.Chart(money)
+    label = base.mark_text(align="left", dx=4, dy=10, fontSize=10, color=_MID)
+    rules = base.mark_rule(color=_MID, strokeDash=[1, 3]).encode(x=x)
+    return [rules, label.encode(x=x, y=alt.value(0), text="amount:N")]
 
 
 def step_curve(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from poc.front import smallest_not_inferior_step
 from poc.records import (
     Arm,
     ArmDecision,
@@ -139,6 +140,26 @@ def lights(view: RunView, text: Text) -> Iterator[LightRow]:
     for name in ("technical", "economic", "rights"):
         mark = light_mark(text, getattr(view.decision, name))
         yield LightRow(text(f"lights.{name}"), text(f"lights.{name}.question"), mark)
+
+
+def smallest_step(view: RunView, text: Text) -> str:
+    """Return the fewest steps that are not inferior to the baseline; empty without such a line.
+
+    The margin is the minimum that was fixed for the quality metric's difference.
+    """
+    metric = view.estimates.quality_metric
+    wanted = (metric, Comparison.DIFFERENCE, "higher")
+    lines = view.plan.criteria.criteria
+    line = next((c for c in lines if (c.metric, c.comparison, c.direction) == wanted), None)
+    if line is None or line.minimum > 0:
+        return ""
+    found = smallest_not_inferior_step(
+        view.estimates, metric=metric, margin=-line.minimum, style=None
+    )
+    arm = text("number.none") if found is None else words.arm_name(text, found)
+    bound = words.bound(text, line, line.minimum)
+    label = words.criterion_label(text, line)
+    return text("step_curve.smallest", arm=arm, criterion=label, line=bound)
 
 
 # --- criteria ------------------------------------------------------------------------------------

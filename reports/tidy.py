@@ -11,6 +11,8 @@ from typing import Final
 import pandas as pd
 
 from metrics.catalog import CATALOG
+from poc.cost_findings import money
+from poc.cost_lines import gpu_lines
 from poc.latency_profile import Tail
 from poc.records import Arm, Comparison, Estimate
 from reports import text as words
@@ -152,6 +154,17 @@ def stage_table(view: RunView, text: Text, arms: Sequence[Arm]) -> pd.DataFrame:
                 rows.append({**common, "group": name, **_value(text, found)})
     columns = ["arm", "place", "group", "value", "low", "high", "n", "shown", "interval"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def money_lines(view: RunView, text: Text, points: pd.DataFrame) -> pd.DataFrame:
+    """Return the seconds at which a clip's GPU time costs round amounts; none without a price."""
+    rows = []
+    if view.money is not None and len(points) > 0 and points["seconds"].notna().all():
+        cost = view.money.cost
+        for line in gpu_lines(cost, points["seconds"].min(), points["seconds"].max()):
+            said = text.pick(money(line.amount, cost.currency))
+            rows.append({"seconds": line.seconds, "amount": said})
+    return pd.DataFrame(rows, columns=["seconds", "amount"])
 
 
 def latency_rows(view: RunView, text: Text, arms: Sequence[Arm]) -> list[dict[str, str]]:

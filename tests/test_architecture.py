@@ -118,6 +118,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.cost",
         "poc.cost_file",
         "poc.cost_findings",
+        "poc.cost_lines",
         "poc.cost_records",
         "poc.decide",
         "poc.differences",

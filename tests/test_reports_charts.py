@@ -74,6 +74,34 @@ def test_every_chart_shows_intervals_and_n(view: RunView, draw: Any) -> None:
     assert spec["title"]["text"] == "n = 62 to 64 clips per mark"
 
 
+def test_lines_of_money_stand_at_their_seconds_and_only_where_time_is_drawn(view: RunView) -> None:
+    money = pd.DataFrame({"seconds": [0.5, 1.0], "amount": ["5 JPY", "10 JPY"]})
+    drawn = charts.trade_off(points(view), subject(), Theme(width=400), money=money).to_dict()
+    untimed = points(view).assign(seconds=None)
+    bare = charts.trade_off(untimed, subject(), Theme(width=400), money=money).to_dict()
+
+    assert "10 JPY" in str(drawn)
+    assert "10 JPY" not in str(bare)
+
+
+def test_a_mark_is_the_fainter_the_fewer_resamples_have_it_on_the_front(view: RunView) -> None:
+    spec = charts.trade_off(points(view), subject(), Theme(width=400)).to_dict()
+    (faint,) = [part for part in parts(spec) if part.get("field") == "often"]
+
+    assert faint["scale"]["domain"] == [0, 1]
+    low, high = faint["scale"]["range"]
+    assert 0 < low < high == 1
+
+
+def test_the_heat_map_holds_value_and_interval_of_every_setting(view: RunView) -> None:
+    spec = charts.heat_map(points(view), subject(), Theme(width=400)).to_dict()
+    texts = {part["field"] for part in parts(spec) if part.get("field") in {"shown", "interval"}}
+
+    assert texts == {"shown", "interval"}
+    (rows,) = [data for data in spec["datasets"].values() if len(data) > 1]
+    assert len(rows) == len(points(view))
+
+
 def test_the_axis_is_seconds_on_a_log_scale(view: RunView) -> None:
     spec = charts.trade_off(points(view), subject(), Theme(width=400)).to_dict()
     axes = [part for part in parts(spec) if part.get("field") == "seconds"]

@@ -7,14 +7,14 @@ from typing import Final
 import altair as alt
 import streamlit as st
 
-from reports import app, charts
+from reports import app, charts, judged
 from reports import text as words
 from reports.charts import Theme
 from reports.evidence import prompt_text
 from reports.judged import focus_arm
 from reports.model import Cell
 from reports.player import order_metrics, ordered_prompts
-from reports.tidy import measured_metrics, points_table
+from reports.tidy import measured_metrics, money_lines, points_table
 
 _PAGE: Final = Theme(height=520)
 
@@ -26,8 +26,11 @@ def draw(shown: app.Shown) -> None:
     points, subject = points_table(view, text, metric), shown.subject(metric)
     st.subheader(text("section.trade_off"))
     st.caption(text("section.trade_off.about", level=content.level))
+    lines = money_lines(view, text, points)
+    if len(lines):
+        st.caption(text("section.trade_off.money"))
     clicked = st.altair_chart(
-        charts.trade_off(points, subject, _PAGE, choose=True),
+        charts.trade_off(points, subject, _PAGE, money=lines if len(lines) else None, choose=True),
         width="stretch",
         on_select="rerun",
         selection_mode=charts.CHOSEN,
@@ -40,6 +43,8 @@ def draw(shown: app.Shown) -> None:
     st.subheader(text("section.step_curve"))
     st.caption(text("section.step_curve.about", level=content.level))
     _chart(charts.step_curve(points, subject, _PAGE))
+    if said := judged.smallest_step(view, text):
+        st.markdown(app.plain(said))
     _any_metric(shown)
     st.subheader(text("section.arms"))
     _arms(shown)
