@@ -368,7 +368,11 @@ def _scale(points: pd.DataFrame, values: tuple[str, ...]) -> alt.Scale:
 
 def _legend(subject: Subject) -> alt.Legend:
     return alt.Legend(
-        title=subject.text("chart.group"), orient="bottom", labelLimit=240, symbolOpacity=1
+        title=subject.text("chart.group"),
+        orient="bottom",
+        labelLimit=240,
+        symbolOpacity=1,
+        symbolStrokeWidth=0,
     )
 
 

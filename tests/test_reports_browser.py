@@ -20,6 +20,7 @@ import reports_fixture as fixture
 
 from poc.store import RunStore
 from poc.video import VIEW_SUFFIX, encode_webm
+from reports.charts import COLOURS
 from reports.text import LANGUAGES, Language, load_text
 
 if TYPE_CHECKING:
@@ -271,3 +272,18 @@ def test_a_hostile_prompt_runs_nothing(page: Page, address: str) -> None:
 
     assert met == []
     assert page.locator("script", has_text="alert('x')").count() == 0
+
+
+# --- the trade-off -------------------------------------------------------------------------------
+
+
+def test_a_click_on_a_mark_shows_the_clips_of_its_setting(page: Page, address: str) -> None:
+    visit(page, address, "trade_off")
+    shown = page.locator(".player figcaption b").first
+    assert shown.inner_text() == "AnimateLCM, 4 steps"  # the recommended one
+    neon = COLOURS[5]  # the sixth series has one mark only
+    chart = page.locator("[data-testid=stVegaLiteChart]").first
+    chart.locator(f"svg path[fill='{neon}'][opacity]").first.click(force=True)
+    page.locator(".player figcaption b", has_text="AnimateLCM (neon), 4 steps").wait_for()
+
+    assert shown.inner_text() == "AnimateLCM (neon), 4 steps"

@@ -62,11 +62,12 @@ def _clips_of(shown: app.Shown, clicked: str | None) -> None:
     if clicked is not None and clicked in view.arms and clicked != st.session_state.get("clicked"):
         st.session_state["clips_of"] = view.arm(clicked)
     st.session_state["clicked"] = clicked
+    if st.session_state.get("clips_of") not in view.plan.arms:
+        st.session_state["clips_of"] = focus_arm(view)
     left, right = st.columns([2, 2], vertical_alignment="bottom")
     arm = left.selectbox(
         text("trade_off.clips_of"),
         view.plan.arms,
-        index=view.plan.arms.index(focus_arm(view)),
         format_func=lambda one: words.arm_name(text, one),
         key="clips_of",
     )
