@@ -15,7 +15,15 @@ import numpy.typing as npt
 from poc.intervals import RESAMPLES, FloatArray
 from poc.latency_estimates import LATENCY, Timings, joint_latency_draws
 from poc.outcomes import ratio_draws
-from poc.records import Arm, ArmSummary, Comparison, Estimate, Estimates, SchedulerName
+from poc.records import (
+    Arm,
+    ArmSummary,
+    Comparison,
+    Criterion,
+    Estimate,
+    Estimates,
+    SchedulerName,
+)
 from poc.samples import Ledger, value_sample
 
 QUALITY_METRICS = ("oracle_all", "clip_score")
@@ -138,6 +146,39 @@ def _cost_draws(
         return fixed
     drawn = joint_latency_draws(found, [arm.id for arm in arms], seed=seed, count=RESAMPLES)
     return fixed if drawn is None else drawn
+
+
+class TargetCorner(NamedTuple):
+    """Most seconds and least quality at which both targets are reached."""
+
+    seconds: float
+    quality: float
+
+
+def target_corner(estimates: Estimates, criteria: Sequence[Criterion]) -> TargetCorner | None:
+    """Return the corner of the field of the targets, reckoned from the baseline's own values.
+
+    For drawing: verdicts stand on paired intervals, not on this. None unless there is a criterion
+    on seconds (lower) and one on the quality metric (higher) for arms without a style.
+    """
+    base = next(s for s in estimates.arms if s.arm.id == estimates.baseline_id)
+    seconds = _target(base, criteria, LATENCY, "lower")
+    quality = _target(base, criteria, estimates.quality_metric, "higher")
+    return None if seconds is None or quality is None else TargetCorner(seconds, quality)
+
+
+def _target(
+    base: ArmSummary, criteria: Sequence[Criterion], metric: str, direction: str
+) -> float | None:
+    wanted = (c for c in criteria if (c.metric, c.direction) == (metric, direction))
+    line = next((c for c in wanted if c.applies_to != "styled"), None)
+    if line is None or line.comparison is Comparison.VALUE:
+        return None if line is None else line.target
+    own = find(base, metric, Comparison.VALUE)
+    if own is None or own.value is None:
+        return None
+    is_ratio = line.comparison is Comparison.RATIO
+    return own.value * line.target if is_ratio else own.value + line.target
 
 
 def consistency_arms(estimates: Estimates) -> tuple[Arm, ...]:

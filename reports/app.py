@@ -100,25 +100,22 @@ def choose_run(text: Text) -> Shown | None:
         text("app.run"), runs, index=first, format_func=_run_name, key="run",
         placeholder=text("app.choose"),
     )  # fmt: skip
-    try:
-        view = _load(str(chosen), _stamp(chosen))
-    except RunNotShownError as problem:
-        _explain(text, problem)
-        return None
-    return Shown(view, text, make_content(view, text))
+    view = _read(text, chosen)
+    return None if view is None else Shown(view, text, make_content(view, text))
 
 
 def choose_other(chosen: Shown) -> RunView | None:
-    """Ask for another run that can be shown; None where there is no second one."""
+    """Ask for another run; None until one is chosen that can be shown. Reads none before."""
+    text = chosen.text
     others = [run for run in list_runs(runs_folder()) if run != chosen.view.path]
-    readable = [run for run in others if _is_readable(run)]
-    if not readable:
+    if not others:
+        st.info(text("compare.none"))
         return None
     other = st.selectbox(
-        chosen.text("compare.with"), readable, format_func=_run_name, key="other",
-        placeholder=chosen.text("app.choose"),
+        text("compare.with"), others, index=None, format_func=_run_name, key="other",
+        placeholder=text("app.choose"),
     )  # fmt: skip
-    return _load(str(other), _stamp(other))
+    return None if other is None else _read(text, other)
 
 
 def choose_arms(chosen: Shown) -> tuple[Arm, ...]:
@@ -230,6 +227,15 @@ def download(table: pd.DataFrame, text: Text, name: str) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _load(path: str, stamp: tuple[int, ...]) -> RunView:  # noqa: ARG001 - the stamp is the version
     return load_run(Path(path))
+
+
+def _read(text: Text, run: Path) -> RunView | None:
+    """Return a run; None, with the reason on the page, where it cannot be shown."""
+    try:
+        return _load(str(run), _stamp(run))
+    except RunNotShownError as problem:
+        _explain(text, problem)
+        return None
 
 
 def _stamp(run: Path) -> tuple[int, ...]:

@@ -84,12 +84,14 @@ def trade_off(
     theme: Theme,
     *,
     money: pd.DataFrame | None = None,
+    target: pd.DataFrame | None = None,
     choose: bool = False,
 ) -> alt.LayerChart:
     """Return quality against seconds, or against NFE when the arms were not all timed.
 
     Marks are the fainter the fewer resamples have the arm on the front. `money` draws a line at
-    each of its seconds. With `choose` a mark can be clicked.
+    each of its seconds, `target` shades the field in which both targets are reached. With
+    `choose` a mark can be clicked.
     """
     text = subject.text
     timed = bool(points["seconds"].notna().all()) and len(points) > 0
@@ -110,7 +112,18 @@ def trade_off(
         )
     if money is not None and timed:
         layers = [*_money_lines(money, x), *layers]
+    if target is not None and timed:
+        layers = [_target_field(target, subject, x), *layers]
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.trade_off", points))
+
+
+def _target_field(target: pd.DataFrame, subject: Subject, x: alt.X) -> alt.Chart:
+    field: alt.Chart = (
+        alt.Chart(target)
+        .mark_rect(color=COLOURS[3], opacity=0.1)
+        .encode(x=x, x2=alt.value(0), y=_quality(subject, "quality"), y2=alt.value(0))
+    )
+    return field
 
 
 def _money_lines(money: pd.DataFrame, x: alt.X) -> list[alt.Chart]:

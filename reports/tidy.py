@@ -13,6 +13,7 @@ import pandas as pd
 from metrics.catalog import CATALOG
 from poc.cost_findings import money
 from poc.cost_lines import gpu_lines
+from poc.front import target_corner
 from poc.latency_profile import Tail
 from poc.records import Arm, Comparison, Estimate
 from reports import text as words
@@ -165,6 +166,13 @@ def money_lines(view: RunView, text: Text, points: pd.DataFrame) -> pd.DataFrame
             said = text.pick(money(line.amount, cost.currency))
             rows.append({"seconds": line.seconds, "amount": said})
     return pd.DataFrame(rows, columns=["seconds", "amount"])
+
+
+def target_table(view: RunView) -> pd.DataFrame:
+    """Return the corner of the field of both targets in one row; none where there is no such."""
+    corner = target_corner(view.estimates, view.plan.criteria.criteria)
+    rows = [] if corner is None else [corner._asdict()]
+    return pd.DataFrame(rows, columns=["seconds", "quality"])
 
 
 def latency_rows(view: RunView, text: Text, arms: Sequence[Arm]) -> list[dict[str, str]]:

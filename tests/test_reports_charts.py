@@ -18,7 +18,7 @@ from reports.figures import MARKERS
 from reports.load import RunView, load_run
 from reports.sheet import make_sheet
 from reports.text import Language, load_text
-from reports.tidy import points_table
+from reports.tidy import points_table, target_table
 
 DRAWN = [charts.trade_off, charts.step_curve, charts.metric_bars]
 
@@ -82,6 +82,23 @@ def test_lines_of_money_stand_at_their_seconds_and_only_where_time_is_drawn(view
 
     assert "10 JPY" in str(drawn)
     assert "10 JPY" not in str(bare)
+
+
+def test_the_field_of_the_targets_begins_at_the_baseline_times_and_plus_their_targets(
+    view: RunView,
+) -> None:
+    criteria = {(c.metric, str(c.comparison)): c for c in view.plan.criteria.criteria}
+    base = points(view).set_index("baseline").loc[True]
+    (corner,) = target_table(view).to_dict("records")
+
+    ratio = criteria["latency_p50_s", "ratio"].target
+    assert corner["seconds"] == pytest.approx(base["seconds"] * ratio)
+    assert corner["quality"] == base["value"] + criteria["oracle_all", "difference"].target
+    drawn = charts.trade_off(
+        points(view), subject(), Theme(width=400), target=target_table(view)
+    ).to_dict()
+    assert drawn["layer"][1]["mark"]["type"] == "rect"
+    assert drawn["layer"][1]["encoding"]["x2"] == drawn["layer"][1]["encoding"]["y2"]
 
 
 def test_a_mark_is_the_fainter_the_fewer_resamples_have_it_on_the_front(view: RunView) -> None:

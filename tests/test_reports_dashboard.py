@@ -18,6 +18,7 @@ from reports.load import load_run
 from reports.text import LANGUAGES, Language, harmless_cell, load_text, shown
 
 ENTRY = Path(dashboard.__file__)
+ROOT = Path(__file__).parents[1]
 PAGES = [f"app_pages/{name}.py" for name in dashboard.PAGES]
 Open = Callable[..., AppTest]
 
@@ -192,13 +193,29 @@ def test_a_run_that_is_still_going_says_how_far_it_is(open_app: Open, runs: Path
     assert load_text("en")("problem.made", made=arms, planned=arms) in words(app)
 
 
-def test_a_damaged_run_hides_neither_the_others_nor_the_comparison(
-    open_app: Open, runs: Path
+def test_another_run_is_compared_when_it_is_chosen_and_a_damaged_one_says_why(
+    open_app: Open, runs: Path, judged: Path
 ) -> None:
     app = open_app(runs, "en", "app_pages/evidence.py")
+    other = app.selectbox(key="other")
+    assert other.value is None
+    other.set_value(runs / "broken").run()
 
     assert not app.exception
-    assert load_text("en")("compare.none") in words(app)
+    assert load_text("en")("problem.damaged", name="broken") in words(app)
+    alone = open_app(judged, "en", "app_pages/evidence.py")
+    assert load_text("en")("compare.none") in words(alone)
+
+
+def test_two_runs_stand_side_by_side(open_app: Open, tmp_path: Path) -> None:
+    for name, count in (("a", 2), ("b", 3)):
+        fixture.write_run(tmp_path / name, fixture.plan(count=count))
+    app = open_app(tmp_path, "en", "app_pages/evidence.py")
+    app.selectbox(key="other").set_value(tmp_path / "b").run()
+
+    assert not app.exception
+    assert "prompts.count" in tabled(app)
+    assert "2 -> 3" in tabled(app)
 
 
 def test_a_choice_of_settings_outlives_a_switch_of_language(open_app: Open, runs: Path) -> None:
@@ -249,6 +266,16 @@ def test_a_hostile_prompt_stays_text_on_the_videos_page(open_app: Open, runs: Pa
     assert "&lt;script&gt;" in fragment
     assert "<script" not in fragment
     assert "\u202e" not in fragment
+
+
+def test_the_documents_show_every_page_in_both_languages() -> None:
+    text = (ROOT / "docs" / "dashboard.md").read_text("utf-8")
+    linked = set(re.findall(r"\]\((dashboard/[^)]+)\)", text))
+
+    assert linked == {
+        f"dashboard/{name}-{one}.jpg" for name in dashboard.PAGES for one in LANGUAGES
+    }
+    assert all((ROOT / "docs" / name).stat().st_size < 100_000 for name in linked)
 
 
 # --- the command line ----------------------------------------------------------------------------

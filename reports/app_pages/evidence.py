@@ -8,7 +8,7 @@ import streamlit as st
 from reports import app, evidence
 from reports.compare import side_by_side, what_differs
 from reports.model import Cell, ClaimRow, Mark, RaterRow, SplitRow, SwingRow, VoteRow
-from reports.text import Text
+from reports.text import Text, harmless_cell
 from reports.tidy import shown_estimates
 
 
@@ -47,7 +47,10 @@ def _results(shown: app.Shown) -> None:
     _contrasts(shown)
     st.subheader(text("app.table"))
     every = pd.DataFrame(shown_estimates(view, text))
-    st.dataframe(every, hide_index=True, width="stretch")
+    # Streamlit's own download of this table knows no formulas: names are the spec's words.
+    arm = text("column.arm")
+    safe = every.assign(**{arm: every[arm].map(harmless_cell)}) if len(every) else every
+    st.dataframe(safe, hide_index=True, width="stretch")
     app.download(every, text, f"{view.name}-estimates")
     _claims(shown)
 
@@ -79,7 +82,6 @@ def _compare(shown: app.Shown) -> None:
     st.caption(text("section.compare.about"))
     other = app.choose_other(shown)
     if other is None:
-        st.info(text("compare.none"))
         return
     rows = [*side_by_side(shown.view, other, text)]
     if rows:

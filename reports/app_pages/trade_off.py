@@ -14,7 +14,7 @@ from reports.evidence import prompt_text
 from reports.judged import focus_arm
 from reports.model import Cell
 from reports.player import order_metrics, ordered_prompts
-from reports.tidy import measured_metrics, money_lines, points_table
+from reports.tidy import measured_metrics, money_lines, points_table, target_table
 
 _PAGE: Final = Theme(height=520)
 
@@ -29,8 +29,19 @@ def draw(shown: app.Shown) -> None:
     lines = money_lines(view, text, points)
     if len(lines):
         st.caption(text("section.trade_off.money"))
+    target = target_table(view)
+    if len(target):
+        st.caption(text("section.trade_off.target"))
+    drawn = charts.trade_off(
+        points,
+        subject,
+        _PAGE,
+        money=lines if len(lines) else None,
+        target=target if len(target) else None,
+        choose=True,
+    )
     clicked = st.altair_chart(
-        charts.trade_off(points, subject, _PAGE, money=lines if len(lines) else None, choose=True),
+        drawn,
         width="stretch",
         on_select="rerun",
         selection_mode=charts.CHOSEN,
