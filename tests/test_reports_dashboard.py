@@ -269,13 +269,13 @@ def test_a_hostile_prompt_stays_text_on_the_videos_page(open_app: Open, runs: Pa
 
 
 def test_the_documents_show_every_page_in_both_languages() -> None:
-    text = (ROOT / "docs" / "dashboard.md").read_text("utf-8")
-    linked = set(re.findall(r"\]\((dashboard/[^)]+)\)", text))
+    text = (ROOT / "reports" / "DASHBOARD.md").read_text("utf-8")
+    linked = set(re.findall(r"\]\((screenshots/[^)]+)\)", text))
 
     assert linked == {
-        f"dashboard/{name}-{one}.jpg" for name in dashboard.PAGES for one in LANGUAGES
+        f"screenshots/{name}-{one}.jpg" for name in dashboard.PAGES for one in LANGUAGES
     }
-    assert all((ROOT / "docs" / name).stat().st_size < 100_000 for name in linked)
+    assert all((ROOT / "reports" / name).stat().st_size < 100_000 for name in linked)
 
 
 # --- the command line ----------------------------------------------------------------------------
