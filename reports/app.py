@@ -101,7 +101,9 @@ def choose_run(text: Text) -> Shown | None:
         placeholder=text("app.choose"),
     )  # fmt: skip
     view = _read(text, chosen)
-    return None if view is None else Shown(view, text, make_content(view, text))
+    if view is None:
+        return None
+    return Shown(view, text, _content(str(chosen), _stamp(chosen), text.language))
 
 
 def choose_other(chosen: Shown) -> RunView | None:
@@ -227,6 +229,12 @@ def download(table: pd.DataFrame, text: Text, name: str) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _load(path: str, stamp: tuple[int, ...]) -> RunView:  # noqa: ARG001 - the stamp is the version
     return load_run(Path(path))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _content(path: str, stamp: tuple[int, ...], language: Language) -> Content:
+    """Put a run into words once per language, not whenever somebody touches a page."""
+    return make_content(_load(path, stamp), load_text(language))
 
 
 def _read(text: Text, run: Path) -> RunView | None:
