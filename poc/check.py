@@ -21,11 +21,12 @@ from poc.baseline import (
     packed_digest,
 )
 from poc.errors import InputError
+from poc.foresight import Foresight, Pilot, foresee
 from poc.gate import compare
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
 from poc.gate_records import GateLimits, GateResult, GateRun, GateStatus
 from poc.gate_report import junit, markdown
-from poc.records import Estimate
+from poc.records import Estimate, Plan
 from poc.run_folder import refuse_links
 from poc.store import RunStore
 
@@ -119,6 +120,23 @@ def judge(own: RunStore, other: RunStore, name: str, asked: GateLimits) -> GateR
         raise InputError(
             f"{own.path} against {name}: {error}. Restore both from a copy."
         ) from error
+
+
+def foreseen(plan: Plan, pilot: Path | None) -> Foresight:
+    """Return what a plan promises by the limits that ship, with the spreads of a pilot run.
+
+    Raises:
+        InputError: the pilot is no run, or its records contradict each other.
+    """
+    asked = read_limits(DEFAULT_LIMITS)
+    if pilot is None:
+        return foresee(plan, asked, None)
+    store = RunStore.open_reader(pilot)
+    records = (store.generations(), store.measurements(), store.latency())
+    try:
+        return foresee(plan, asked, Pilot.of(_name(pilot), store.plan, *records))
+    except ValueError as error:
+        raise InputError(f"--pilot {pilot}: {error}. Restore it from a copy.") from error
 
 
 def worst(found: Sequence[Checked]) -> GateStatus:

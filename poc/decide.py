@@ -188,7 +188,7 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
     summaries = {s.arm.id: s for s in estimates.arms}
     baseline = summaries[plan.baseline_id]
     arms = tuple(
-        _arm(summary, baseline, estimates, asked, draws)
+        judge_arm(summary, baseline, asked, draws, finished=estimates.complete)
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
@@ -211,17 +211,19 @@ def _may_lead(arm: Arm, baseline: Arm) -> bool:
     return arm.role is ArmRole.CANDIDATE and arm.nfe < baseline.nfe
 
 
-def _arm(
+def judge_arm(
     summary: ArmSummary,
     baseline: ArmSummary,
-    estimates: Estimates,
-    criteria: tuple[Criterion, ...],
+    criteria: Sequence[Criterion],
     draws: Draws,
+    *,
+    finished: bool,
 ) -> ArmDecision:
+    """Return an arm's technical light; `finished`: the run has all that its plan asks for."""
     results = judge_all(criteria, summary, draws, baseline)
     asked = musts(criteria, summary)
     verdicts = [_verdict_of(criterion, results) for criterion in asked]
-    finished = estimates.complete and not (summary.counts.pending or baseline.counts.pending)
+    finished = finished and not (summary.counts.pending or baseline.counts.pending)
     if Verdict.FAIL in verdicts:
         light = Light.NO_GO
     elif summary.arm.weights:

@@ -47,7 +47,12 @@ def compare(head: GateRun, base: GateRun, limits: GateLimits) -> GateResult:
     Raises:
         ValueError: the records of a run contradict each other or its plan.
     """
-    own, other = Side.of(head), Side.of(base)
+    return compare_sides(Side.of(head), Side.of(base), limits)
+
+
+def compare_sides(own: Side, other: Side, limits: GateLimits) -> GateResult:
+    """Return what the gate says of two runs whose clips are laid out already."""
+    head, base = own.run, other.run
     before = {arm.id for arm in base.plan.arms}
     pairs = [Pair.of(arm, own, other) for arm in head.plan.arms if arm.id in before]
     trials = [trial for pair in pairs for trial in _trials(pair, limits)]

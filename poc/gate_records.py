@@ -93,11 +93,13 @@ class MetricLimit(Record):
 
 
 class SpeedLimit(Record):
-    """How much slower a stage's median may be: a regression exceeds both limits."""
+    """How much slower a stage may be: a regression exceeds the relative and the absolute limit."""
 
     metric: str
     relative: Positive
-    """0.1 is 10 % more seconds."""
+    """Of two runs timed apart, which a machine's drift tells apart as well; 0.1 is 10 % more."""
+    relative_in_turns: Positive
+    """Of two runs timed round by round in turns, of which a drift hits both alike."""
     absolute_s: Positive
     reason: Reason
 
@@ -180,7 +182,7 @@ class GateCell(Record):
     highest: float | None = None
     """The changes that the limits accept lie between these; None: no limit on that side."""
     p_adjusted: float | None = None
-    """Holm's p-value, over the whole check, of "no worse than the baseline" (0 .. 1)."""
+    """P-value of "no worse than the baseline" (0 .. 1), corrected for every test of the check."""
     improved: bool = False
     """Whether the change is shown to be for the better."""
     n_clips: int = 0

@@ -1,26 +1,27 @@
-"""Speed and memory cells of the gate: ratio of medians, and peaks, each with two limits.
+"""Speed and memory cells of the gate: ratios of seconds, and of peaks, each with two limits.
 
-The rounds of one run share its hour: what differs from one start of a machine to the next is not
-in the interval. That is what the relative limit is for.
+Seconds are compared as trimmed means of logarithms. Of runs that took turns, round by round, each
+round gives one ratio, in which what slows the machine for a while cancels. The rounds of runs that
+were timed apart share their hour each: what differs from one hour to the next is not in the
+interval. That is what the wider of the two relative limits is for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from poc import intervals
-from poc.estimate import resampling_seed
 from poc.fingerprint import UNKNOWN
 from poc.gate_pairs import Pair, Side
 from poc.gate_records import GateCell, GateGroup, GateLimits, GateStatus, MemoryLimit, SpeedLimit
-from poc.gate_verdicts import Accepted, Trial, decided, p_slower
-from poc.intervals import LEVEL, FloatArray
+from poc.gate_verdicts import Trial, decided
 from poc.latency_estimates import ROUNDS_FOR_INTERVAL, Timings, timings
-from poc.outcomes import Size, outcome, settled
-from poc.records import Comparison, Estimate
+from poc.outcomes import settled
+from poc.records import Comparison
 
 PEAK_MEMORY = "peak_memory_bytes"
 
@@ -138,6 +139,54 @@ def _drivers(side: Side, devices: set[str]) -> set[str]:
 # --- speed ---------------------------------------------------------------------------------------
 
 
+class Slowdown(NamedTuple):
+    """By how much the head is slower, as a logarithm, and how that was found."""
+
+    log: intervals.Location
+    in_turns: bool
+
+    @property
+    def ratio(self) -> float:
+        """Return head over base."""
+        return math.exp(self.log.value)
+
+    @property
+    def method(self) -> str:
+        """Name the estimate."""
+        how = "ratios of rounds in turns" if self.in_turns else "rounds of runs timed apart (Yuen)"
+        return f"{intervals.TRIMMED:.0%} trimmed mean of logarithms, {how}"
+
+
+def slowdown(head: Timings, base: Timings, metric: str) -> Slowdown:
+    """Return by how much a stage takes longer; both have two rounds or more of seconds above 0.
+
+    In turns: a one-sample trimmed t. Apart: Yuen's (1974) two-sample trimmed t.
+    """
+    rounds = in_turns(head, base)
+    if rounds:
+        ratios = np.log(head.column(metric, rounds) / base.column(metric, rounds))
+        return Slowdown(intervals.trimmed_mean(ratios), in_turns=True)
+    own, other = (
+        intervals.trimmed_mean(np.log(one.column(metric, sorted(one.by_round))))
+        for one in (head, base)
+    )
+    return Slowdown(own.minus(other), in_turns=False)
+
+
+def in_turns(head: Timings, base: Timings) -> tuple[int, ...]:
+    """Return the rounds that were timed in turns, all that both have, or none of them.
+
+    In turns means: ordered by the clock, each round of the one lies beside the same round of the
+    other. Whichever begins may change from round to round.
+    """
+    rounds = sorted(head.by_round.keys() & base.by_round.keys())
+    begun = [(one.started(n), n) for one in (head, base) for n in rounds]
+    if len(rounds) < ROUNDS_FOR_INTERVAL or any(at is None for at, _ in begun):
+        return ()
+    order = [n for _, n in sorted(begun, key=lambda one: one[0] or 0.0)]
+    return tuple(rounds) if order == [n for n in rounds for _ in range(2)] else ()
+
+
 def _speed(pair: Pair, limit: SpeedLimit, found: Timed | Excuse) -> Trial:
     cell = pair.cell(GateGroup.SPEED, limit.metric)
     if isinstance(found, Excuse):
@@ -147,60 +196,41 @@ def _speed(pair: Pair, limit: SpeedLimit, found: Timed | Excuse) -> Trial:
         text = "a round took 0 seconds: the clock is too coarse for a ratio"
         return _decided(cell, Excuse(GateStatus.INCONCLUSIVE, text))
     medians = {"head": settled(float(np.median(head))), "base": settled(float(np.median(base)))}
-    return _weighed(pair, cell.model_copy(update=medians), limit, found, head=head, base=base)
+    cell = cell.model_copy(update=medians)
+    if found.rounds < ROUNDS_FOR_INTERVAL:
+        ratio = settled(float(np.median(head) / np.median(base)))
+        numbers = {"comparison": Comparison.RATIO, "change": ratio}
+        return Trial(cell.model_copy(update=numbers), hold=found.hold)
+    return _weighed(cell, limit, found, float(np.median(base)))
 
 
-def _weighed(
-    pair: Pair,
-    cell: GateCell,
-    limit: SpeedLimit,
-    found: Timed,
-    *,
-    head: FloatArray,
-    base: FloatArray,
-) -> Trial:
-    seed, enough = resampling_seed(pair.head.run.plan), found.rounds >= ROUNDS_FOR_INTERVAL
-    # The runs were timed apart: any quantile of the one may go with any of the other.
-    shuffled = np.random.default_rng(seed).permutation
-    own, other = shuffled(intervals.median_draws(head)), intervals.median_draws(base)
-    size = Size(found.head.n_clips, found.head.n_prompts, found.missing)
-    one = outcome(
-        pair.arm.id,
-        limit.metric,
-        Comparison.RATIO,
-        value=float(np.median(head) / np.median(base)),
-        draws=own / other if enough else None,
-        method="order statistics of each run's rounds, combined",
-        n=size,
-        reason="" if enough else found.hold,
-    ).estimate
-    more_s = float(np.median(head) - np.median(base))
-    most_s = float(np.quantile(own - other, intervals.tail(LEVEL)))
-    accepted = Accepted(None, 1 + limit.relative)
-    beyond = one.value is not None and one.value > 1 + limit.relative and more_s > limit.absolute_s
-    short = most_s <= limit.absolute_s
-    within = one.high is not None and (one.high <= 1 + limit.relative or short)
-    p = p_slower(head, base) if enough else None
-    numbers = _numbers(one, accepted, limit, more_s)
-    return Trial(
-        cell.model_copy(update=numbers), p=p, beyond=beyond, within=within, hold=found.hold
-    )
-
-
-def _numbers(one: Estimate, accepted: Accepted, limit: SpeedLimit, more_s: float) -> dict[str, Any]:
-    seconds = f"{more_s:+.3g} s; a regression exceeds {limit.absolute_s:g} s as well"
-    return {
-        "comparison": one.comparison,
-        "change": one.value,
-        "low": one.low,
-        "high": one.high,
-        "highest": accepted.highest,
-        "improved": one.high is not None and one.high < 1,
-        "n_clips": one.n_clips,
-        "n_prompts": one.n_prompts,
-        "n_missing": one.n_missing,
-        "notes": (seconds,),
+def _weighed(cell: GateCell, limit: SpeedLimit, found: Timed, base_s: float) -> Trial:
+    slower = slowdown(found.head, found.base, limit.metric)
+    low, high = map(math.exp, slower.log.interval())
+    relative = limit.relative_in_turns if slower.in_turns else limit.relative
+    more_s, most_s = ((ratio - 1) * base_s for ratio in (slower.ratio, high))
+    numbers = {
+        "comparison": Comparison.RATIO,
+        "change": settled(slower.ratio),
+        "low": settled(low),
+        "high": settled(high),
+        "highest": 1 + relative,
+        "improved": high < 1,
+        "n_clips": found.head.n_clips,
+        "n_prompts": found.head.n_prompts,
+        "n_missing": found.missing,
+        "notes": (
+            f"{more_s:+.3g} s; a regression exceeds {limit.absolute_s:g} s as well",
+            slower.method,
+        ),
     }
+    return Trial(
+        cell.model_copy(update=numbers),
+        p=slower.log.p_above(),
+        beyond=slower.ratio > 1 + relative and more_s > limit.absolute_s,
+        within=high <= 1 + relative or most_s <= limit.absolute_s,
+        hold=found.hold,
+    )
 
 
 # --- memory --------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ PASS         the 95 % interval of the change lies wholly inside the limits: bein
              No correction for many metrics, since all must pass for the whole to pass
              (intersection-union test, Berger 1982).
 REGRESSION   the change itself lies beyond a limit, and "no worse than the baseline" is rejected on
-             that side after Holm's correction over every test of the check, at `ALARM_RATE`:
-             being worse than the baseline is shown, and the best guess is that it is too much.
+             that side after a correction for every test of the check, at `ALARM_RATE`: being worse
+             than the baseline is shown, and the best guess is that it is too much. Quality and
+             speed share the rate in equal parts, and Holm's correction is over the tests of each,
+             so that many metrics of clips do not blunt the few tests of seconds.
 INCONCLUSIVE anything else. It exits with 3 and blames nobody; whether that holds a merge up is
              for the CI to say.
 
@@ -26,12 +28,21 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from poc.gate_records import GateCell, GateStatus
+from poc.gate_records import GateCell, GateGroup, GateStatus
 from poc.intervals import FloatArray, tail
 from poc.records import Comparison, Estimate
 
-ALARM_RATE = 0.01
+ALARM_RATE = 0.005
 """Family-wise rate, one-sided, of regressions reported between runs that do not differ."""
+
+FAMILIES = {
+    GateGroup.SETTINGS: "clips",
+    GateGroup.CLIPS: "clips",
+    GateGroup.QUALITY: "clips",
+    GateGroup.SPEED: "seconds",
+    GateGroup.MEMORY: "seconds",
+}
+"""What the tests of a group are corrected together with."""
 
 NO_CHANGE = {Comparison.DIFFERENCE: 0.0, Comparison.RATIO: 1.0}
 
@@ -72,9 +83,21 @@ def decided(cell: GateCell) -> Trial:
 
 def settle(trials: Sequence[Trial]) -> tuple[GateCell, ...]:
     """Return all cells with their status, in order."""
-    tested = [trial.p for trial in trials if trial.p is not None]
-    adjusted = iter(holm(tested))
-    return tuple(_settled(trial, None if trial.p is None else next(adjusted)) for trial in trials)
+    adjusted = _adjusted(trials)
+    return tuple(_settled(trial, adjusted.get(place)) for place, trial in enumerate(trials))
+
+
+def _adjusted(trials: Sequence[Trial]) -> dict[int, float]:
+    """Return the corrected p-value of every trial that has one, by its place."""
+    families: dict[str, list[int]] = {}
+    for place, trial in enumerate(trials):
+        if trial.p is not None:
+            families.setdefault(FAMILIES[trial.cell.group], []).append(place)
+    return {
+        place: min(1.0, len(families) * p)
+        for places in families.values()
+        for place, p in zip(places, holm([trials[n].p or 0.0 for n in places]), strict=True)
+    }
 
 
 def _settled(trial: Trial, adjusted: float | None) -> GateCell:
@@ -88,7 +111,9 @@ def _settled(trial: Trial, adjusted: float | None) -> GateCell:
 
 def _status(trial: Trial, adjusted: float | None) -> tuple[GateStatus, str]:
     if trial.beyond and adjusted is not None and adjusted <= ALARM_RATE:
-        text = f"shown to be worse than the baseline (Holm's p = {adjusted:.2g}), beyond the limit"
+        text = (
+            f"shown to be worse than the baseline (corrected p = {adjusted:.2g}), beyond the limit"
+        )
         return GateStatus.REGRESSION, text
     if trial.within and not trial.hold:
         return GateStatus.PASS, ""
@@ -160,26 +185,6 @@ def _tail(distance: float, widths: tuple[float, float], quantile: float, freedom
     if width <= 0:
         return 0.0 if distance > 0 else 1.0
     return float(special.stdtr(freedom, -distance / width * quantile))
-
-
-def p_slower(head: FloatArray, base: FloatArray) -> float:
-    """Return the p-value of "head takes no longer": Welch's t on the logarithms of seconds.
-
-    Rounds of two runs are not paired. A bootstrap of medians over so few rounds has no tails that
-    Holm's correction could read. `head`, `base`: seconds above 0 of two rounds or more each.
-
-    >>> p_slower(np.array([2.0, 2.0]), np.array([1.0, 1.0]))
-    0.0
-    """
-    logs = [np.log(seconds) for seconds in (head, base)]
-    parts = [float(one.var(ddof=1)) / len(one) for one in logs]
-    distance, variance = float(logs[0].mean() - logs[1].mean()), sum(parts)
-    if variance == 0:
-        return 0.0 if distance > 0 else 1.0
-    freedom = variance**2 / sum(
-        part**2 / (len(one) - 1) for part, one in zip(parts, logs, strict=True)
-    )
-    return float(special.stdtr(freedom, -distance / math.sqrt(variance)))
 
 
 def p_rate_worse(per_prompt: FloatArray, accepted: Accepted) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from poc.records import (
     ResolvedArm,
     digest,
 )
+from poc.turns import COLD, Turns, complete_rounds
 from poc.video import VIEW_SUFFIX, encode_webm
 
 if TYPE_CHECKING:
@@ -245,20 +246,28 @@ def _clip(
 
 
 def latency_pass(
-    store: RunStore, folders: Mapping[str, Path], machine: Machine, *, progress: Progress
+    store: RunStore,
+    folders: Mapping[str, Path],
+    machine: Machine,
+    *,
+    turns: Turns | None = None,
+    progress: Progress,
 ) -> None:
     """Time single clips, prompt to encoded video, arms interleaved round by round.
 
     Each arm's first call of all is kept as cold (round -1); warm-up calls of the same shape are
     not kept. A round counts once it is complete for all arms, so a pass that is stopped goes on
-    with the next round.
+    with the next round. With `turns` another run times its rounds between ours.
+
+    Raises:
+        InputError: the other run gives no sign of life.
     """
     plan, spec = store.plan, store.plan.spec.latency
     if spec is None or not plan.prompts:
         return
     from poc.pipelines.device import set_up_process
 
-    done = _complete_rounds(store.latency(), plan)
+    done = max(0, complete_rounds(store.latency(), plan) - 1)
     if done >= spec.repeats:
         return
     families = Families(folders, machine.device)
@@ -267,28 +276,22 @@ def latency_pass(
         _warm_up(store, families, arm, spec.warmup, cold=done == 0)
     for number in range(done, spec.repeats):
         progress("latency", number, spec.repeats)
+        if turns:
+            turns.before(number)
         for sample in _round(plan, families, number):
             store.append_latency(sample)
+    if turns:
+        turns.after_all(spec.repeats)
     progress("latency", spec.repeats, spec.repeats)
-
-
-def _complete_rounds(samples: Iterable[LatencySample], plan: Plan) -> int:
-    """Return the number of rounds, from 0 on, that hold a sample of every arm."""
-    seen: dict[int, set[str]] = {}
-    for sample in samples:
-        seen.setdefault(sample.round, set()).add(sample.arm_id)
-    arms = {arm.id for arm in plan.arms}
-    return next(n for n in itertools.count() if not arms <= seen.get(n, set()))
 
 
 def _warm_up(store: RunStore, families: Families, arm: Arm, calls: int, *, cold: bool) -> None:
     prompt = store.plan.prompts[0]
     family = families.of(arm)
     family.prepare(arm)
-    for call in range(calls):
-        sample = _timed(family, arm, prompt.id, prompt.text, -1)
-        if cold and call == 0:
-            store.append_latency(sample)
+    first, *_ = [_timed(family, arm, prompt.id, prompt.text, COLD) for _ in range(calls)]
+    if cold:  # written last: a run that takes turns with this one then finds it warm
+        store.append_latency(first)
 
 
 def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySample]:
@@ -305,6 +308,7 @@ def _timed(
     family: AnimateDiffFamily, arm: Arm, prompt_id: str, text: str, number: int
 ) -> LatencySample:
     reset_peak_memory()
+    begun = time.time()
     marks = [time.perf_counter()]
 
     def mark(value: Any) -> Any:
@@ -329,4 +333,5 @@ def _timed(
         peak_memory_bytes=peak_memory_bytes(),
         device=machine_name(family.device),
         timing_version=TIMING_VERSION,
+        started_unix_s=begun,
     )

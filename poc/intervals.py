@@ -312,6 +312,57 @@ def resampled_medians(columns: FloatArray, *, seed: int, count: int = RESAMPLES)
     return np.concatenate(parts)
 
 
+# --- trimmed means -------------------------------------------------------------------------------
+
+
+class Location(NamedTuple):
+    """An estimate with its standard error and the degrees of freedom of its t."""
+
+    value: float
+    standard_error: float
+    freedom: float
+
+    def minus(self, other: Location) -> Location:
+        """Return the difference to an independent estimate, by Welch's degrees of freedom."""
+        own, rest = self.standard_error**2, other.standard_error**2
+        freedom = min(self.freedom, other.freedom)
+        if own + rest > 0:
+            freedom = (own + rest) ** 2 / (own**2 / self.freedom + rest**2 / other.freedom)
+        return Location(self.value - other.value, math.sqrt(own + rest), freedom)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the two-sided interval."""
+        half = self.standard_error * float(special.stdtrit(self.freedom, tail(level)))
+        return self.value - half, self.value + half
+
+    def p_above(self) -> float:
+        """Return the one-sided p-value of "not above 0"; without any spread it is 0 or 1."""
+        if self.standard_error == 0:
+            return 0.0 if self.value > 0 else 1.0
+        return float(special.stdtr(self.freedom, -self.value / self.standard_error))
+
+
+TRIMMED = 0.2
+"""Share of samples left out at either end: a few slow moments of a machine then do not count."""
+
+
+def trimmed_mean(samples: FloatArray, share: float = TRIMMED) -> Location:
+    """Return the trimmed mean of two samples or more (Tukey and McLaughlin 1963).
+
+    The standard error comes from the winsorized variance. Where samples are normal it needs 4 %
+    more of them than the mean does, a median 57 % more; where some are wild it needs fewer.
+
+    >>> trimmed_mean(np.array([1.0, 2.0, 3.0, 4.0, 100.0])).value
+    3.0
+    """
+    ordered = np.sort(samples)
+    n, cut = len(ordered), math.floor(share * len(ordered))
+    left = n - 2 * cut
+    kept = ordered[cut : n - cut]
+    variance = float(np.clip(ordered, kept[0], kept[-1]).var(ddof=1)) * (n - 1) / (left - 1)
+    return Location(float(kept.mean()), math.sqrt(variance / left), left - 1)
+
+
 # --- from an interval alone ----------------------------------------------------------------------
 
 

@@ -63,6 +63,11 @@ class Timings(NamedTuple):
         field = STAGES[metric]
         return np.array([np.median([getattr(s, field) for s in self.by_round[r]]) for r in rounds])
 
+    def started(self, number: int) -> float | None:
+        """Return when a round began, in Unix seconds; None where that was not recorded."""
+        begun = [sample.started_unix_s for sample in self.by_round[number]]
+        return None if None in begun else min(at for at in begun if at is not None)
+
 
 def timings(plan: Plan, latencies: Iterable[LatencySample]) -> dict[str, Timings]:
     """Return each arm's rounds; arms without a timed clip are left out.

@@ -472,6 +472,8 @@ class LatencySample(Record):
     device: str
     timing_version: Annotated[int, Field(exclude_if=lambda version: version == 1)] = 1
     """How it was timed: seconds and bytes of two versions are never compared."""
+    started_unix_s: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
+    """When it began by the machine's clock: shows whether two runs were timed in turns."""
 
 
 class MeasurementStatus(StrEnum):

@@ -47,6 +47,7 @@ from poc.records import (
 from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
 from poc.store import Manifest, RunStore
+from poc.turns import Turns
 
 Progress = Callable[[str, int, int], None]
 Clock = tuple[int, int]
@@ -144,13 +145,15 @@ def run(
     workers: int | None,
     device: str,
     until: Clock | None,
+    in_turns_with: Path | None = None,
     progress: Progress,
     warn: Callable[[str], None],
 ) -> RunResult:
     """Run a spec into `out`, going on where an earlier try stopped.
 
-    `warn` is called with each warning of the pre-flight, before anything is loaded; an error of
-    the pre-flight is an `InputError`.
+    `in_turns_with` is the folder of a run that another process makes at the same time: the two take
+    turns at timing. `warn` is called with each warning of the pre-flight, before anything is
+    loaded; an error of the pre-flight is an `InputError`.
     """
     plan, models = read_plan(spec_path)
     out, workers = out or Path("runs") / plan.spec.name, workers or _default_workers()
@@ -171,7 +174,8 @@ def run(
     machine = Machine(workers, threads=1, device=device)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
-        _make(store, folders, machine, until, progress)
+        turns = None if in_turns_with is None else Turns(out, in_turns_with)
+        _make(store, folders, machine, until, turns=turns, progress=progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)
 
@@ -228,7 +232,13 @@ def check_plan(
 
 
 def _make(
-    store: RunStore, folders: dict[str, Path], machine: Any, until: Clock | None, progress: Progress
+    store: RunStore,
+    folders: dict[str, Path],
+    machine: Any,
+    until: Clock | None,
+    *,
+    turns: Turns | None,
+    progress: Progress,
 ) -> None:
     """Run both passes; a run that stopped at its `--until` is taken up again."""
     from poc.generate import latency_pass, quality_pass
@@ -242,7 +252,7 @@ def _make(
     if until is not None and store.pending_batches():
         store.close(f"{_UNTIL} {until[0]:02d}:{until[1]:02d}: stopped at a complete block")
         return
-    latency_pass(store, folders, machine, progress=progress)
+    latency_pass(store, folders, machine, turns=turns, progress=progress)
 
 
 def judges_of(models: ModelTable) -> Any:

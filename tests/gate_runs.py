@@ -139,7 +139,8 @@ def tight() -> GateLimits:
         one.model_copy(update={"margin": 1e-9} if one.margin else {"window": 1 + 1e-9})
         for one in LIMITS.quality
     ]
-    speed = [one.model_copy(update={"relative": 1e-9, "absolute_s": 1e-9}) for one in LIMITS.speed]
+    bare = dict.fromkeys(("relative", "relative_in_turns", "absolute_s"), 1e-9)
+    speed = [one.model_copy(update=bare) for one in LIMITS.speed]
     return LIMITS.model_copy(update={"quality": tuple(quality), "speed": tuple(speed)})
 
 

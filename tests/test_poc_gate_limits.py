@@ -10,6 +10,8 @@ from metrics.catalog import CATALOG, Direction, Scope
 from poc.errors import InputError
 from poc.gate_limits import DEFAULT_LIMITS, accepted_changes, limit_of, read_limits
 from poc.gate_records import MetricLimit
+from poc.models import read_models
+from poc.spec import read_spec
 
 TEXT = DEFAULT_LIMITS.read_text(encoding="utf-8")
 DEFAULT = read_limits(DEFAULT_LIMITS)
@@ -121,3 +123,14 @@ def test_every_metric_that_is_limited_is_one_of_the_catalogue() -> None:
     assert {one.metric for one in DEFAULT.quality} <= set(CATALOG)
     sets = {one.metric for one in DEFAULT.quality if CATALOG[one.metric].scope is Scope.ARM}
     assert sets == {"kvd"}
+
+
+def test_the_timed_sweep_of_the_gate_asks_what_the_untimed_one_asks() -> None:
+    folder = DEFAULT_LIMITS.parent.parent
+    own = {"name", "question", "question_ja", "latency", "prompts"}
+    timed, untimed = (
+        read_spec(folder / f"{name}.yaml", read_models()) for name in ("gate-timed", "gate")
+    )
+
+    assert timed.model_dump(exclude=own) == untimed.model_dump(exclude=own)
+    assert (untimed.latency, timed.latency and timed.latency.repeats) == (None, 36)

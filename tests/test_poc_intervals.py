@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 from poc import intervals
-from poc.intervals import FloatArray
+from poc.intervals import FloatArray, trimmed_mean
 
 
 def mean_interval(values: FloatArray, *, seed: int) -> intervals.Interval:
@@ -289,3 +289,33 @@ def test_draws_from_an_interval_have_that_interval() -> None:
 def test_a_level_that_is_a_percentage_is_refused() -> None:
     with pytest.raises(ValueError, match=r"95 % is 0\.95"):
         intervals.tail(95)
+
+
+# --- trimmed means -------------------------------------------------------------------------------
+
+
+def test_the_difference_of_trimmed_means_is_yuens() -> None:
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(size=17), rng.normal(0.3, 2, size=12)
+    found = trimmed_mean(one).minus(trimmed_mean(other))
+    expected = stats.ttest_ind(one, other, equal_var=False, alternative="greater", trim=0.2)
+
+    assert found.p_above() == pytest.approx(expected.pvalue)
+
+
+def test_untrimmed_it_is_students_t() -> None:
+    samples = np.random.default_rng(4).normal(0.2, 1, size=9)
+    found = trimmed_mean(samples, share=0.0)
+    expected = stats.ttest_1samp(samples, 0.0, alternative="greater")
+
+    assert found.p_above() == pytest.approx(expected.pvalue)
+    low, high = found.interval()
+    assert (low, high) == pytest.approx(
+        stats.t.interval(0.95, 8, samples.mean(), stats.sem(samples))
+    )
+
+
+def test_samples_without_spread_are_certain() -> None:
+    assert trimmed_mean(np.full(6, 0.25)).p_above() == 0
+    assert trimmed_mean(np.full(6, -0.25)).p_above() == 1
+    assert trimmed_mean(np.full(6, 0.0)).p_above() == 1

@@ -27,6 +27,9 @@ def add_run(commands: Commands) -> None:
     parser.add_argument(
         "--until", type=clock, metavar="HH:MM", help="begin no new block after this local time"
     )
+    text = "folder of a run that is made at the same time: the two take turns, so that their "
+    text += "seconds compare; each names the other"
+    parser.add_argument("--in-turns-with", type=Path, metavar="RUN", help=text)
     parser.add_argument("--no-report", action="store_true", help="write no HTML report")
 
 
@@ -40,6 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         device=arguments.device,
         until=arguments.until,
+        in_turns_with=arguments.in_turns_with,
         progress=Progress(quiet=arguments.json),
         warn=_warn,
     )
@@ -74,10 +78,19 @@ def add_plan(commands: Commands) -> None:
         "show arms, clips, network evaluations, time, disk, licences and what is wrong with the "
         "settings; loads no model"
     )
-    add_spec(add_command(commands, "plan", _plan, text))
+    parser = add_command(commands, "plan", _plan, text)
+    add_spec(parser)
+    parser.add_argument(
+        "--pilot",
+        type=Path,
+        metavar="RUN",
+        help="earlier run whose spreads say what this plan shows, and how many prompts GO wants",
+    )
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from poc.check import foreseen
+    from poc.foresight import describe as promised
     from poc.licences import read_licences
     from poc.plan import describe, summary
     from poc.preflight import licence_rows
@@ -87,11 +100,13 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan, models = read_plan(arguments.spec)
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
     rows = licence_rows(plan, models, read_licences())
+    shows = foreseen(plan, arguments.pilot)
     if arguments.json:
         shown = summary(plan).model_dump(mode="json") | preflight_json(rows, found)
+        shown["foresight"] = shows.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
-        print(f"{describe(plan)}\n{plain(preflight_text(rows, found))}")
+        print(f"{describe(plan)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
     return COMPLETE
 
 
