@@ -6,28 +6,29 @@ target; one that truly lies at a minimum deserves none, since the slightest wors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import simulated_runs as sim
-from audit_rates import ERRORS, POWER, Rate
+from audit_rates import ERRORS, Bar, Rate
 from audit_simulations import (
     CRITERIA,
     ROUNDS,
+    Floats,
     Tally,
     clustered,
+    laid_out,
     plan_of,
     right,
-    seeded,
-    simulated,
+    summed_up,
     timed,
 )
 
-from poc.decide import decide
-from poc.estimate import Evidence
-from poc.records import ClipStatus, CriteriaFile, Light, Plan
+from poc.decide import judge_arm
+from poc.power import GOES, go_chance, prompts_for, spread_of_pairs
+from poc.records import Comparison, CriteriaFile, Light, Plan, Weight
 from poc.spec import read_criteria
 
 TEACHER_RIGHT, TEACHER_MOVES = 0.80, 0.97
@@ -76,56 +77,80 @@ def without_targets(criteria: CriteriaFile) -> CriteriaFile:
     return criteria.model_copy(update={"criteria": loose})
 
 
-def run_of(student: Student, plan: Plan, rng: np.random.Generator) -> sim.Run:
-    """Return a run of a teacher and this student."""
-    prompts, rounds = len(plan.prompts), plan.spec.latency.repeats if plan.spec.latency else 0
+def _values(
+    student: Student, rng: np.random.Generator, prompts: int, replicates: int
+) -> dict[str, Floats]:
+    """Return what the musts ask of the clips of a teacher and this student."""
 
-    def numbers() -> np.ndarray:
-        return clustered(rng, prompts, plan.spec.replicates)
+    def numbers() -> Floats:
+        return clustered(rng, prompts, replicates)
 
     gain = np.array([1.0, student.extent])[:, None, None]
     moves, shows = TEACHER_MOVES + student.motion, TEACHER_RIGHT + student.content
-    values = {
+    return {
         "oracle_all": right(numbers(), (TEACHER_RIGHT, shows)),
         "oracle_motion": right(numbers(), (TEACHER_MOVES, moves)),
         "motion_extent_px": 10 * gain * np.exp(0.3 * numbers()),
     }
-    run = simulated(plan, values)
-    gone = {c.id for c in run.clips() if c.arm_id == sim.STUDENT and rng.random() > student.valid}
-    if gone:
-        sim.lose(run, gone, ClipStatus.INVALID)
+
+
+def light(
+    student: Student, plan: Plan, asked: Sequence[CriteriaFile], key: list[int]
+) -> list[Light]:
+    """Return the technical light of a simulated run of a teacher and this student, by each file."""
+    rng, prompts = np.random.default_rng(key), len(plan.prompts)
+    rounds = plan.spec.latency.repeats if plan.spec.latency else 0
+    values = _values(student, rng, prompts, plan.spec.replicates)
+    gone = rng.random(values["oracle_all"].shape[1:]) > student.valid
+    for array in values.values():
+        array[1][gone] = np.nan
     noise = np.exp(0.05 * rng.normal(size=(1, rounds)) + 0.03 * rng.normal(size=(2, rounds)))
-    return timed(run, 4 * noise * np.array([[1.0], [student.seconds]]))
+    taken = timed(plan, 4 * noise * np.array([[1.0], [student.seconds]]))
+    arms, draws = summed_up(plan, laid_out(plan.arms, values), taken, key[-1])
+    return [
+        judge_arm(
+            arms[sim.STUDENT], arms[plan.baseline_id], file.criteria, draws, finished=True
+        ).technical
+        for file in asked
+    ]
 
 
-def light(run: sim.Run, evidence: Evidence, criteria: CriteriaFile) -> Light:
-    """Return the student's technical light."""
-    found = decide(run.plan, evidence.estimates, criteria, evidence.draws)
-    return next(arm.technical for arm in found.arms if arm.arm_id == sim.STUDENT)
+def planned() -> int:
+    """Return the prompts at which `poc plan` promises GO to a student as good as the teacher.
+
+    The spreads are those of very many simulated clips, as a pilot run would show them.
+    """
+    values = _values(GOOD, np.random.default_rng(0), 100_000, 1)
+    asked = []
+    for one in shipped().criteria:
+        if one.metric in values and one.weight is Weight.MUST:
+            base, own = values[one.metric][:, :, 0]
+            spread = spread_of_pairs(own, base, ratio=one.comparison is Comparison.RATIO)
+            asked.append((one, spread or 0.0))
+    found = prompts_for(lambda n: go_chance(asked, n) >= GOES, step=4)
+    if found is None:
+        raise ValueError("no number of prompts will do")
+    return found
 
 
 def false_go(prompts: int, trials: int, seed: int) -> Iterator[Rate]:
     """Yield how often a student that lies at one minimum gets GO, by both sets of criteria."""
-    criteria = shipped()
-    asked = {"as shipped": criteria, "target moved to the minimum": without_targets(criteria)}
-    plan, tally = plan_of(prompts, 1, ROUNDS, criteria), Tally()
+    asked = {"as shipped": shipped(), "target moved to the minimum": without_targets(shipped())}
+    plan, tally = plan_of(prompts, 1, ROUNDS, shipped()), Tally()
     for place, (name, student) in enumerate(AT_MINIMUM.items()):
         for trial in range(trials):
-            rng = np.random.default_rng([seed, prompts, place, trial])
-            run = run_of(student, seeded(plan, trial), rng)
-            evidence = run.evidence()
-            for how, file in asked.items():
-                tally.add(f"{name}, {how}", light(run, evidence, file) is Light.GO)
+            key = [seed, prompts, place, trial]
+            for how, found in zip(asked, light(student, plan, [*asked.values()], key), strict=True):
+                tally.add(f"{name}, {how}", found is Light.GO)
     yield from tally.rates("false GO", prompts, ERRORS, f"{ROUNDS} rounds")
 
 
-def power(prompts: int, trials: int, seed: int) -> Iterator[Rate]:
+def power(prompts: int, trials: int, seed: int, bar: Bar | None) -> Iterator[Rate]:
     """Yield how often a student as good as the teacher gets GO, and how often NO_GO."""
     plan, tallies = plan_of(prompts, 1, ROUNDS, shipped()), (Tally(), Tally())
     for trial in range(trials):
-        run = run_of(GOOD, seeded(plan, trial), np.random.default_rng([seed, prompts, trial]))
-        found = light(run, run.evidence(), plan.criteria)
+        found, *_ = light(GOOD, plan, [plan.criteria], [seed, prompts, trial])
         tallies[0].add("as good as the teacher: GO", found is Light.GO)
         tallies[1].add("as good as the teacher: NO_GO", found is Light.NO_GO)
-    yield from tallies[0].rates("power", prompts, POWER, f"{ROUNDS} rounds")
+    yield from tallies[0].rates("power", prompts, bar, f"{ROUNDS} rounds")
     yield from tallies[1].rates("power", prompts, ERRORS, f"{ROUNDS} rounds")

@@ -5,48 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import gate_runs as g
 import numpy as np
 import simulated_runs as sim
 from audit_rates import ALARMS, FOUND, Bar, Rate
-from audit_simulations import Floats, Tally, clustered, right, seeded, simulated, timed
+from audit_simulations import Floats, Tally, clustered, laid_out, right, timed
 
-from poc.gate import compare
-from poc.gate_limits import is_judged
+from poc import power
+from poc.foresight import Exam
+from poc.gate import compare_sides
+from poc.gate_limits import limit_of
 from poc.gate_pairs import Pair, Side
 from poc.gate_quality import quality_trials
 from poc.gate_records import GateCell, GateGroup, GateRun, GateStatus
 from poc.gate_speed import speed_trials
 from poc.gate_verdicts import ALARM_RATE, Trial, settle
 from poc.latency_estimates import LATENCY
-from poc.records import LatencySpec, Plan
+from poc.records import Arm, LatencySample, LatencySpec, Plan
 from poc.run import read_plan
+from poc.samples import Ledger
 
 SPECS: Final = Path(__file__).parents[1] / "poc" / "specs"
 METRICS: Final = ("clip_score", "flicker", "motion", "contrast", "oracle_all", "oracle_motion")
 ROUND_NOISE: Final = (0.01, 0.03, 0.06)
 """Spread of a round's seconds, as a share: a quiet machine, a usual one, a shared one."""
 
-
-class Exam(NamedTuple):
-    """What a sweep that ships asks of the gate: how many prompts, rounds and tests."""
-
-    prompts: int
-    rounds: int
-    tests: int
-    """In Holm's correction: clips, judged metrics and stages of every arm."""
+DRIFT: Final = 0.05
+"""Spread of what hits both rounds of a turn alike."""
 
 
-def exam(name: str) -> Exam:
-    """Return the exam of a spec that ships, such as `tiny`."""
-    plan, _ = read_plan(SPECS / f"{name}.yaml")
-    judged = [metric for metric in plan.spec.metrics if is_judged(g.LIMITS, metric)]
-    stages = len(g.LIMITS.speed) if plan.spec.latency else 0
-    tests = len(plan.arms) * (1 + len(judged) + stages)
-    rounds = plan.spec.latency.repeats if plan.spec.latency else 0
-    return Exam(len(plan.prompts), rounds, tests)
+def spec_plan(name: str) -> Plan:
+    """Return the plan of a spec that ships, such as `gate`."""
+    return read_plan(SPECS / f"{name}.yaml")[0]
 
 
 # --- runs ----------------------------------------------------------------------------------------
@@ -78,21 +70,37 @@ def values_of(rng: np.random.Generator, prompts: int) -> Mapping[str, Floats]:
     }
 
 
-def pair_of(
-    plan: Plan, values: Mapping[str, Floats], seconds: Sequence[Floats]
-) -> tuple[GateRun, GateRun]:
-    """Return head and base of arrays, arms (2) x prompts x runs (2), and seconds of each run."""
-    runs = []
+def side(name: str, plan: Plan, book: Ledger, latencies: Sequence[LatencySample] = ()) -> Side:
+    """Return one run as the gate takes it, its clips laid out already."""
+    run = GateRun(
+        name=name,
+        plan=plan,
+        generations=(),
+        measurements=(),
+        latencies=tuple(latencies),
+        resolved={arm.id: g.resolved(arm) for arm in plan.arms},
+        fingerprints=(),
+    )
+    return Side(run, book)
+
+
+def sides(
+    plan: Plan, values: Mapping[str, Floats], seconds: Sequence[Floats] = ()
+) -> tuple[Side, Side]:
+    """Return head and base of arrays, arms x prompts x runs (2); seconds of each were in turns."""
+    found = []
     for place, name in enumerate(("head", "base")):
         own = {metric: array[:, :, [place]] for metric, array in values.items()}
-        run = simulated(plan, own)
-        runs.append(g.made(timed(run, seconds[place]) if seconds else run, name))
-    return runs[0], runs[1]
+        taken = timed(plan, seconds[place], begun=50.0 * place) if len(seconds) else ()
+        found.append(side(name, plan, laid_out(plan.arms, own), taken))
+    return found[0], found[1]
 
 
 def seconds_of(rng: np.random.Generator, rounds: int, noise: float) -> Floats:
-    """Return seconds of a teacher of 4 s and a student of 1 s, arms (2) x rounds."""
-    return np.array([[4.0], [1.0]]) * np.exp(noise * rng.normal(size=(2, rounds)))
+    """Return seconds of a teacher of 4 s and a student of 1 s, runs (2) x arms (2) x rounds."""
+    shared = DRIFT * rng.normal(size=(1, 1, rounds)) + np.linspace(0, 0.2, rounds)
+    own = noise * rng.normal(size=(2, 2, rounds))
+    return np.array([[4.0], [1.0]]) * np.exp(shared + own)
 
 
 # --- runs that do not differ ---------------------------------------------------------------------
@@ -104,15 +112,14 @@ def false_alarms(prompts: int, rounds: int, trials: int, seed: int) -> Iterator[
     tallies = Tally(), Tally(), Tally()
     for trial in range(trials):
         rng = np.random.default_rng([seed, prompts, trial])
-        times = [seconds_of(rng, rounds, 0.03) for _ in range(2)] if rounds else []
-        head, base = pair_of(seeded(plan, trial), values_of(rng, prompts), times)
-        shipped = compare(head, base, g.LIMITS).status
+        head, base = sides(plan, values_of(rng, prompts), [*seconds_of(rng, rounds, 0.03)])
+        shipped = compare_sides(head, base, g.LIMITS).status
         tallies[0].add("equal runs: REGRESSION", shipped is GateStatus.REGRESSION)
         if trial < trials // 4:
-            bare = compare(head, base, tight).status
+            bare = compare_sides(head, base, tight).status
             tallies[1].add("equal runs, limits of 0: REGRESSION", bare is GateStatus.REGRESSION)
         tallies[2].add("equal runs: PASS", shipped is GateStatus.PASS)
-    note = f"{rounds} rounds" if rounds else "not timed"
+    note = f"{rounds} rounds in turns" if rounds else "not timed"
     bars: tuple[Bar | None, ...] = (ALARMS, Bar(most=ALARM_RATE), None)
     for tally, bar in zip(tallies, bars, strict=True):
         yield from tally.rates("alarms", prompts, bar, note)
@@ -122,51 +129,48 @@ def false_alarms(prompts: int, rounds: int, trials: int, seed: int) -> Iterator[
 
 
 def cells_of(
-    head: GateRun,
-    base: GateRun,
-    tests: int,
-    rng: np.random.Generator,
-    *,
-    arm: str = sim.STUDENT,
+    head: Side, base: Side, arm: Arm, exam: Exam, rng: np.random.Generator
 ) -> tuple[GateCell, ...]:
-    """Return an arm's cells as in a check of `tests` tests, the others of which show nothing.
+    """Return an arm's cells as in a check of a whole sweep, whose other tests show nothing.
 
     The other tests' p-values are uniform, as those of arms that did not change.
     """
-    found = next(one for one in head.plan.arms if one.name == arm)
-    pair = Pair.of(found, Side.of(head), Side.of(base))
+    pair = Pair.of(arm, head, base)
     own = [*quality_trials(pair, g.LIMITS), *speed_trials(pair, g.LIMITS)]
-    padding = tests - sum(one.p is not None for one in own)
-    blank = pair.cell(GateGroup.QUALITY, "another arm")
-    others = [Trial(blank, p=float(p)) for p in rng.random(max(0, padding))]
+    others = []
+    for group, tests in (
+        (GateGroup.QUALITY, exam.of_clips),
+        (GateGroup.SPEED, exam.of_seconds),
+    ):
+        padding = tests - sum(one.p is not None and one.cell.group is group for one in own)
+        blank = pair.cell(group, "another arm")
+        others += [Trial(blank, p=float(p)) for p in rng.random(max(0, padding))]
     return settle([*own, *others])[: len(own)]
 
 
-def _status(cells: Iterable[GateCell], subject: str) -> GateStatus:
+def status_of(cells: Iterable[GateCell], subject: str) -> GateStatus:
+    """Return the status of a subject's cell."""
     return next(cell.status for cell in cells if cell.subject == subject)
 
 
-def planted_slowness(
-    exam_: Exam, slower: Sequence[float], trials: int, seed: int
-) -> Iterator[Rate]:
-    """Yield how often a student that takes longer is named, and how often it does not pass."""
-    plan = plan_of(1, exam_.rounds, ("clip_score",))
+def planted_slowness(spec: Plan, slower: Sequence[float], trials: int, seed: int) -> Iterator[Rate]:
+    """Yield how often a student that takes longer is named, by rounds taken in turns."""
+    exam, rounds = Exam.of(spec, g.LIMITS), spec.spec.latency.repeats if spec.spec.latency else 0
+    plan = plan_of(1, rounds, ("clip_score",))
     flat = {"clip_score": np.full((2, 1, 2), 80.0)}  # one prompt: seconds alone are asked for
     for noise in ROUND_NOISE:
-        named, stopped = Tally(), Tally()
+        named = Tally()
         for factor in slower:
             for trial in range(trials):
                 rng = np.random.default_rng([seed, round(1000 * noise), round(100 * factor), trial])
-                times = [seconds_of(rng, exam_.rounds, noise) for _ in range(2)]
-                times[0] = times[0] * np.array([[1.0], [factor]])
-                head, base = pair_of(seeded(plan, trial), flat, times)
-                status = _status(cells_of(head, base, exam_.tests, rng), LATENCY)
-                name = f"{factor - 1:+.0%} seconds"
-                named.add(f"{name}: REGRESSION", status is GateStatus.REGRESSION)
-                stopped.add(f"{name}: no PASS", status is not GateStatus.PASS)
-        note = f"rounds vary by {noise:.0%}, {exam_.tests} tests"
-        yield from _barred(named, exam_.rounds, "+10% seconds: REGRESSION", note)
-        yield from _barred(stopped, exam_.rounds, "+10% seconds: no PASS", note)
+                seconds = seconds_of(rng, rounds, noise)
+                seconds[0, 1] *= factor
+                head, base = sides(plan, flat, [*seconds])
+                cells = cells_of(head, base, plan.arms[1], exam, rng)
+                name = f"{factor - 1:+.0%} seconds: REGRESSION"
+                named.add(name, status_of(cells, LATENCY) is GateStatus.REGRESSION)
+        note = f"rounds vary by {noise:.0%}, {exam.of_seconds} tests of seconds"
+        yield from _barred(named, rounds, "+10% seconds: REGRESSION", note)
 
 
 def _barred(tally: Tally, n: int, promised: str, note: str) -> Iterator[Rate]:
@@ -175,34 +179,42 @@ def _barred(tally: Tally, n: int, promised: str, note: str) -> Iterator[Rate]:
         yield rate if rate.what == promised else replace(rate, bar=None)
 
 
-def planted_losses(exam_: Exam, trials: int, seed: int, *, same: bool) -> Iterator[Rate]:
-    """Yield how often a loss of quality is named, by its size; `same`: both runs have one seed.
+CHURN: Final = 5 * (2 * 0.3) ** 0.5 / 80
+"""Spread of the relative difference of two seeds' CLIP scores, by `values_of`."""
 
-    Runs of one seed and one code have the same clips, so that all that differs is the loss.
-    """
-    plan = plan_of(exam_.prompts, 0)
-    planted = {
-        "oracle_all": [(f"{drop:.0%} of clips no longer right", drop) for drop in (0.1, 0.2, 0.3)],
-        "clip_score": [(f"CLIP score {drop:.0%} lower", drop) for drop in (0.03, 0.04, 0.06)],
-    }
-    for metric, sizes in planted.items():
-        named, stopped = Tally(), Tally()
-        for name, drop in sizes:
-            for trial in range(trials):
-                key = [seed, exam_.prompts, int(same), round(1000 * drop), trial]
-                rng = np.random.default_rng(key)
-                values = dict(values_of(rng, exam_.prompts))
-                if same:
-                    values = {name: array[:, :, [0, 0]] for name, array in values.items()}
-                values[metric] = _worse(metric, values[metric], drop, rng)
-                head, base = pair_of(seeded(plan, trial), values, [])
-                status = _status(cells_of(head, base, exam_.tests, rng), metric)
-                named.add(f"{name}: REGRESSION", status is GateStatus.REGRESSION)
-                stopped.add(f"{name}: no PASS", status is not GateStatus.PASS)
-        note = f"{'same' if same else 'other'} seeds, {exam_.tests} tests"
-        at_limit = sizes[0][0]
-        yield from named.rates("planted", exam_.prompts, None, note)
-        yield from _barred(stopped, exam_.prompts, f"{at_limit}: no PASS", note)
+
+def planted_losses(spec: Plan, trials: int, seed: int) -> Iterator[Rate]:
+    """Yield how often a loss of quality is named: what `poc.power` promises of a spec, and 10 %."""
+    n, exam = len(spec.prompts), Exam.of(spec, g.LIMITS)
+    plan, alpha = plan_of(n, 0), power.per_test(exam.of_clips, exam.families)
+    lost = power.lost_share(n, _margin("oracle_all"), alpha)
+    lower = power.named_change(CHURN, n, _margin("clip_score"), alpha)
+    planted = [
+        ("oracle_all", True, lost, FOUND, "as promised"),
+        ("oracle_all", True, 0.10, FOUND if lost <= 0.10 else None, "one clip in ten"),
+        ("clip_score", False, lower, FOUND, "as promised"),
+    ]
+    for metric, same, drop, bar, why in planted:
+        tally = Tally()
+        for trial in range(trials):
+            rng = np.random.default_rng([seed, n, int(same), round(1000 * drop), trial])
+            values = dict(values_of(rng, n))
+            if same:
+                values = {name: array[:, :, [0, 0]] for name, array in values.items()}
+            values[metric] = _worse(metric, values[metric], drop, rng)
+            cells = cells_of(*sides(plan, values), plan.arms[1], exam, rng)
+            what = "of clips no longer right" if metric == "oracle_all" else "lower CLIP score"
+            name = f"{drop:.1%} {what}, {why}: REGRESSION"
+            tally.add(name, status_of(cells, metric) is GateStatus.REGRESSION)
+        note = f"{'same' if same else 'other'} seeds, {exam.of_clips} tests of clips"
+        yield from tally.rates("planted", n, bar, note)
+
+
+def _margin(metric: str) -> float:
+    limit = limit_of(g.LIMITS, metric)
+    if limit is None or limit.margin is None:
+        raise ValueError(f"{metric} has no margin")
+    return limit.margin
 
 
 def _worse(metric: str, values: Floats, drop: float, rng: np.random.Generator) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -21,16 +21,30 @@ from audit_rates import COVERAGE, Bar, Rate
 from scipy import special
 
 from metrics.base import SetBasis
+from metrics.catalog import CATALOG
 from metrics.frames import PROTOCOL
 from metrics.kvd import Jackknife, NoRatioError
 from poc.estimate import find
-from poc.latency_estimates import LATENCY
+from poc.latency_estimates import LATENCY, latency_outcomes, timings
+from poc.outcomes import Draws, sample_outcomes
 from poc.records import (
+    Arm,
+    ArmSummary,
     Comparison,
+    Counts,
     CriteriaFile,
     Estimate,
+    LatencySample,
     LatencySpec,
     Plan,
+)
+from poc.samples import (
+    ACCURACY_PREFIX,
+    SHARE_OF_CLIPS,
+    VALID_SHARE,
+    Grid,
+    Ledger,
+    samples,
 )
 from poc.set_metrics import ArmSet
 
@@ -43,9 +57,6 @@ VALUE, DIFFERENCE, RATIO = Comparison.VALUE, Comparison.DIFFERENCE, Comparison.R
 
 OF_PROMPT, OF_ARM = 0.4, 0.3
 """Shares of the variance that all clips of a prompt have in common, and those of one arm of it."""
-
-DEFAULT_N = 64
-"""Prompts of the default sweep, `poc/specs/tiny.yaml`."""
 
 ROUNDS = 7
 """Timed rounds of the sweeps that ship."""
@@ -77,19 +88,53 @@ def plan_of(
     )
 
 
-def seeded(plan: Plan, seed: int) -> Plan:
-    """Return the plan with another base seed: the bootstrap draws other prompts in every trial."""
-    return plan.model_copy(update={"spec": plan.spec.model_copy(update={"seed": seed})})
+def laid_out(arms: Sequence[Arm], values: Mapping[str, Floats]) -> Ledger:
+    """Return the ledger of arrays, each arms x prompts x replicates; nan is a clip that is none.
+
+    As `poc.samples.ledger` lays records out: such a clip is not right either.
+    """
+    alive = ~np.isnan(next(iter(values.values())))
+    grids, counts = {}, {}
+    for row, arm in enumerate(arms):
+        for metric, array in values.items():
+            own = array[row]
+            grids[arm.id, metric] = grid(
+                np.nan_to_num(own) if metric.startswith(ACCURACY_PREFIX) else own
+            )
+        grids[arm.id, VALID_SHARE] = grid(alive[row].astype(np.float64))
+        ok, planned = int(alive[row].sum()), alive[row].size
+        counts[arm.id] = Counts(planned=planned, ok=ok, failed=0, invalid=planned - ok, pending=0)
+    rates = {name for name, row in CATALOG.items() if row.unit == SHARE_OF_CLIPS} | {VALID_SHARE}
+    return Ledger(counts, grids, frozenset(rates & {m for _, m in grids}), complete=True)
 
 
-def simulated(plan: Plan, values: Mapping[str, Floats]) -> sim.Run:
-    """Return a run of arrays, each arms (2) x prompts x replicates."""
-    rows = {arm.id: row for row, arm in enumerate(plan.arms)}
+def grid(values: Floats) -> Grid:
+    """Return one metric of one arm, prompts x replicates."""
+    return Grid(values, values.size, frozenset({(1, None)}), ())
 
-    def of(array: Floats) -> Callable[..., float]:
-        return lambda arm, prompt, replicate: float(array[rows[arm.id], prompt, replicate])
 
-    return sim.run(plan, {metric: of(array) for metric, array in values.items()})
+def summed_up(
+    plan: Plan, book: Ledger, latencies: Sequence[LatencySample], seed: int
+) -> tuple[dict[str, ArmSummary], Draws]:
+    """Return every arm's summary with the draws, by the functions that estimate a run."""
+    found = [
+        *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
+        *latency_outcomes(plan, timings(plan, latencies), seed=seed),
+    ]
+    own: dict[str, list[Estimate]] = {arm.id: [] for arm in plan.arms}
+    for one in found:
+        own[one.estimate.arm_id].append(one.estimate)
+    arms = {
+        arm.id: ArmSummary(
+            arm=arm,
+            counts=book.counts[arm.id],
+            estimates=tuple(own[arm.id]),
+            on_pareto_front=None,
+            frontier_frequency=None,
+        )
+        for arm in plan.arms
+    }
+    return arms, {one.key: one.draws for one in found if one.draws is not None}
 
 
 def covers(one: Estimate | None, truth: float) -> bool | None:
@@ -169,8 +214,8 @@ def coverage(prompts: int, replicates: int, trials: int, seed: int) -> Iterator[
     tally, plan = Tally(), plan_of(prompts, replicates, 0)
     for trial in range(trials):
         rng = np.random.default_rng([seed, prompts, replicates, trial])
-        run = simulated(seeded(plan, trial), clip_values(rng, prompts, replicates))
-        student = run.evidence().estimates.arms[1]
+        book = laid_out(plan.arms, clip_values(rng, prompts, replicates))
+        student = summed_up(plan, book, (), trial)[0][sim.STUDENT]
         for (metric, how), truth in TRUTHS.items():
             answer = covers(find(student, metric, how), truth)
             tally.add(f"{_HOW[how]}, {_KINDS[metric]}", answer)
@@ -210,18 +255,31 @@ def latency_coverage(rounds: int, trials: int, seed: int) -> Iterator[Rate]:
     for place, (name, noise) in enumerate(NOISES.items()):
         for trial in range(trials):
             factors = noise(np.random.default_rng([seed, rounds, place, trial]), rounds)
-            run = timed(sim.Run(seeded(plan, trial)), factors * np.array([[1.0], [SPEED]]))
-            one = find(run.evidence().estimates.arms[1], LATENCY, RATIO)
+            taken = timings(plan, timed(plan, factors * np.array([[1.0], [SPEED]])))
+            found = [one.estimate for one in latency_outcomes(plan, taken, seed=trial)]
+            asked = (sim.STUDENT, LATENCY, RATIO)
+            one = next(e for e in found if (e.arm_id, e.metric, e.comparison) == asked)
             tally.add(f"ratio of medians, {name}", covers(one, SPEED))
     yield from tally.rates("seconds", rounds, COVERAGE)
 
 
-def timed(run: sim.Run, seconds: Floats) -> sim.Run:
-    """Add a latency pass of seconds, arms (2) x rounds; the cold call is as the first round."""
-    rows = {arm.id: row for row, arm in enumerate(run.plan.arms)}
-    return sim.timed(
-        run, lambda arm, n: float(seconds[rows[arm.id], max(n, 0)]), rounds=seconds.shape[1]
+def timed(plan: Plan, seconds: Floats, begun: float | None = None) -> list[LatencySample]:
+    """Return a latency pass of seconds, arms (2) x rounds; the cold call is as the first round.
+
+    `begun`: seconds into each round's slot at which it starts, for runs that take turns.
+    """
+    rows = {arm.id: row for row, arm in enumerate(plan.arms)}
+    run = sim.timed(
+        sim.Run(plan),
+        lambda arm, n: float(seconds[rows[arm.id], max(n, 0)]),
+        rounds=seconds.shape[1],
     )
+    if begun is None:
+        return run.latencies
+    return [
+        one.model_copy(update={"started_unix_s": 100.0 * one.round + begun})
+        for one in run.latencies
+    ]
 
 
 # --- KVD -----------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ In full `make audit` runs them; the bounds here leave room for the noise of so f
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import audit_decisions
@@ -17,14 +17,15 @@ import audit_verdicts as broken
 import gate_runs as g
 import numpy as np
 import pytest
+import simulated_runs as sim
 from audit_page import summary
-from audit_rates import COVERAGE, ERRORS, Bar, Rate, Standing
+from audit_rates import COVERAGE, ERRORS, FOUND, POWER, Bar, Rate, Standing
 from scipy import stats
 
 from poc import intervals
-from poc.estimate import find
-from poc.gate_records import GateStatus
-from poc.records import Comparison
+from poc.estimate import find, resampling_seed
+from poc.foresight import Exam
+from poc.records import Arm, Comparison
 from poc.store import RunStore
 
 SEED = 5
@@ -122,25 +123,50 @@ def test_intervals_of_kvd_hold_the_truth() -> None:
 
 
 def test_an_arm_at_one_minimum_seldom_goes() -> None:
-    for rate in audit_decisions.false_go(64, 8, SEED):
+    for rate in audit_decisions.false_go(64, 12, SEED):
         assert rate.hits <= stats.binom.ppf(1 - 1e-4, rate.trials, ERRORS.most), rate.what
 
 
-def test_equal_runs_seldom_alarm_and_a_plain_loss_is_named() -> None:
-    equal = {rate.what: rate for rate in audit_gate.false_alarms(64, 7, 8, SEED)}
-    exam = audit_gate.Exam(prompts=64, rounds=7, tests=240)
-    slow = audit_gate.planted_slowness(exam, (1.0, 1.5), 5, SEED)
-    found = {(rate.what, rate.note): rate.share for rate in slow}
+def test_a_good_arm_goes_as_often_as_the_plan_promises() -> None:
+    planned = audit_decisions.planned()
+    go, no_go = audit_decisions.power(planned, 120, SEED, POWER)
+
+    assert go.hits >= stats.binom.ppf(1e-3, go.trials, POWER.least)
+    assert no_go.hits == 0
+    # And not because any number would do: with a third of the prompts it seldom goes.
+    few, _ = audit_decisions.power(planned // 3, 120, SEED, None)
+    assert few.hits <= stats.binom.ppf(1e-3, few.trials, POWER.least)
+
+
+def test_equal_runs_seldom_alarm() -> None:
+    equal = {rate.what: rate for rate in audit_gate.false_alarms(64, 7, 12, SEED)}
 
     assert equal["equal runs: REGRESSION"].hits == 0
-    quiet = f"rounds vary by 1%, {exam.tests} tests"
-    assert found["+50% seconds: REGRESSION", quiet] == 1
-    assert found["+0% seconds: REGRESSION", quiet] == 0
+
+
+def test_more_seconds_are_named_as_promised_and_the_same_are_not() -> None:
+    slow = audit_gate.planted_slowness(audit_gate.spec_plan("gate-timed"), (1.0, 1.1), 30, SEED)
+
+    for rate in slow:
+        if rate.what == "+10% seconds: REGRESSION":
+            assert rate.hits >= stats.binom.ppf(1e-3, rate.trials, FOUND.least), rate.note
+        else:
+            assert rate.hits == 0, rate.note
+
+
+def test_a_loss_is_named_as_promised() -> None:
+    for rate in audit_gate.planted_losses(audit_gate.spec_plan("gate-timed"), 30, SEED):
+        assert rate.hits >= stats.binom.ppf(1e-3, rate.trials, FOUND.least), rate.what
 
 
 def test_a_sweep_that_ships_has_as_many_tests_as_arms_times_what_is_asked_of_one() -> None:
-    # gate.yaml: three arms, 17 metrics that all have limits, the clips themselves, no seconds.
-    assert audit_gate.exam("gate") == (40, 0, 3 * 18)
+    # Three arms, 17 metrics that all have limits, the clips themselves, two stages of seconds.
+    untimed, timed = (
+        Exam.of(audit_gate.spec_plan(name), g.LIMITS) for name in ("gate", "gate-timed")
+    )
+
+    assert untimed == (3 * 18, 0, 1)
+    assert timed == (3 * 18, 3 * 2, 2)
 
 
 # --- pools ---------------------------------------------------------------------------------------
@@ -153,13 +179,11 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> audit_pool.Pool:
 
 
 def _scores(pool: audit_pool.Pool) -> np.ndarray:
-    arm = pool.plan.arms[1].id
-    clips = [pool.clips[arm, prompt.id][0] for prompt in pool.plan.prompts]
-    return np.array([clip.measurements[0].value for clip in clips])
+    return pool.values["clip_score"][1, :, 0]
 
 
 def test_the_truth_of_a_pool_is_the_mean_of_its_clips(pool: audit_pool.Pool) -> None:
-    one = find(pool.whole().evidence().estimates.arms[1], "clip_score", Comparison.VALUE)
+    one = find(pool.whole[pool.plan.arms[1].id], "clip_score", Comparison.VALUE)
 
     assert one is not None
     assert one.value == pytest.approx(_scores(pool).mean())
@@ -168,7 +192,7 @@ def test_the_truth_of_a_pool_is_the_mean_of_its_clips(pool: audit_pool.Pool) -> 
 
 def test_a_prompt_that_is_drawn_twice_counts_twice(pool: audit_pool.Pool) -> None:
     rows = np.array([3] * 10 + [5] * 5)
-    arm = pool.drawn(rows, seed=1).evidence().estimates.arms[1]
+    arm = pool.judged(rows, seed=1)[0][pool.plan.arms[1].id]
     one = find(arm, "clip_score", Comparison.VALUE)
 
     assert one is not None
@@ -176,26 +200,34 @@ def test_a_prompt_that_is_drawn_twice_counts_twice(pool: audit_pool.Pool) -> Non
     assert one.value == pytest.approx(_scores(pool)[rows].mean())
 
 
-def test_right_intervals_hold_a_finite_pools_mean_as_often_as_expected() -> None:
-    rng, pool = np.random.default_rng(SEED), np.random.default_rng(1).normal(size=256)
-    hits = []
-    for _ in range(4000):
-        drawn = rng.choice(pool, size=64, replace=False)
-        half = stats.t.ppf(0.975, 63) * drawn.std(ddof=1) / math.sqrt(64)
-        hits.append(abs(drawn.mean() - pool.mean()) <= half)
+def test_what_is_laid_out_is_estimated_as_a_run_of_records_is() -> None:
+    plan = simulations.plan_of(20, 2, 0)
+    values = simulations.clip_values(np.random.default_rng(SEED), 20, 2)
+    rows = {arm.id: row for row, arm in enumerate(plan.arms)}
 
-    assert np.mean(hits) == pytest.approx(audit_pool.expected(64, 256), abs=0.01)
+    def of(array: np.ndarray) -> Callable[[Arm, int, int], float]:
+        return lambda arm, prompt, replicate: float(array[rows[arm.id], prompt, replicate])
+
+    run = sim.run(plan, {metric: of(array) for metric, array in values.items()})
+    seed = resampling_seed(plan)
+    arms, _ = simulations.summed_up(plan, simulations.laid_out(plan.arms, values), (), seed)
+    recorded = run.evidence().estimates.arms[1]
+
+    key = attrgetter("metric", "comparison")
+    own = sorted(arms[sim.STUDENT].estimates, key=key)
+    assert own == sorted(recorded.estimates, key=key)
+    assert arms[sim.STUDENT].counts == recorded.counts
 
 
-def test_a_coin_deals_every_clip_to_head_or_base(pool: audit_pool.Pool) -> None:
-    coin = audit_pool.Coin(pool, pool.plan.arms[1], pool.plan.arms[0])
-    runs = coin.runs(pool.size, np.random.default_rng(SEED))
-    dealt = sorted(m.value or 0.0 for run in runs for m in run.measurements)
+def test_a_coin_deals_both_clips_of_a_prompt(pool: audit_pool.Pool) -> None:
+    coin = audit_pool.Coin.of_arms(pool, *pool.plan.arms)
+    dealt = coin.dealt(200, np.random.default_rng(SEED))["clip_score"][0]
+    pairs = {tuple(sorted(pair)) for pair in zip(*pool.values["clip_score"][:, :, 0], strict=True)}
 
-    clips = [clip for found in pool.clips.values() for clip in found]
-    assert dealt == sorted(m.value or 0.0 for clip in clips for m in clip.measurements)
-    assert {run.plan.baseline_id for run in runs} == {pool.plan.arms[1].id}
-    assert g.check(*runs).status is not GateStatus.REGRESSION
+    assert {tuple(sorted(pair)) for pair in dealt} <= pairs
+    heads = {pair[0] for pair in dealt}
+    assert heads & set(pool.values["clip_score"][0, :, 0])
+    assert heads & set(pool.values["clip_score"][1, :, 0])
 
 
 # --- broken runs ---------------------------------------------------------------------------------
@@ -226,7 +258,7 @@ def test_the_page_sums_up_in_three_lines_and_in_none_where_nothing_was_run() -> 
         "power": [Rate("power", "as good as the teacher: GO", 64, 100, 85)],
         "alarms": [Rate("alarms", "equal runs: REGRESSION", 64, 2000, 1)],
         "planted": [
-            Rate("planted", "+10% seconds: REGRESSION", 7, 10, 5, None, "rounds vary by 3%")
+            Rate("planted", "+10% seconds: REGRESSION", 7, 10, 5, None, "rounds vary by 3%, 6")
         ],
     }
     parts = {name: {"rates": [r.as_json() for r in found]} for name, found in rows.items()}

@@ -3,7 +3,7 @@
 `make audit` runs it, about an hour on one core: simulated runs first, then runs drawn from pools of
 measured clips, then broken run folders. The promised shares are in `audit_rates` and were written
 before the first trial. `--only PART` repeats some parts and keeps the others; each part carries its
-seed, its number of trials and the commit that it was made with.
+seed, its numbers of trials and a digest of the code that it was made with.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +23,11 @@ import audit_page
 import audit_pool
 import audit_simulations
 import audit_verdicts
-from audit_rates import Rate
+from audit_rates import POWER, Rate
 
 from poc.baseline import in_force, opened
 from poc.fingerprint import take_fingerprint
+from poc.records import digest
 
 ROOT: Final = Path(__file__).parent.parent.parent
 OUT: Final = ROOT / "reports" / "baselines" / "audit"
@@ -59,44 +60,46 @@ def kvd(trials: int) -> Iterator[Rate]:
 
 
 def false_go(trials: int) -> Iterator[Rate]:
-    """Yield how often arms at a minimum get GO, at the prompts of the default sweep."""
-    yield from audit_decisions.false_go(audit_simulations.DEFAULT_N, trials, SEED)
+    """Yield how often arms at a minimum get GO, at the prompts of the default sweep and planned."""
+    for prompts in (len(audit_gate.spec_plan("tiny").prompts), audit_decisions.planned()):
+        yield from audit_decisions.false_go(prompts, trials, SEED)
 
 
 def power(trials: int) -> Iterator[Rate]:
-    """Yield how often a good arm gets GO."""
-    for prompts in (64, 128, 256):
-        yield from audit_decisions.power(prompts, trials // 2, SEED)
+    """Yield how often a good arm gets GO; at the planned prompts that is promised."""
+    planned = audit_decisions.planned()
+    for prompts in sorted({64, planned, 128, 256}):
+        bar = POWER if prompts == planned else None
+        yield from audit_decisions.power(prompts, trials, SEED, bar)
 
 
 def alarms(trials: int) -> Iterator[Rate]:
-    """Yield how often equal runs alarm, at the sizes of the two sweeps that are checked."""
-    for name in ("tiny", "gate"):
-        exam = audit_gate.exam(name)
-        yield from audit_gate.false_alarms(exam.prompts, exam.rounds, trials, SEED)
+    """Yield how often equal runs alarm, at the sizes of the sweeps that are checked."""
+    for name in ("tiny", "gate-timed"):
+        plan = audit_gate.spec_plan(name)
+        rounds = plan.spec.latency.repeats if plan.spec.latency else 0
+        yield from audit_gate.false_alarms(len(plan.prompts), rounds, trials, SEED)
 
 
 def planted(trials: int) -> Iterator[Rate]:
     """Yield how often planted regressions are named."""
-    tiny, gate = audit_gate.exam("tiny"), audit_gate.exam("gate")
-    yield from audit_gate.planted_slowness(tiny, (1.1, 1.15, 1.2, 1.3), trials // 2, SEED)
-    for exam in (tiny, gate):
-        for same in (True, False):
-            yield from audit_gate.planted_losses(exam, trials // 4, SEED, same=same)
+    timed, gate = (audit_gate.spec_plan(name) for name in ("gate-timed", "gate"))
+    yield from audit_gate.planted_slowness(timed, (1.05, 1.1, 1.15), trials, SEED)
+    for plan in (gate, timed):
+        yield from audit_gate.planted_losses(plan, trials, SEED)
 
 
 def of_pool(pool: audit_pool.Pool, trials: int) -> Iterator[Rate]:
     """Yield everything that a pool is asked, at half of its prompts."""
     half, (first, last) = pool.size // 2, pool.led()
-    two, coin = pool.narrowed({first.id, last.id}), audit_pool.Coin(pool, first, last)
-    yield from audit_pool.coverage(two, half, trials, SEED, again=True)
-    yield from audit_pool.coverage(two, half, trials, SEED, again=False)
-    yield from audit_pool.at_the_line(two, half, trials, SEED)
-    yield from audit_pool.decisions(pool, half, trials // 2, SEED)
-    yield from audit_pool.false_alarms(coin, half, trials, SEED)
-    if pool.latencies:
-        tests = audit_gate.exam("tiny").tests
-        yield from audit_pool.planted_slowness(coin, (1.1, 1.2, 1.3, 1.5), tests, trials // 4, SEED)
+    yield from audit_pool.coverage(pool.narrowed({first.id, last.id}), half, trials, SEED)
+    yield from audit_pool.at_the_line(pool, half, trials, SEED)
+    yield from audit_pool.decisions(pool, half, trials, SEED)
+    coins = [audit_pool.Coin.of_arms(pool, first, last)]
+    if pool.replicates > 1:
+        coins = [audit_pool.Coin.of_seeds(pool, arm) for arm in (first, last)]
+    for coin in coins:
+        yield from audit_pool.false_alarms(coin, pool.name, pool.size, trials, SEED)
 
 
 PARTS: Final[Mapping[str, Part]] = {
@@ -147,6 +150,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     begun, out = time.monotonic(), arguments.out
+    source()  # before anything runs: files may change in the hours that this takes
     for name, part in PARTS.items():
         if name in arguments.only:
             keep(out, "parts", name, taken(part, arguments.trials, begun))
@@ -179,12 +183,20 @@ def taken(part: Part, trials: int, begun: float) -> dict[str, Any]:
     fingerprint = take_fingerprint()
     return {
         "seed": SEED,
-        "commit": fingerprint.commit,
-        "modified": fingerprint.modified,
+        "source": source(),
         "cpu": fingerprint.cpu,
         "packages": {name: fingerprint.packages[name] for name in ("numpy", "scipy")},
         "rates": rows,
     }
+
+
+@cache
+def source() -> str:
+    """Return a digest of all code that has a part in the numbers, whatever its commit is called."""
+    files = [*ROOT.glob("poc/*.py"), *ROOT.glob("poc/specs/**/*.yaml"), *ROOT.glob("metrics/*.py")]
+    files += [*ROOT.glob("tests/audit_*.py"), Path(__file__)]
+    listed = [(str(file.relative_to(ROOT)), file.read_text("utf-8")) for file in sorted(files)]
+    return digest(listed)
 
 
 def line(rate: Rate) -> str:
