@@ -111,8 +111,8 @@ def _footnotes(result: GateResult) -> Iterator[str]:
         yield f"differs: {shown(text)}"
     yield f"base -> head; [low, high]: 95 % intervals. Limits: {shown(result.limits)}."
     yield (
-        f"Of checks of equal runs at most {result.alarm_rate:.0%} report a REGRESSION "
-        "(Holm over all tests; what a machine drifts between the runs is not in it)."
+        f"Of checks of equal runs at most {result.alarm_rate:.1%} report a REGRESSION "
+        "(corrected for every test; what a machine drifts between the runs is not in it)."
     )
 
 

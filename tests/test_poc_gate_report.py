@@ -180,3 +180,9 @@ def test_the_table_names_what_is_compared_with_what_limit() -> None:
         r"PASS +flicker +0\.9\d+ -> 0\.9\d+ +\S+ \[\S+, \S+\], accepted >= -0\.005", text
     )
     assert Path("head").name in text
+
+
+def test_the_promised_rate_is_said_and_not_rounded_to_nothing() -> None:
+    found = result(cell(GateStatus.PASS)).model_copy(update={"alarm_rate": 0.005})
+
+    assert "at most 0.5% report a REGRESSION" in table(found)
