@@ -75,8 +75,9 @@ def third_party(path: Path) -> Iterator[tuple[int, str]]:
 def undeclared(part: Path, *extras: str) -> list[str]:
     """Return where a folder imports what the base and the extras do not declare."""
     known = declared(*extras)
-    if part.name == "tests":  # pytest puts this folder on the path
-        known |= {normal(path.stem) for path in part.glob("*.py")}
+    if part.name == "tests":  # pytest puts this folder on the path, Python that of a benchmark
+        folders = part, part / "benchmarks"
+        known |= {normal(path.stem) for one in folders for path in one.glob("*.py")}
     return [
         f"{path.relative_to(part.parent)}:{line}: {name}"
         for path in sorted(part.rglob("*.py"))
