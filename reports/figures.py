@@ -55,7 +55,7 @@ def step_curve(points: pd.DataFrame, subject: Subject, path: Path) -> None:
 def contact_sheet(
     view: RunView, text: Text, sheet: Sheet, arms: Sequence[Arm], path: Path, *, frames: int = 4
 ) -> None:
-    """Write clips as a grid: a row per arm, `frames` evenly spaced frames per prompt."""
+    """Write clips as a JPEG grid: a row per arm, `frames` evenly spaced frames per prompt."""
     with _fonts(text):
         size = (2.2 + 0.62 * frames * len(sheet.columns), 0.9 + 0.72 * len(arms))
         figure = Figure(figsize=size, dpi=160, layout="constrained")
@@ -69,7 +69,7 @@ def contact_sheet(
             axes.set_title(_wrapped(prompt_text(view, text, column.prompt_id), frames), fontsize=7)
         if view.demonstration:
             figure.supxlabel(_mark(text), fontsize=9, color=_MID, fontweight="bold")
-        figure.savefig(path, metadata={"Software": None})
+        figure.savefig(path, pil_kwargs={"quality": 92, "subsampling": 0})
 
 
 # --- the step curve ------------------------------------------------------------------------------

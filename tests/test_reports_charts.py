@@ -222,8 +222,8 @@ def test_the_contact_sheet_has_a_row_for_each_arm(view: RunView, tmp_path: Path)
     text, sheet = load_text("en"), make_sheet(view, 2)
     heights = []
     for arms in (view.plan.arms[:2], view.plan.arms[:4]):
-        figures.contact_sheet(view, text, sheet, arms, tmp_path / "sheet.png")
-        with Image.open(tmp_path / "sheet.png") as picture:
+        figures.contact_sheet(view, text, sheet, arms, tmp_path / "sheet.jpg")
+        with Image.open(tmp_path / "sheet.jpg") as picture:
             heights.append(picture.height)
 
     assert heights[1] > heights[0]

@@ -18,7 +18,7 @@ from reports.sheet import make_sheet
 from reports.text import Text, load_text
 from reports.tidy import points_table
 
-TABLE, CURVE, SHEET = "table.txt", "step_curve.png", "contact_sheet.png"
+TABLE, CURVE, SHEET = "table.txt", "step_curve.png", "contact_sheet.jpg"
 _SHEET_COLUMNS = 4
 
 
