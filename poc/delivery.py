@@ -32,6 +32,8 @@ COLUMNS: Final = (
     "picked",
 )
 STATED: Final = "stated, not measured"
+MAX_ATTEMPT: Final = 1000
+"""More takes of one prompt nobody makes, and each that is left out counts as a failed clip."""
 Value = TypeVar("Value")
 _PICKED: Final = {"yes": True, "no": False}
 
@@ -115,8 +117,9 @@ def _take(row: Mapping[str, str], before: Sequence[Take]) -> Take:
     if not prompt:
         raise ValueError("'prompt' is empty. Every take was made for one.")
     attempt = _value(row, "attempt", int, "a whole number of 1 or more")
-    if attempt is None or attempt < 1:
-        raise ValueError(f"'attempt': expected a whole number of 1 or more, got {row['attempt']!r}")
+    if attempt is None or not 1 <= attempt <= MAX_ATTEMPT:
+        expected = f"expected a whole number of 1 to {MAX_ATTEMPT}"
+        raise ValueError(f"'attempt': {expected}, got {row['attempt']!r}")
     price = _value(row, "price", float, "a number of 0 or more, or nothing")
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise ValueError(f"'price': expected a number of 0 or more, got {row['price']!r}.")
@@ -209,7 +212,7 @@ def delivery_summary(takes: Sequence[Take], clips: Sequence[ClipReport]) -> Deli
     sells the failed ones too.
     """
     ok = sum(clip.status is Status.OK for clip in clips)
-    total, why_no_price = _total(takes)
+    total, why_no_price = _total(takes, unlisted=len(clips) - len(takes))
     seconds = [take.latency_s for take in takes if take.latency_s is not None]
     return DeliverySummary(
         basis=STATED,
@@ -226,10 +229,12 @@ def delivery_summary(takes: Sequence[Take], clips: Sequence[ClipReport]) -> Deli
     )
 
 
-def _total(takes: Sequence[Take]) -> tuple[float | None, str]:
+def _total(takes: Sequence[Take], *, unlisted: int) -> tuple[float | None, str]:
     """Return the price of all takes, or why there is none."""
     if not takes:
         return None, "no take is listed"
+    if unlisted > 0:
+        return None, f"{unlisted} takes are not listed, so that their price is not known"
     unpriced = sum(take.price is None for take in takes)
     if unpriced:
         return None, f"{unpriced} of {len(takes)} takes have no price"

@@ -23,13 +23,15 @@ DIVERSITY, OVERLAY = "seed_diversity", "overlay_rate"
 def folder_rates(bench: Bench, clips: Sequence[ClipReport]) -> Iterator[MetricSummary]:
     """Yield diversity across seeds and the share of marked clips, or why there is none.
 
-    Copies count once: they are no second seed, and share every edge.
+    Copies count for diversity: seeds that give one clip are what it has to show. For marks they
+    count once, since they share every edge.
     """
     first: dict[str | None, ClipReport] = {}
     for clip in clips:
         if clip.status is Status.OK:
             first.setdefault(clip.frames_digest, clip)
-    yield _diversity(bench, list(first.values()), planned=len(clips))
+    valid = [clip for clip in clips if clip.status is Status.OK]
+    yield _diversity(bench, valid, planned=len(clips))
     yield _overlay(bench, list(first.values()), planned=len(clips))
 
 
@@ -40,7 +42,7 @@ def _diversity(bench: Bench, clips: Sequence[ClipReport], *, planned: int) -> Me
     seen = [(clip, feature) for clip, feature in known if feature is not None]
     prompts = [clip.prompt for clip, _ in seen]
     if len(set(prompts)) == len(prompts):
-        reason = "no prompt has two clips that differ and that an image-text network knows"
+        reason = "no prompt has two clips that an image-text network knows"
         return set_summary(DIVERSITY, clips, planned=planned, reason=reason)
     found = seed_diversity(np.stack([feature for _, feature in seen]), prompts)
     values = np.array(list(found.of_prompt.values()))

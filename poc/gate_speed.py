@@ -8,6 +8,7 @@ interval. That is what the wider of the two relative limits is for.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -177,14 +178,17 @@ def in_turns(head: Timings, base: Timings) -> tuple[int, ...]:
     """Return the rounds that were timed in turns, all that both have, or none of them.
 
     In turns means: ordered by the clock, each round of the one lies beside the same round of the
-    other. Whichever begins may change from round to round.
+    other, and none begins before the one in front of it has ended. Whichever begins may change
+    from round to round.
     """
     rounds = sorted(head.by_round.keys() & base.by_round.keys())
-    begun = [(one.started(n), n) for one in (head, base) for n in rounds]
-    if len(rounds) < ROUNDS_FOR_INTERVAL or any(at is None for at, _ in begun):
+    spans = [(one.span(n), n) for one in (head, base) for n in rounds]
+    known = sorted((span, n) for span, n in spans if span is not None)
+    if len(rounds) < ROUNDS_FOR_INTERVAL or len(known) < len(spans):
         return ()
-    order = [n for _, n in sorted(begun, key=lambda one: one[0] or 0.0)]
-    return tuple(rounds) if order == [n for n in rounds for _ in range(2)] else ()
+    apart = all(before[1] <= after[0] for (before, _), (after, _) in itertools.pairwise(known))
+    paired = [n for _, n in known] == [n for n in rounds for _ in range(2)]
+    return tuple(rounds) if apart and paired else ()
 
 
 def _speed(pair: Pair, limit: SpeedLimit, found: Timed | Excuse) -> Trial:

@@ -63,10 +63,16 @@ class Timings(NamedTuple):
         field = STAGES[metric]
         return np.array([np.median([getattr(s, field) for s in self.by_round[r]]) for r in rounds])
 
-    def started(self, number: int) -> float | None:
-        """Return when a round began, in Unix seconds; None where that was not recorded."""
-        begun = [sample.started_unix_s for sample in self.by_round[number]]
-        return None if None in begun else min(at for at in begun if at is not None)
+    def span(self, number: int) -> tuple[float, float] | None:
+        """Return when a round began and ended, in Unix seconds; None: that was not recorded."""
+        spans = [
+            (sample.started_unix_s, sample.started_unix_s + sample.total_s)
+            for sample in self.by_round[number]
+            if sample.started_unix_s is not None
+        ]
+        if len(spans) < len(self.by_round[number]):
+            return None
+        return min(begun for begun, _ in spans), max(ended for _, ended in spans)
 
 
 def timings(plan: Plan, latencies: Iterable[LatencySample]) -> dict[str, Timings]:

@@ -145,8 +145,11 @@ def lights(view: RunView, text: Text) -> Iterator[LightRow]:
 def smallest_step(view: RunView, text: Text) -> str:
     """Return the fewest steps that are not inferior to the baseline; empty without such a line.
 
-    The margin is the minimum that was fixed for the quality metric's difference.
+    The margin is the minimum that was fixed for the quality metric's difference; a decision by
+    edited criteria went by another one, and a run keeps their digest alone.
     """
+    if view.decision.criteria_edited:
+        return ""
     metric = view.estimates.quality_metric
     wanted = (metric, Comparison.DIFFERENCE, "higher")
     lines = view.plan.criteria.criteria

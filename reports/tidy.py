@@ -169,8 +169,12 @@ def money_lines(view: RunView, text: Text, points: pd.DataFrame) -> pd.DataFrame
 
 
 def target_table(view: RunView) -> pd.DataFrame:
-    """Return the corner of the field of both targets in one row; none where there is no such."""
-    corner = target_corner(view.estimates, view.plan.criteria.criteria)
+    """Return the corner of the field of both targets in one row; none where there is no such.
+
+    Nor where the decision went by edited criteria, of which a run keeps the digest alone.
+    """
+    fixed = view.plan.criteria.criteria if not view.decision.criteria_edited else ()
+    corner = target_corner(view.estimates, fixed)
     rows = [] if corner is None else [corner._asdict()]
     return pd.DataFrame(rows, columns=["seconds", "quality"])
 

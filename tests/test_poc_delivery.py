@@ -61,7 +61,8 @@ def test_what_is_not_stated_is_none_and_not_zero() -> None:
     ("changes", "text"),
     [
         ({"prompt": " "}, "'prompt' is empty"),
-        ({"attempt": "0"}, "'attempt': expected a whole number of 1 or more, got '0'"),
+        ({"attempt": "0"}, "'attempt': expected a whole number of 1 to 1000, got '0'"),
+        ({"attempt": "1001"}, "'attempt': expected a whole number of 1 to 1000, got '1001'"),
         ({"attempt": ""}, "'attempt': expected a whole number"),
         ({"attempt": "one"}, "'attempt': expected a whole number"),
         ({"price": "-1"}, "'price': expected a number of 0 or more"),
@@ -196,6 +197,22 @@ def test_price_and_time_are_what_is_stated_and_said_to_be(tmp_path: Path) -> Non
     assert (found.takes, found.ok, found.currency, found.price_total) == (12, 11, "USD", 30.0)
     assert found.price_per_ok == pytest.approx(30 / 11)  # the missing take was charged too
     assert (found.latency_n, found.latency_median_s, found.latency_max_s) == (12, 120.0, 120.0)
+
+
+def test_takes_that_are_not_listed_leave_the_price_open(tmp_path: Path) -> None:
+    folder, delivery = _delivered(tmp_path)
+    lines = delivery.read_text("utf-8").splitlines()
+    first = next(n for n, line in enumerate(lines) if f"{TEXTS[5]}" in line and ",1," in line)
+    delivery.write_text("\n".join([*lines[:first], *lines[first + 1 :]]) + "\n", "utf-8")
+    named = lines[first].split(",")[0].strip('"')
+    (folder / named).unlink()
+
+    found = _measured(folder, delivery=delivery).summary.delivery
+
+    assert found is not None
+    assert found.price_total is None
+    assert found.price_per_ok is None
+    assert found.price_reason == "1 takes are not listed, so that their price is not known"
 
 
 @pytest.mark.parametrize(

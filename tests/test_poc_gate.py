@@ -179,6 +179,35 @@ def test_runs_timed_in_turns_are_compared_round_by_round(slower: float, status: 
     assert cell.change == pytest.approx(slower, rel=0.01)
 
 
+def test_rounds_that_overlap_were_not_timed_in_turns() -> None:
+    base = _in_turns(g.gate_run("base"), 0.0)
+    lengths = [one.total_s for one in base.latencies]
+    for second, bound in ((max(lengths) * 1.01, 1.05), (min(lengths) / 2, 1.10)):
+        cell = g.cell(g.check(_in_turns(g.gate_run("head"), second), base), "latency_p50_s")
+        assert cell.highest == pytest.approx(bound)
+
+
+def test_the_limits_that_ship_name_a_tenth_more_of_a_tenth_of_a_second() -> None:
+    def short(run: GateRun) -> GateRun:
+        scale = 0.1 / np.median([one.total_s for one in run.latencies])
+        parts = ("text_s", "denoise_s", "decode_s", "encode_s", "total_s")
+        samples = [
+            one.model_copy(update={part: getattr(one, part) * scale for part in parts})
+            for one in run.latencies
+        ]
+        return replace(run, latencies=tuple(samples))
+
+    base = short(g.gate_run("base"))
+    head = [
+        one.model_copy(update={"total_s": one.total_s * 1.1, "started_unix_s": None})
+        for one in base.latencies
+    ]
+    slow = _in_turns(replace(base, latencies=tuple(head)), 5.0)
+    cell = g.cell(g.check(slow, _in_turns(base, 0.0)), "latency_p50_s")
+
+    assert cell.status is REGRESSION
+
+
 def test_the_same_runs_timed_apart_show_nothing_of_the_kind() -> None:
     head, base = (
         _drifting(g.gate_run(name, slower=factor)) for name, factor in (("head", 1.08), ("base", 1))
@@ -193,14 +222,14 @@ def test_the_same_runs_timed_apart_show_nothing_of_the_kind() -> None:
 def test_a_slower_arm_needs_both_limits_to_be_a_regression() -> None:
     def brief(run: GateRun) -> GateRun:
         samples = [
-            one.model_copy(update={"total_s": one.total_s / 50, "denoise_s": one.denoise_s / 50})
+            one.model_copy(update={"total_s": one.total_s / 500, "denoise_s": one.denoise_s / 500})
             for one in run.latencies
         ]
         return replace(run, latencies=tuple(samples))
 
     result = g.check(brief(g.gate_run("head", slower=1.15)), brief(g.gate_run("base")))
 
-    # 15 % of 20 ms are 3 ms, and the limit is 20 ms.
+    # 15 % of 2 ms are 0.3 ms, and the limit is 2 ms.
     assert g.cell(result, "latency_p50_s").status is PASS
 
 
