@@ -195,3 +195,14 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, zipped: bool) -> None:
 
     with pytest.raises(WeightsError, match=r"w\.pt"):
         read_tensors(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
+def test_a_small_file_that_takes_for_ever_to_walk_is_refused(tmp_path: Path, zipped: bool) -> None:
+    shared: Any = {}
+    for _ in range(50):
+        shared = {"a": shared, "b": shared}
+    torch.save({"w": shared}, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+
+    with pytest.raises(WeightsError, match="more than 1000000 parts"):
+        read_tensors(tmp_path / "w.pt")

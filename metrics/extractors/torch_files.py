@@ -8,6 +8,7 @@ TorchScript (its code is left alone), and the older single stream.
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickletools
 import zipfile
@@ -38,6 +39,7 @@ _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL: Final = 1001
 _MAX_OPCODES: Final = 5_000_000
 _MAX_DEPTH: Final = 64
+_MAX_VISITS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def _of_zip(file: BinaryIO) -> list[tuple[str, Tensor]]:
         def storage(key: str, _dtype: np.dtype[Any], _count: int) -> bytes:
             return archive.read(f"{top}data/{key}")
 
-        return list(_tensors(tree, storage))
+        return list(_tensors(tree, storage, itertools.count()))
 
 
 def _check_order(order: bytes) -> None:
@@ -150,7 +152,7 @@ def _of_stream(file: BinaryIO) -> list[tuple[str, Tensor]]:
         raise WeightsError("expected little-endian numbers")
     tree = _parsed(file)
     keys = _parsed(file)
-    sizes = {key: (dtype, count) for key, dtype, count in _storages(tree, 0)}
+    sizes = {key: (dtype, count) for key, dtype, count in _storages(tree, 0, itertools.count())}
     contents: dict[str, bytes] = {}
     for key in keys:
         dtype, count = sizes[key]
@@ -161,13 +163,22 @@ def _of_stream(file: BinaryIO) -> list[tuple[str, Tensor]]:
     def storage(key: str, _dtype: np.dtype[Any], _count: int) -> bytes:
         return contents[key]
 
-    return list(_tensors(tree, storage))
+    return list(_tensors(tree, storage, itertools.count()))
 
 
-def _storages(tree: Any, depth: int) -> Iterator[tuple[str, np.dtype[Any], int]]:
-    """Yield key, type and length of every storage that a tree refers to."""
+def _visit(visits: Iterator[int], depth: int) -> None:
+    """Count a step into a tree: what is shared in it would be walked once for each way there."""
     if depth > _MAX_DEPTH:
         raise WeightsError("nested too deeply")
+    if next(visits) > _MAX_VISITS:
+        raise WeightsError(f"more than {_MAX_VISITS} parts")
+
+
+def _storages(
+    tree: Any, depth: int, visits: Iterator[int]
+) -> Iterator[tuple[str, np.dtype[Any], int]]:
+    """Yield key, type and length of every storage that a tree refers to."""
+    _visit(visits, depth)
     if isinstance(tree, StorageId):
         yield _storage_of(tree)
     children: list[Any] = []
@@ -178,7 +189,7 @@ def _storages(tree: Any, depth: int) -> Iterator[tuple[str, np.dtype[Any], int]]
     elif isinstance(tree, list | tuple):
         children = list(tree)
     for child in children:
-        yield from _storages(child, depth + 1)
+        yield from _storages(child, depth + 1, visits)
 
 
 # --- tensors -------------------------------------------------------------------------------------
@@ -186,10 +197,11 @@ def _storages(tree: Any, depth: int) -> Iterator[tuple[str, np.dtype[Any], int]]
 _Storage = Callable[[str, np.dtype[Any], int], bytes]
 
 
-def _tensors(tree: Any, storage: _Storage, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _tensors(
+    tree: Any, storage: _Storage, visits: Iterator[int], prefix: str = ""
+) -> Iterator[tuple[str, Tensor]]:
     """Yield name and value of every tensor in dictionaries and in the states of modules."""
-    if prefix.count(".") > _MAX_DEPTH:
-        raise WeightsError("nested too deeply")
+    _visit(visits, prefix.count("."))
     if isinstance(tree, Call):
         tensor = _tensor(tree, storage)
         if tensor is not None:
@@ -198,7 +210,7 @@ def _tensors(tree: Any, storage: _Storage, prefix: str = "") -> Iterator[tuple[s
         tree = tree.state
     if isinstance(tree, dict):
         for name, value in tree.items():
-            yield from _tensors(value, storage, f"{prefix}{name}.")
+            yield from _tensors(value, storage, visits, f"{prefix}{name}.")
 
 
 def _tensor(call: Call, storage: _Storage) -> Tensor | None:
