@@ -168,13 +168,13 @@ def run(
     from poc.pipelines.device import check_device
 
     check_device(device)
+    turns = None if in_turns_with is None else Turns(out, in_turns_with)
     check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     judges = judges_of(models)
     machine = Machine(workers, threads=1, device=device)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
-        turns = None if in_turns_with is None else Turns(out, in_turns_with)
         _make(store, folders, machine, until, turns=turns, progress=progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)

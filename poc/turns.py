@@ -58,6 +58,13 @@ class Turns:
     other: Path
     patience_s: float = PATIENCE_S
 
+    def __post_init__(self) -> None:
+        """Raise `InputError` where a run would wait for itself."""
+        if self.own.resolve() == self.other.resolve():
+            raise InputError(
+                f"--in-turns-with {self.other}: expected the folder of another run, got this one's."
+            )
+
     def before(self, number: int) -> None:
         """Wait until a round may begin.
 

@@ -64,3 +64,8 @@ def test_a_run_waits_until_the_other_has_its_rounds(tmp_path: Path) -> None:
 def test_a_run_that_gives_no_sign_of_life_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sign of life"):
         Turns(tmp_path / "a", tmp_path / "b", patience_s=2 * turns.POLL_S).before(0)
+
+
+def test_a_run_does_not_wait_for_itself(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the folder of another run"):
+        Turns(tmp_path / "a", tmp_path / "b" / ".." / "a")
