@@ -12,6 +12,7 @@ from typing import Final
 
 from scipy.stats import norm
 
+from poc import foresight
 from poc.cost import evaluate
 from poc.cost_file import CostInputs
 from poc.cost_records import CostResult
@@ -26,7 +27,7 @@ DISCORDANT: Final = (0.2, 0.4)
 """Assumed shares of prompts on which two arms differ in a yes-or-no metric."""
 PREFERENCES: Final = (0.55, 0.60, 0.65, 0.70)
 """True shares of votes for an arm, ties apart, for which votes are counted."""
-RATERS: Final = 6
+RATERS: Final = foresight.RATERS
 ANSWER_S: Final = 15.0
 """Seconds that a rater is assumed to think and answer; nobody has timed it."""
 

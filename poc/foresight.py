@@ -37,7 +37,7 @@ from poc.samples import SHARE_OF_CLIPS, VALID_SHARE, Grid, Ledger, ledger
 ANYHOW = 1 / math.sqrt(2)
 """Spread of a difference of two coin tosses: no pair of shares that do not differ varies more."""
 
-RATERS = 5
+RATERS = 6
 """Raters that the line on votes is written for."""
 
 MODELLED = {Comparison.DIFFERENCE, Comparison.RATIO}
@@ -74,19 +74,20 @@ class Pilot:
                 found.append(power.spread_of_pairs(own, base, ratio=ratio))
         return power.worst(found)
 
-    def to_baseline(self, metric: str, *, ratio: bool) -> float | None:
+    def to_baseline(self, metric: str, *, ratio: bool, replicates: int) -> float | None:
         """Return the spread of a candidate's differences to the baseline.
 
         Of the candidate whose value is nearest: an arm as good as the baseline differs as it does.
+        Of means over as many replicates as are planned; None where the pilot has fewer.
         """
         base = self.book.grids.get((self.plan.baseline_id, metric))
-        if base is None:
+        if base is None or base.values.shape[1] < replicates:
             return None
-        goal, found = _means(base), []
+        goal, found = _means(base, replicates), []
         for arm in self.plan.arms:
             grid = self.book.grids.get((arm.id, metric))
             if arm.role is ArmRole.CANDIDATE and arm.id != self.plan.baseline_id and grid:
-                own = _means(grid)
+                own = _means(grid, replicates)
                 both = np.isfinite(own) & np.isfinite(goal)
                 spread = power.spread_of_pairs(own, goal, ratio=ratio)
                 if spread is not None:
@@ -111,8 +112,9 @@ class Pilot:
         return [grid for (_, name), grid in self.book.grids.items() if name == metric]
 
 
-def _means(grid: Grid) -> np.ndarray:
-    return np.asarray(np.where(np.isfinite(grid.values), grid.values, np.nan).mean(axis=1))
+def _means(grid: Grid, replicates: int) -> np.ndarray:
+    values = grid.values[:, :replicates]
+    return np.asarray(np.where(np.isfinite(values), values, np.nan).mean(axis=1))
 
 
 class Named(Record):
@@ -121,8 +123,9 @@ class Named(Record):
     subject: str
     ratio: bool
     limit: float
-    as_they_were: float
-    """Where all clips but the spoilt stay as they were: two runs of one seed."""
+    as_they_were: float | None
+    """Where all clips but the spoilt stay as they were: two runs of one seed. None but for shares
+    of clips: how far a spoilt clip moves another metric is not known beforehand."""
     drawn_anew: float | None
     """Where every clip is drawn anew, as by other noise; None without a pilot of two replicates."""
 
@@ -146,8 +149,12 @@ class Foresight(Record):
     slower: float | None
     """Share of more seconds that is named; None where nothing is timed, or without a pilot."""
     musts: tuple[Must, ...]
+    unknown: tuple[str, ...]
+    """Musts that compare clips with the baseline and that the pilot tells nothing of."""
+    left_out: tuple[str, ...]
+    """Musts that are taken to pass: on seconds, and on values of the arm alone."""
     go: float | None
-    """How often an arm as good as the baseline gets GO; None without a pilot."""
+    """How often an arm as good as the baseline gets GO; None unless all its musts are known."""
     go_prompts: int | None
     """The fewest prompts, in whole batches, for a GO in `power.GOES` of runs."""
     preference: float
@@ -183,9 +190,13 @@ def _judged(plan: Plan, limits: GateLimits, style: str | None) -> list[str]:
 
 def foresee(plan: Plan, limits: GateLimits, pilot: Pilot | None) -> Foresight:
     """Return what a plan promises, by the limits of the gate and its own criteria."""
-    exam, asked = Exam.of(plan, limits), [*_musts(plan, pilot)]
+    exam, compared = Exam.of(plan, limits), [*_compared(plan)]
     n, step = len(plan.prompts), plan.spec.batch_size
-    go = power.go_chance(asked, n) if asked else None
+    spreads = [(one, _spread(one, plan, pilot)) for one in compared]
+    asked = [(one, spread) for one, spread in spreads if spread is not None]
+    unknown = tuple(one.name for one, spread in spreads if spread is None)
+    known = bool(asked) and not unknown
+    go = power.go_chance(asked, n) if known else None
     return Foresight(
         pilot=pilot.name if pilot else "",
         prompts=n,
@@ -197,8 +208,14 @@ def foresee(plan: Plan, limits: GateLimits, pilot: Pilot | None) -> Foresight:
             Must(criterion=one.name, chance=power.pass_chance(one, spread, n))
             for one, spread in asked
         ),
+        unknown=unknown,
+        left_out=tuple(
+            one.name
+            for one in plan.criteria.criteria
+            if one.weight is Weight.MUST and one not in compared
+        ),
         go=go,
-        go_prompts=_go_prompts(asked, step) if asked else None,
+        go_prompts=_go_prompts(asked, step) if known else None,
         preference=power.shown_preference(RATERS * USUAL_COMPARISONS),
     )
 
@@ -223,7 +240,7 @@ def _named(plan: Plan, limits: GateLimits, exam: Exam, pilot: Pilot | None) -> I
         anew = None
         if spread is not None:
             anew = power.named_change(spread, n, width, alpha / sides)
-        same = power.lost_share(n, width, alpha) if rate else width
+        same = power.lost_share(n, width, alpha) if rate else None
         yield Named(subject=metric, ratio=ratio, limit=width, as_they_were=same, drawn_anew=anew)
 
 
@@ -246,15 +263,17 @@ def _slower(plan: Plan, limits: GateLimits, exam: Exam, pilot: Pilot | None) -> 
     return power.named_slowdown(math.sqrt(2) * spread, plan.spec.latency.repeats, limit, alpha)
 
 
-def _musts(plan: Plan, pilot: Pilot | None) -> Iterator[tuple[Criterion, float]]:
-    """Yield the musts on clips that compare with the baseline, with the pilot's spread of each."""
+def _compared(plan: Plan) -> Iterator[Criterion]:
+    """Yield the musts on clips that compare with the baseline."""
     for one in plan.criteria.criteria:
         compared = one.comparison in MODELLED and not one.metric.startswith("latency_")
-        if one.weight is not Weight.MUST or one.metric == VALID_SHARE or not compared or not pilot:
-            continue
-        spread = pilot.to_baseline(one.metric, ratio=one.comparison is Comparison.RATIO)
-        if spread is not None:
-            yield one, spread
+        if one.weight is Weight.MUST and one.metric != VALID_SHARE and compared:
+            yield one
+
+
+def _spread(one: Criterion, plan: Plan, pilot: Pilot | None) -> float | None:
+    ratio, replicates = one.comparison is Comparison.RATIO, plan.spec.replicates
+    return pilot.to_baseline(one.metric, ratio=ratio, replicates=replicates) if pilot else None
 
 
 # --- in words ------------------------------------------------------------------------------------
@@ -288,7 +307,9 @@ def _change(size: float, one: Named) -> str:
 
 def _of_decisions(found: Foresight) -> Iterator[str]:
     if found.go is None:
-        yield "GO of an arm as good as the baseline: not known without a pilot run (--pilot RUN)"
+        of = f"not known: {found.pilot} tells nothing of {', '.join(found.unknown)}"
+        why = of if found.pilot and found.unknown else "not known without a pilot run (--pilot RUN)"
+        yield f"GO of an arm as good as the baseline: {why}"
     else:
         wanted = f"{found.go_prompts} prompts" if found.go_prompts else "more than can be made"
         yield (
@@ -297,6 +318,8 @@ def _of_decisions(found: Foresight) -> Iterator[str]:
         )
         for one in found.musts:
             yield f"  {one.criterion}: passes in {one.chance:.0%}"
+        if found.left_out:
+            yield f"  taken to pass: {', '.join(found.left_out)}"
     yield (
         f"votes: {RATERS} raters x {USUAL_COMPARISONS} comparisons tell a preference of "
         f"{found.preference:.0%} from a half, at best"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,37 @@ def test_a_pilot_turns_a_range_into_numbers() -> None:
     known = {one.subject: one for one in with_one.named}
     assert (known["oracle_all"].drawn_anew or 1) < (named["oracle_all"].drawn_anew or 0)
     assert known["oracle_all"].as_they_were == named["oracle_all"].as_they_were
+
+
+def test_a_change_of_no_share_is_not_promised_where_only_some_clips_move() -> None:
+    named = {one.subject: one for one in _foresight(100, _pilot()).named}
+
+    assert named["clip_score"].as_they_were is None
+    assert (named["oracle_all"].as_they_were or 0) > named["oracle_all"].limit
+
+
+def test_a_must_that_the_pilot_did_not_measure_leaves_the_chance_open() -> None:
+    pilot = _pilot()
+    book = replace(
+        pilot.book,
+        grids={key: grid for key, grid in pilot.book.grids.items() if key[1] != "clip_score"},
+    )
+    found = _foresight(100, replace(pilot, book=book))
+
+    assert found.unknown
+    assert (found.go, found.go_prompts) == (None, None)
+    assert f"pilot tells nothing of {', '.join(found.unknown)}" in describe(found)
+    assert _foresight(100, pilot).unknown == ()
+
+
+def test_spreads_are_those_of_as_many_replicates_as_are_planned() -> None:
+    pilot = _pilot(400)
+    one, two = (
+        pilot.to_baseline("clip_score", ratio=True, replicates=count) or 0.0 for count in (1, 2)
+    )
+
+    assert two == pytest.approx(one / math.sqrt(2), rel=0.15)
+    assert pilot.to_baseline("clip_score", ratio=True, replicates=3) is None
 
 
 def test_what_is_promised_is_printed_with_where_it_is_from() -> None:
