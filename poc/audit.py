@@ -19,6 +19,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ _RATING: Final = r"rating/(votes|[0-9a-f]{16}/key|answers/[0-9a-f]{16})\.json"
 _NAMED: Final = "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, *DERIVED)))
 _MEMBER: Final = re.compile(
     rf"run/({_NAMED}|{_RATING}|{FEATURES}/[0-9a-f]{{16}}\.npz)"
-    r"|given/(criteria|cost)\.yaml|given/rights/[\w.-]{1,100}"
+    r"|given/(criteria|cost)\.yaml|given/rights/\w[\w.-]{0,99}"
     r"|README\.txt|spec\.yaml|(criteria|licences|bill_of_materials)\.json"
 )
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -109,8 +110,8 @@ def _members(store: RunStore, given: Given, models: ModelTable) -> Iterator[tupl
     yield from _run_files(store)
     yield from _given_files(store, given, models)
     yield "README.txt", _README.encode()
-    yield "spec.yaml", store.manifest.spec_text.encode()
-    yield "criteria.json", store.plan.criteria.to_json().encode() + b"\n"
+    yield "spec.yaml", _spec(store)
+    yield "criteria.json", _criteria(store)
     used = sorted({model for arm in store.plan.arms for model in arm.model_digests})
     yield "licences.json", _json(_licences(models, used))
     yield "bill_of_materials.json", _json(_materials(store, models, used))
@@ -234,7 +235,7 @@ def unpacked(path: Path) -> Iterator[tuple[Path, Given, tuple[str, ...]]]:
                 for name in ("given/criteria.yaml", "given/rights/rights.yaml", "given/cost.yaml")
             )
         )
-        yield place / "run", given, tuple(_amiss(path, members))
+        yield place / "run", given, (*_amiss(path, members), *_forged(path, place, members))
 
 
 def _read(path: Path) -> dict[str, bytes]:
@@ -251,7 +252,9 @@ def _read(path: Path) -> dict[str, bytes]:
                 left -= len(members[name])
                 if left < 0:
                     raise InputError(f"{path}: is more than {MOST_BYTES} bytes unpacked.")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
+    ) as error:  # fmt: skip
         raise InputError(f"{path}: expected an archive, cannot read it ({error}).") from error
     return members
 
@@ -266,3 +269,22 @@ def _amiss(path: Path, members: Mapping[str, bytes]) -> Iterator[str]:
             yield f"{path}: lacks {name[:100]!a}, which {SUMS} lists."
         elif listed.get(name) != there[name]:
             yield f"{path}: {name} is not what {SUMS} says."
+
+
+def _forged(path: Path, place: Path, members: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield what lies beside the run and says something else than the run does."""
+    try:
+        store = RunStore.open_reader(place / "run")
+    except InputError:
+        return  # the run's own check says why
+    for name, data in (("spec.yaml", _spec(store)), ("criteria.json", _criteria(store))):
+        if members.get(name) != data:
+            yield f"{path}: {name} is not that of the run."
+
+
+def _spec(store: RunStore) -> bytes:
+    return store.manifest.spec_text.encode()
+
+
+def _criteria(store: RunStore) -> bytes:
+    return store.plan.criteria.to_json().encode() + b"\n"

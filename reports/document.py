@@ -331,8 +331,8 @@ def _contrasts(content: Content, text: Text) -> Iterator[Block]:
 
 def _claims(content: Content, text: Text) -> Iterator[Block]:
     yield Paragraph(text("section.claims.about", level=content.level), "about")
-    if content.banner:
-        yield Paragraph(text("section.claims.demonstration"), "strong")
+    if content.claims_note:
+        yield Paragraph(content.claims_note, "strong")
     names = ("claim", "published", "ours", "outcome", "differs")
     rows = tuple(
         Row(

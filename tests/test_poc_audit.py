@@ -150,3 +150,26 @@ def test_other_prices_than_those_decided_with_are_refused(
 
     assert cli.main(["report", str(run), *asked]) == 2
     assert "is not the file of prices" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "criteria.json"])
+def test_what_lies_beside_the_run_and_says_something_else_does_not_verify(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    found = members(archive)
+    forged = rewritten(tmp_path / "forged.zip", found | {name: found[name] + b"\n"}, sums=True)
+
+    assert cli.main(["verify", str(forged)]) == 1
+    assert f"{name} is not that of the run" in capsys.readouterr().out
+
+
+def test_a_damaged_archive_is_one_clear_error(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(archive.read_bytes())
+    for place in range(400, 440):
+        data[place] ^= 0xFF
+    (tmp_path / "damaged.zip").write_bytes(data)
+
+    assert cli.main(["verify", str(tmp_path / "damaged.zip")]) == 2
+    assert "expected an archive, cannot read it" in capsys.readouterr().err

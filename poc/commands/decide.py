@@ -84,7 +84,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, ensure_ascii=False))
     else:
         said = "\n".join([*map(shown, amiss), f"verified: {'no' if amiss else 'yes'}"])
-        print(f"{said} (records; the clips are not in the archive)" if archive else said)
+        kept = "records, spec and criteria; not the clips, licence facts and bill of materials"
+        print(f"{said} ({kept})" if archive else said)
     return DIFFERENT if amiss else COMPLETE
 
 

@@ -228,7 +228,7 @@ class _Slides:
             for column, one in enumerate(row.entries):
                 _cell(grid.cell(place, column), one, Pt(12))
         if len(table.rows) > len(rows):
-            more = self._text("document.more", n=len(table.rows) - len(rows))
+            more = self._text("document.elsewhere", n=len(table.rows) - len(rows))
             _say(self._box(slide, (_EDGE, 6.7, 8, 0.4)), more, 11, _QUIET)
 
     def trade_off(self, points: pd.DataFrame, metric: str, remark: str) -> None:
