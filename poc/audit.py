@@ -33,6 +33,7 @@ from poc.licences import ids_of, read_licences
 from poc.models import ModelTable
 from poc.rights_check import read_rights
 from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN
+from poc.spec import read_criteria
 from poc.store import RunStore
 
 FILE_NAME: Final = "audit.zip"
@@ -143,7 +144,11 @@ def _given_files(store: RunStore, given: Given, models: ModelTable) -> Iterator[
                 f"{store.path}: the decision was made with a file of {option}, which the archive "
                 f"has to hold. Give it again: {option} FILE"
             )
+        if path is not None and not wanted:
+            raise InputError(f"{path}: the decision was made without a file of {option}.")
     if given.criteria is not None:
+        if read_criteria(given.criteria).content_digest() != decision["criteria_digest"]:
+            raise InputError(f"{given.criteria}: is not the file of criteria that decided.")
         yield "given/criteria.yaml", run_folder.read_bytes(given.criteria)
     if given.cost is not None:
         data, basis = run_folder.read_bytes(given.cost), decision.get("price_basis") or {}

@@ -108,6 +108,13 @@ class Pilot:
         widen = math.sqrt(len(arms) / (len(arms) - 1))
         return widen * float(rest.std(axis=1, ddof=1).max())
 
+    def shortest_s(self) -> float:
+        """Return the median seconds of the fastest arm; there must be one."""
+        return min(
+            float(np.median(one.column(LATENCY, sorted(one.by_round))))
+            for one in self.rounds.values()
+        )
+
     def _grids(self, metric: str) -> list[Grid]:
         return [grid for (_, name), grid in self.book.grids.items() if name == metric]
 
@@ -259,8 +266,10 @@ def _slower(plan: Plan, limits: GateLimits, exam: Exam, pilot: Pilot | None) -> 
         return None
     alpha = power.per_test(exam.of_seconds, exam.families)
     limit = limits.speed[0].relative_in_turns
+    absolute = limits.speed[0].absolute_s / pilot.shortest_s()
     # Rounds of two runs: each has its own noise.
-    return power.named_slowdown(math.sqrt(2) * spread, plan.spec.latency.repeats, limit, alpha)
+    spread, rounds = math.sqrt(2) * spread, plan.spec.latency.repeats
+    return power.named_slowdown(spread, rounds, max(limit, absolute), alpha)
 
 
 def _compared(plan: Plan) -> Iterator[Criterion]:

@@ -152,6 +152,16 @@ def test_other_prices_than_those_decided_with_are_refused(
     assert "is not the file of prices" in capsys.readouterr().err
 
 
+def test_criteria_that_the_decision_did_not_use_are_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    criteria = "poc/specs/criteria/demonstration.yaml"
+    asked = ["--format", "audit", "--out", str(tmp_path / "a.zip"), *COST, *RIGHTS]
+
+    assert cli.main(["report", str(run), *asked, "--criteria", criteria]) == 2
+    assert "was made without a file of --criteria" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["spec.yaml", "criteria.json"])
 def test_what_lies_beside_the_run_and_says_something_else_does_not_verify(
     archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str

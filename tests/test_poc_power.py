@@ -162,6 +162,18 @@ def test_spreads_are_those_of_as_many_replicates_as_are_planned() -> None:
     assert pilot.to_baseline("clip_score", ratio=True, replicates=3) is None
 
 
+def test_of_a_short_arm_no_less_is_promised_than_the_absolute_limit() -> None:
+    pilot, bare = _pilot(), [one.model_copy(update={"absolute_s": 1e-9}) for one in LIMITS.speed]
+    coarse = [one.model_copy(update={"absolute_s": 0.4 * pilot.shortest_s()}) for one in bare]
+    fine, short = (
+        foresee(_plan(100, 30), LIMITS.model_copy(update={"speed": tuple(speed)}), pilot).slower
+        for speed in (bare, coarse)
+    )
+
+    assert (fine or 1) < 0.15
+    assert (short or 0) > 0.4
+
+
 def test_what_is_promised_is_printed_with_where_it_is_from() -> None:
     text = describe(_foresight(100, _pilot()))
 
