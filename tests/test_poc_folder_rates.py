@@ -70,15 +70,17 @@ def test_diversity_is_that_of_the_clips_features_by_prompt(tmp_path: Path) -> No
     assert found.low is not None
 
 
-def test_a_copy_is_no_second_seed(tmp_path: Path) -> None:
-    folder = _seeds(tmp_path / "clips", seeds=2)
-    options: dict[str, Any] = {"judges": "tiny", "prompts": str(tmp_path / "prompts.csv")}
-    before = _found(_measured(folder, **options), "seed_diversity")
+def test_seeds_that_give_one_clip_have_no_diversity(tmp_path: Path) -> None:
+    folder = _seeds(tmp_path / "clips", seeds=1)
     shutil.copy(folder / "0-0.webm", folder / "0-9.webm")
     with (tmp_path / "prompts.csv").open("a", encoding="utf-8") as file:
         file.write(f'0-9.webm,"{TEXTS[0]}"\n')
 
-    assert _found(_measured(folder, **options), "seed_diversity").value == before.value
+    prompts = str(tmp_path / "prompts.csv")
+    found = _found(_measured(folder, judges="tiny", prompts=prompts), "seed_diversity")
+
+    assert found.value == pytest.approx(0.0, abs=1e-6)
+    assert found.n_clips == 2
 
 
 def test_without_a_network_or_a_second_seed_there_is_no_diversity(tmp_path: Path) -> None:
