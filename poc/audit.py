@@ -49,14 +49,17 @@ _MEMBER: Final = re.compile(
     r"|given/(criteria|cost)\.yaml|given/rights/\w[\w.-]{0,99}"
     r"|README\.txt|spec\.yaml|(criteria|licences|bill_of_materials)\.json"
 )
+NOT_CHECKED: Final = ("licences.json", "bill_of_materials.json")
+"""What is held against the list of digests alone."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 _README: Final = """\
 An archive for auditors, written by `poc report RUN --format audit`.
 
 To check it: poc verify THIS_FILE
-It compares every member with SHA256SUMS and derives estimates, decision, money, rights and votes
-again from the records. It exits 0 when all agrees and 1 when not.
+It compares every member with SHA256SUMS, spec.yaml and criteria.json with the run, and derives
+estimates, decision, money, rights and votes again from the records. It exits 0 when all agrees and
+1 when not. What licences.json and bill_of_materials.json say is not checked further.
 
 spec.yaml               the spec as the engineer wrote it
 criteria.json           the criteria that were fixed before the run
@@ -82,7 +85,8 @@ def write_audit(run: Path, out: Path | None, given: Given, models: ModelTable) -
     """Write the archive of a run and return its path.
 
     Raises:
-        InputError: no run, one that was not decided, or a given file that is not the decision's.
+        InputError: no run, one that was not decided, a file that it was decided with is missing, or
+            criteria or prices are not those that decided. `poc verify` compares the rights.
     """
     store = RunStore.open_reader(run)
     members = dict(_members(store, given, models))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from poc.clip_means import mixed, mixed_lengths, summary_of
+from poc.clip_means import mixed, mixed_lengths, of_estimate, summary_of
 from poc.clip_records import CLIP_METRICS, RATES, ClipReport, MetricSummary, Status
 from poc.outcomes import sample_outcomes
 from poc.records import Comparison, short_id
@@ -62,20 +62,7 @@ def _difference(
         reason="",
     )
     (outcome,) = sample_outcomes([sample], RATES, seed=int(short_id(prompts), 16))
-    found = outcome.estimate
-    return summary_of(
-        metric,
-        "prompts",
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        n_clips=found.n_clips,
-        n_clusters=found.n_prompts,
-        n_missing=found.n_missing,
-        method=found.method,
-        reason=found.reason,
-        notes=found.notes,
-    )
+    return of_estimate(metric, "prompts", outcome.estimate)
 
 
 def _by_prompt(metric: str, clips: Sequence[ClipReport]) -> dict[str, list[float]]:

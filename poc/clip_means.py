@@ -110,10 +110,11 @@ def summarise(
     # Seeded by what is measured, so that the same clips give the same interval in any folder.
     seed = int(short_id(sorted(groups)), 16)
     (outcome,) = sample_outcomes([sample], RATES, seed=seed)
-    return _of_estimate(metric, kind, outcome.estimate)
+    return of_estimate(metric, kind, outcome.estimate)
 
 
-def _of_estimate(metric: str, kind: Clusters, estimate: Estimate) -> MetricSummary:
+def of_estimate(metric: str, kind: Clusters, estimate: Estimate) -> MetricSummary:
+    """Return an estimate over prompts or clips as the summary of one metric."""
     return summary_of(
         metric,
         kind,

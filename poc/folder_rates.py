@@ -11,7 +11,7 @@ import numpy as np
 
 from poc.clip_bench import Bench
 from poc.clip_folder import listed
-from poc.clip_means import clusters_of, set_summary, summary_of
+from poc.clip_means import clusters_of, of_estimate, set_summary
 from poc.clip_records import ClipReport, MetricSummary, Status
 from poc.outcomes import sample_outcomes
 from poc.records import Comparison, short_id
@@ -26,11 +26,10 @@ def folder_rates(bench: Bench, clips: Sequence[ClipReport]) -> Iterator[MetricSu
     Copies count for diversity: seeds that give one clip are what it has to show. For marks they
     count once, since they share every edge.
     """
-    first: dict[str | None, ClipReport] = {}
-    for clip in clips:
-        if clip.status is Status.OK:
-            first.setdefault(clip.frames_digest, clip)
     valid = [clip for clip in clips if clip.status is Status.OK]
+    first: dict[str | None, ClipReport] = {}
+    for clip in valid:
+        first.setdefault(clip.frames_digest, clip)
     yield _diversity(bench, valid, planned=len(clips))
     yield _overlay(bench, list(first.values()), planned=len(clips))
 
@@ -60,20 +59,7 @@ def _diversity(bench: Bench, clips: Sequence[ClipReport], *, planned: int) -> Me
     )
     seed = int(short_id(sorted(map(str, found.of_prompt))), 16)
     (outcome,) = sample_outcomes([sample], frozenset(), seed=seed)
-    estimate = outcome.estimate
-    return summary_of(
-        DIVERSITY,
-        "prompts",
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n_clips=estimate.n_clips,
-        n_clusters=estimate.n_prompts,
-        n_missing=estimate.n_missing,
-        method=estimate.method,
-        reason=estimate.reason,
-        notes=estimate.notes,
-    )
+    return of_estimate(DIVERSITY, "prompts", outcome.estimate)
 
 
 def _overlay(bench: Bench, clips: Sequence[ClipReport], *, planned: int) -> MetricSummary:

@@ -56,6 +56,9 @@ def test_the_archive_verifies_with_nothing_but_itself(
 ) -> None:
     assert cli.main(["verify", str(archive)]) == 0
     assert capsys.readouterr().out.startswith("verified: yes")
+    assert cli.main(["verify", str(archive), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["not_checked"] == ["licences.json", "bill_of_materials.json"]
 
 
 def test_it_holds_what_an_auditor_asks_for_and_a_digest_of_each(archive: Path) -> None:

@@ -33,6 +33,8 @@ from poc.records import Light, Verdict
 from poc.run import read_plan
 from poc.spec import read_spec
 from poc.store import RunStore
+from reports.export.markdown import literal
+from reports.text import Language, load_text
 
 SPECS: Final = MODELS.parent
 ARCHITECTURES: Final = SPECS / "architectures"
@@ -301,11 +303,22 @@ def test_every_surface_says_that_quality_was_not_measured(
     assert decision["kind"] == "demonstration"
     assert "Quality was not measured" in said["text_en"]
     assert "品質は計測しておらず" in said["text_ja"]
-    for language, words in (("ja", "品質は計測していません"), ("en", "quality was not measured")):
+    expected: Mapping[Language, str] = {
+        "ja": "品質は計測していません",
+        "en": "quality was not measured",
+    }
+    for language, words in expected.items():
         page = path.parent / f"{language}.html"
         command = ["report", str(path), "--lang", language, "--out", str(page)]
         assert cli.main(command) == 0
         assert words in page.read_text("utf-8")
+        document, text = path.parent / f"{language}.md", load_text(language)
+        command = ["report", str(path), "--format", "md", "--lang", language]
+        assert cli.main([*command, "--out", str(document)]) == 0
+        written = document.read_text("utf-8")
+        assert words in written
+        assert literal(text("section.claims.random")) in written
+        assert literal(text("section.claims.demonstration")) not in written
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "read_models", lambda: read_models(table))

@@ -68,7 +68,7 @@ def add_verify(commands: Commands) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from poc.audit import Given, is_archive
+    from poc.audit import NOT_CHECKED, Given, is_archive
     from poc.gate_report import shown
     from poc.run import verify
 
@@ -80,7 +80,12 @@ def _verify(arguments: argparse.Namespace) -> int:
         else verify(arguments.run, **given._asdict())
     )
     if arguments.json:
-        found = {"verified": not amiss, "clips": not archive, "amiss": list(amiss)}
+        found = {
+            "verified": not amiss,
+            "clips": not archive,
+            "not_checked": list(NOT_CHECKED) if archive else [],
+            "amiss": list(amiss),
+        }
         print(json.dumps(found, ensure_ascii=False))
     else:
         said = "\n".join([*map(shown, amiss), f"verified: {'no' if amiss else 'yes'}"])
