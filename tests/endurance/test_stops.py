@@ -50,7 +50,7 @@ def results(out: Path) -> dict[str, str]:
 
 
 def published(out: Path) -> list[str]:
-    """Return the lines of every batch that is published, in order."""
+    """Return the lines of every batch that is published, in the order of the plan."""
     if not (out / "manifest.json").exists():
         return []
     return [made.to_json() for made in RunStore.open_reader(out).generations()]
@@ -139,11 +139,12 @@ def test_killed_at_random_moments_a_longer_run_ends_as_one_that_was_not(tmp_path
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         after = published(out)
-        assert after[: len(before)] == before
+        # Two workers publish as they get ready: what one left open is filled in by the next start.
+        assert set(before) <= set(after)
         before = after
 
     assert started(spec, out).wait() == 0
-    assert published(out)[: len(before)] == before
+    assert set(before) <= set(published(out))
     made = [clip for line in RunStore.open_reader(out).generations() for clip in line.clips]
     assert len(made) == len({clip.clip_id for clip in made})
     assert results(out) == results(tmp_path / "whole")
