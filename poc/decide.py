@@ -30,6 +30,7 @@ from poc.records import (
     Plan,
     PriceBasis,
     RightsBasis,
+    SliceEstimates,
     Verdict,
     Weight,
 )
@@ -188,7 +189,14 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
     summaries = {s.arm.id: s for s in estimates.arms}
     baseline = summaries[plan.baseline_id]
     arms = tuple(
-        judge_arm(summary, baseline, asked, draws, finished=estimates.complete)
+        judge_arm(
+            summary,
+            baseline,
+            asked,
+            draws,
+            finished=estimates.complete,
+            slices=estimates.slices,
+        )
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
@@ -218,9 +226,10 @@ def judge_arm(
     draws: Draws,
     *,
     finished: bool,
+    slices: Sequence[SliceEstimates] = (),
 ) -> ArmDecision:
     """Return an arm's technical light; `finished`: the run has all that its plan asks for."""
-    results = judge_all(criteria, summary, draws, baseline)
+    results = judge_all(criteria, summary, draws, baseline, slices)
     asked = musts(criteria, summary)
     verdicts = [_verdict_of(criterion, results) for criterion in asked]
     finished = finished and not (summary.counts.pending or baseline.counts.pending)
@@ -457,4 +466,10 @@ def _next_measurement(
     if not undecided:
         return findings.add_quality_criterion()
     summary = case.summary(case.chosen.arm_id)
-    return settle(summary, undecided, case.draws, replicates=plan.spec.replicates)
+    return settle(
+        summary,
+        undecided,
+        case.draws,
+        replicates=plan.spec.replicates,
+        slices=case.estimates.slices,
+    )

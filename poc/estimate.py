@@ -31,6 +31,7 @@ from poc.records import (
 )
 from poc.samples import Ledger, ledger, samples
 from poc.set_estimates import set_outcomes
+from poc.slices import slice_evidence, sliced_draws
 
 __all__ = [
     "Evidence",
@@ -78,6 +79,7 @@ def evaluate(
         *latency_outcomes(plan, found, seed=seed),
         *set_outcomes(set_estimates, arm_ids, plan.baseline_id),
     ]
+    parts = slice_evidence(plan, book, seed=seed)
     estimates = Estimates(
         format_version=1,
         plan_digest=plan.content_digest(),
@@ -87,10 +89,12 @@ def evaluate(
         quality_metric=front.quality_metric(book),
         arms=_summaries(plan.arms, book, found, outcomes, seed),
         contrasts=contrast_estimates(plan, book, set_differences, seed=seed),
+        slices=tuple(part.estimates for part in parts),
         complete=book.complete and timed_all(plan, found),
         closed_reason=closed_reason,
     )
-    return Evidence(estimates, {o.key: o.draws for o in outcomes if o.draws is not None})
+    draws = {o.key: o.draws for o in outcomes if o.draws is not None}
+    return Evidence(estimates, draws | sliced_draws(parts))
 
 
 def resampling_seed(plan: Plan) -> int:

@@ -33,6 +33,7 @@ from poc.records import (
     Weight,
 )
 from poc.samples import SHARE_OF_CLIPS, VALID_SHARE, Grid, Ledger, ledger
+from poc.slicing import rows_of
 
 ANYHOW = 1 / math.sqrt(2)
 """Spread of a difference of two coin tosses: no pair of shares that do not differ varies more."""
@@ -200,10 +201,15 @@ def foresee(plan: Plan, limits: GateLimits, pilot: Pilot | None) -> Foresight:
     exam, compared = Exam.of(plan, limits), [*_compared(plan)]
     n, step = len(plan.prompts), plan.spec.batch_size
     spreads = [(one, _spread(one, plan, pilot)) for one in compared]
-    asked = [(one, spread) for one, spread in spreads if spread is not None]
+    asked = [
+        Asked(name, one, spread * widened)
+        for one, spread in spreads
+        if spread is not None
+        for name, widened in _parts(one, plan)
+    ]
     unknown = tuple(one.name for one, spread in spreads if spread is None)
     known = bool(asked) and not unknown
-    go = power.go_chance(asked, n) if known else None
+    go = _go(asked, n) if known else None
     return Foresight(
         pilot=pilot.name if pilot else "",
         prompts=n,
@@ -212,8 +218,8 @@ def foresee(plan: Plan, limits: GateLimits, pilot: Pilot | None) -> Foresight:
         rounds=plan.spec.latency.repeats if plan.spec.latency else 0,
         slower=_slower(plan, limits, exam, pilot),
         musts=tuple(
-            Must(criterion=one.name, chance=power.pass_chance(one, spread, n))
-            for one, spread in asked
+            Must(criterion=name, chance=power.pass_chance(one, spread, n))
+            for name, one, spread in asked
         ),
         unknown=unknown,
         left_out=tuple(
@@ -227,8 +233,34 @@ def foresee(plan: Plan, limits: GateLimits, pilot: Pilot | None) -> Foresight:
     )
 
 
-def _go_prompts(asked: Sequence[tuple[Criterion, float]], step: int) -> int | None:
-    return power.prompts_for(lambda n: power.go_chance(asked, n) >= power.GOES, step)
+class Asked(NamedTuple):
+    """One question that a GO needs answered well: a must, or a must in one slice."""
+
+    name: str
+    criterion: Criterion
+    spread: float
+    """Of a prompt's differences; of a slice so much wider that all prompts stand for its own."""
+
+
+def _parts(one: Criterion, plan: Plan) -> Iterator[tuple[str, float]]:
+    """Yield a must's name and 1, or for each slice its name and how much wider it spreads.
+
+    An interval goes with the spread over the root of the number of prompts, and a slice has only
+    its own. That slices spread as the whole does is assumed.
+    """
+    if one.each is None:
+        yield one.name, 1.0
+        return
+    for value, rows in rows_of(one.each, plan.prompts).items():
+        yield f"{one.name}, {one.each} {value}", math.sqrt(len(plan.prompts) / len(rows))
+
+
+def _go(asked: Sequence[Asked], n: int) -> float:
+    return power.go_chance([(one.criterion, one.spread) for one in asked], n)
+
+
+def _go_prompts(asked: Sequence[Asked], step: int) -> int | None:
+    return power.prompts_for(lambda n: _go(asked, n) >= power.GOES, step)
 
 
 def _named(plan: Plan, limits: GateLimits, exam: Exam, pilot: Pilot | None) -> Iterator[Named]:

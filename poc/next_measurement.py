@@ -7,7 +7,7 @@ the same noise as the estimate it is about; it says where to look next and promi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,17 @@ from poc.front import find
 from poc.intervals import BOOTSTRAP_FROM
 from poc.latency_estimates import ROUNDS_FOR_INTERVAL
 from poc.outcomes import Draws
-from poc.records import Arm, ArmSummary, Comparison, Criterion, Estimate, Finding, Verdict
+from poc.records import (
+    Arm,
+    ArmSummary,
+    Comparison,
+    Criterion,
+    Estimate,
+    Finding,
+    SliceEstimates,
+    Verdict,
+)
+from poc.slices import within
 from poc.verdicts import FAIL_SHARE, PASS_SHARE, estimate_draws, slack
 
 OUT_OF_REACH = 100
@@ -59,18 +69,42 @@ class _Proposal(NamedTuple):
 
 
 def settle(
-    summary: ArmSummary, undecided: Sequence[Criterion], draws: Draws, *, replicates: int
+    summary: ArmSummary,
+    undecided: Sequence[Criterion],
+    draws: Draws,
+    *,
+    replicates: int,
+    slices: Sequence[SliceEstimates] = (),
 ) -> Finding:
     """Return what settles the deciding criterion: the undecided one that needs the most clips."""
     measured = [c for c in undecided if c.metric not in SMOOTHNESS]
     if not measured:
         return findings.add_motion_criterion()
-    proposals = [_proposal(summary, criterion, draws, replicates) for criterion in measured]
+    proposals = [
+        _proposal(part, criterion, kept, replicates, widened)
+        for criterion in measured
+        for part, kept, widened in _parts(summary, criterion, draws, slices)
+    ]
     return max(proposals, key=lambda proposal: proposal.clips).finding
 
 
+def _parts(
+    summary: ArmSummary, criterion: Criterion, draws: Draws, slices: Sequence[SliceEstimates]
+) -> Iterator[tuple[ArmSummary, Draws, float]]:
+    """Yield an arm with its draws, as a whole or in each slice that a criterion is asked of.
+
+    With it comes how many prompts must be made for one of the slice.
+    """
+    parts = [] if criterion.each is None else [*within(slices, criterion.each, summary, draws)]
+    total = sum(part.n_prompts for part, _, _ in parts)
+    for part, arm, kept in parts:
+        yield arm, kept, total / part.n_prompts
+    if not parts:
+        yield summary, draws, 1.0
+
+
 def _proposal(
-    summary: ArmSummary, criterion: Criterion, draws: Draws, replicates: int
+    summary: ArmSummary, criterion: Criterion, draws: Draws, replicates: int, widened: float
 ) -> _Proposal:
     arm = summary.arm
     one = find(summary, criterion.metric, criterion.comparison)
@@ -80,13 +114,14 @@ def _proposal(
     have, least = (one.n_clips, ROUNDS_FOR_INTERVAL) if timed else (one.n_prompts, BOOTSTRAP_FROM)
     if one.low is None and have < least:
         toward = Verdict.INCONCLUSIVE
-        return _more(criterion, arm, least - have, toward=toward, replicates=replicates)
+        extra = math.ceil(widened * (least - have))
+        return _more(criterion, arm, extra, toward=toward, replicates=replicates)
     if one.low is None:
         return _measure_first(criterion, arm, one)
     need = sample_need(criterion, one, draws)
     if need is None or need.factor > OUT_OF_REACH:
         return _Proposal(math.inf, findings.clips_do_not_help(criterion.name, arm))
-    extra = max(1, math.ceil(have * (need.factor - 1)))
+    extra = max(1, math.ceil(widened * have * (need.factor - 1)))
     return _more(criterion, arm, extra, toward=need.toward, replicates=replicates)
 
 

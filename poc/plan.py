@@ -29,6 +29,7 @@ from poc.records import (
     clip_seed,
     short_id,
 )
+from poc.slicing import check_slices
 from poc.spec import Setting, check_criteria, expand
 
 ASSUMED_S: Final = (0.03, 0.3)
@@ -101,6 +102,8 @@ def make_plan(
     """
     check_criteria(spec, criteria)
     prompts = _checked_prompts(spec, prompts, models)
+    if spec.slices is not None:
+        check_slices(spec.slices, prompts, f"spec '{spec.name}'")
     arms = tuple(_arms(spec, models))
     _refuse_twins(arms)
     return Plan(

@@ -242,6 +242,8 @@ class Criterion(Record):
     centre: float | None = None
     weight: Weight
     applies_to: Literal["all", "styled", "unstyled"]
+    each: str | None = _NOT_THERE
+    """Asked of every slice of this factor: the worst one counts."""
     reason: Annotated[str, Field(min_length=10)]
     reason_ja: Annotated[str, Field(min_length=5)]
 
@@ -304,6 +306,14 @@ class Contrast(Record):
     question_ja: Annotated[str, Field(min_length=5, pattern=r"\S")]
 
 
+class SliceSpec(Record):
+    """Parts of the prompts that are also looked at alone."""
+
+    by: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Attributes of the prompts; every value of each is a slice."""
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class SweepSpec(Record):
     """A spec as read: factors not yet expanded into arms. `poc.spec` makes it, `poc.plan` uses."""
 
@@ -325,6 +335,7 @@ class SweepSpec(Record):
     references: tuple[ReferenceSet, ...]
     latency: LatencySpec | None
     contrasts: tuple[Contrast, ...] = _NO_ITEMS
+    slices: SliceSpec | None = _NOT_THERE
     criteria: str
     """Path of the criteria file, relative to the spec."""
     use: Literal["evaluation", "in_house", "advertising", "client_work"] | None = _NOT_THERE
@@ -589,6 +600,15 @@ class ContrastEstimates(Record):
     results: tuple[ContrastResult, ...]
 
 
+class SliceEstimates(Record):
+    """Estimates over the prompts of one slice alone, of all arms."""
+
+    factor: str
+    value: str
+    n_prompts: int
+    estimates: tuple[Estimate, ...]
+
+
 class Estimates(Record):
     """estimates.json: derived, may be deleted and recomputed at any time."""
 
@@ -601,6 +621,7 @@ class Estimates(Record):
     """Metric of the Pareto front's quality axis."""
     arms: tuple[ArmSummary, ...]
     contrasts: tuple[ContrastEstimates, ...] = _NO_ITEMS
+    slices: tuple[SliceEstimates, ...] = _NO_ITEMS
     complete: bool
     closed_reason: str | None
 
@@ -626,6 +647,8 @@ class CriterionResult(Record):
     """Share of resamples at or beyond the target (not a probability of truth)."""
     minimum_attainment: float | None
     reason: str
+    slice: str | None = _NOT_THERE
+    """Value of the factor at which the criterion stands worst, where it asks for each."""
 
 
 class Light(StrEnum):

@@ -137,6 +137,11 @@ def check_criteria(spec: SweepSpec, criteria: CriteriaFile) -> None:
 
 def _unanswerable(spec: SweepSpec, criterion: Criterion) -> str:
     metric, measured = criterion.metric, measured_metrics(spec)
+    if criterion.each is not None and not _is_sliced(spec, criterion.each, metric):
+        return (
+            f"it is asked of each '{criterion.each}', and the spec's 'slices' do not give "
+            f"'{metric}' by it. Add both there, or use other criteria."
+        )
     if metric not in measured:
         mend = "Give 'latency'" if metric in _timed() else "Add it to 'metrics'"
         mend = (
@@ -150,6 +155,11 @@ def _unanswerable(spec: SweepSpec, criterion: Criterion) -> str:
             f"'latency.repeats' is {spec.latency.repeats}. Raise it, or ask for latency_p50_s."
         )
     return ""
+
+
+def _is_sliced(spec: SweepSpec, factor: str, metric: str) -> bool:
+    asked = spec.slices
+    return asked is not None and factor in asked.by and metric in asked.metrics
 
 
 def samples_needed(metric: str) -> int:
@@ -204,6 +214,7 @@ def _spec_problems(
     yield from _metric_problems(spec, node)
     yield from _weight_problems(spec, node)
     yield from _contrast_problems(spec, node)
+    yield from _slice_problems(spec, node)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
     if not (path.parent / spec.criteria).is_file():
@@ -282,6 +293,25 @@ def _contrast_metric_problems(spec: SweepSpec, contrast: Contrast, at: Node) -> 
     if set(contrast.metrics) & SMOOTHNESS and not set(contrast.metrics) & _MOVEMENT:
         text = f"smoothness alone favours a frozen clip. Add one of {', '.join(sorted(_MOVEMENT))}."
         yield Problem(at.get("metrics").line, f"contrast: {text}")
+
+
+def _slice_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    if spec.slices is None:
+        return
+    at, per_clip = node.get("slices"), set(spec.metrics) - _REFERENCE_METRICS
+    for place, metric in enumerate(spec.slices.metrics):
+        line = at.get("metrics", place).line
+        if metric in _REFERENCE_METRICS:
+            text = f"slices: '{metric}' is of all clips at once; a slice has too few. Remove it."
+            yield Problem(line, text)
+        elif metric not in per_clip:
+            hint = did_you_mean(metric, per_clip)
+            yield Problem(line, f"slices: '{metric}' is not in the spec's 'metrics'. {hint}")
+    for key, given in (("by", spec.slices.by), ("metrics", spec.slices.metrics)):
+        for place, name in enumerate(given):
+            if name in given[:place]:
+                text = f"slices: '{name}' is given twice. Remove one."
+                yield Problem(at.get(key, place).line, text)
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from metrics.catalog import CATALOG, Direction
 from poc.front import find
 from poc.latency_estimates import LATENCY
 from poc.records import (
@@ -20,6 +21,7 @@ from poc.records import (
     Estimate,
     Estimates,
     Light,
+    SliceEstimates,
     Standing,
 )
 
@@ -61,6 +63,7 @@ def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | Non
     if criteria is not None and decision.recommended_arm_id is not None:
         lines += ["", *_results(estimates, decision, criteria)]
     lines += _contrasts(estimates)
+    lines += _worst_slices(estimates)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -239,9 +242,62 @@ def _contrast(result: ContrastResult) -> str:
     if one.value is None or one.low is None or one.high is None:
         return f"{one.metric}: {_number(one)} ({one.reason})"
     pairs = f"n = {one.n_clips} of {one.n_clips + one.n_missing}"
-    interval = f"[{signed(one.low)},{signed(one.high)}]"
+    interval = _ends(one)
     said = STANDINGS[result.standing]
     return f"{one.metric}: {signed(one.value)} {interval}, {pairs}: {said}"
+
+
+def _worst_slices(estimates: Estimates) -> list[str]:
+    """Return where each candidate differs from the baseline most to its harm, a line a metric."""
+    candidates = [
+        s.arm
+        for s in estimates.arms
+        if s.arm.role is ArmRole.CANDIDATE and s.arm.id != estimates.baseline_id
+    ]
+    asked = dict.fromkeys(e.metric for part in estimates.slices for e in part.estimates)
+    rows = [
+        [
+            f"  {arm.name}",
+            metric,
+            f"{signed(one.value)} {_ends(one)}",
+            f"{where}, n = {one.n_clips}",
+        ]
+        for arm in candidates
+        for metric in asked
+        if (found := _worst_slice(estimates.slices, arm.id, metric)) is not None
+        for where, one in [found]
+        if one.value is not None
+    ]
+    if not rows:
+        return []
+    factors = ", ".join(dict.fromkeys(part.factor for part in estimates.slices))
+    head = f"slices by {factors}: the one in which an arm lies furthest behind the baseline"
+    return ["", head, *(line[:WIDTH] for line in aligned(rows))]
+
+
+def _worst_slice(
+    slices: Sequence[SliceEstimates], arm_id: str, metric: str
+) -> tuple[str, Estimate] | None:
+    """Return a metric's worst difference to the baseline; None without one or a better side."""
+    row = CATALOG.get(metric.partition("[")[0])
+    if row is None or row.direction not in {Direction.HIGHER, Direction.LOWER}:
+        return None
+    wanted = (arm_id, metric, Comparison.DIFFERENCE)
+    found = [
+        (f"{part.factor} {part.value}", one, one.value)
+        for part in slices
+        for one in part.estimates
+        if (one.arm_id, one.metric, one.comparison) == wanted and one.value is not None
+    ]
+    sign = 1 if row.direction is Direction.HIGHER else -1
+    worst = min(found, key=lambda one: sign * one[2], default=None)
+    return None if worst is None else worst[:2]
+
+
+def _ends(one: Estimate) -> str:
+    if one.low is None or one.high is None:
+        return NO_INTERVAL
+    return f"[{signed(one.low)},{signed(one.high)}]"
 
 
 def signed(value: float) -> str:
@@ -257,7 +313,9 @@ def _result(criterion: Criterion, result: CriterionResult) -> str:
     value = MISSING if result.value is None else figure(result.value)
     if result.low is not None and result.high is not None:
         value += f" [{figure(result.low)},{figure(result.high)}]"
-    head = f"  {result.verdict.value:<12}  {criterion.weight.value:<6}  {criterion.name}: {value}"
+    where = f" ({criterion.each} {result.slice})" if result.slice is not None else ""
+    said = f"{result.verdict.value:<12}  {criterion.weight.value:<6}"
+    head = f"  {said}  {criterion.name}{where}: {value}"
     if result.minimum_attainment is None or result.target_attainment is None:
         return f"{head}; {result.reason}"
     lines = f"minimum in {result.minimum_attainment:.1%}, target in {result.target_attainment:.1%}"

@@ -22,10 +22,12 @@ from poc.records import (
     Criterion,
     CriterionResult,
     Estimate,
+    SliceEstimates,
     Verdict,
     Weight,
 )
 from poc.samples import ACCURACY_PREFIX
+from poc.slices import within
 
 PASS_SHARE = 0.95
 """Resamples that must reach the minimum for a PASS."""
@@ -90,17 +92,72 @@ def applies(criterion: Criterion, summary: ArmSummary) -> bool:
 
 
 def judge_all(
-    criteria: Iterable[Criterion], summary: ArmSummary, draws: Draws, baseline: ArmSummary
+    criteria: Iterable[Criterion],
+    summary: ArmSummary,
+    draws: Draws,
+    baseline: ArmSummary,
+    slices: Sequence[SliceEstimates] = (),
 ) -> tuple[CriterionResult, ...]:
     """Return the result of every criterion that applies to an arm, guards included."""
     asked = [criterion for criterion in criteria if applies(criterion, summary)]
-    results = [_measured_by(baseline, c, judge(c, summary, draws)) for c in asked]
+    results = [
+        _measured_by(baseline, c, judge(c, summary, draws))
+        if c.each is None
+        else _worst_slice(c, c.each, (summary, baseline), draws, slices)
+        for c in asked
+    ]
     moves = [r.verdict for c, r in zip(asked, results, strict=True) if c.metric in MOTION]
     return tuple(_guarded(c, r, moves) for c, r in zip(asked, results, strict=True))
 
 
-def judge(criterion: Criterion, summary: ArmSummary, draws: Draws) -> CriterionResult:
-    """Return one criterion's result on one arm, without the guards that look at other criteria."""
+_WORST_FIRST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+def _worst_slice(
+    criterion: Criterion,
+    factor: str,
+    arms: tuple[ArmSummary, ArmSummary],
+    draws: Draws,
+    slices: Sequence[SliceEstimates],
+) -> CriterionResult:
+    """Return a criterion's result in the slice where it stands worst, of `arms`: own and baseline.
+
+    It passes only where every slice does, so that needs no correction. To fail, a slice must reach
+    its minimum in that much fewer resamples as there are slices to fail in (Bonferroni).
+    """
+    own, baseline = arms
+    found = zip(
+        within(slices, factor, own, draws), within(slices, factor, baseline, draws), strict=True
+    )
+    parts = list(found)
+    if not parts:
+        return _result(
+            criterion, own, None, Verdict.INCONCLUSIVE, f"not measured: no slices by {factor}"
+        )
+    results = [
+        _measured_by(base, criterion, judge(criterion, arm, kept, among=len(parts))).model_copy(
+            update={"slice": part.value}
+        )
+        for (part, arm, kept), (_, base, _) in parts
+    ]
+    return min(results, key=lambda one: _standing(criterion, one))
+
+
+def _standing(criterion: Criterion, result: CriterionResult) -> tuple[int, float, float]:
+    """Return what results of one criterion are ordered by, the worst first."""
+    room = -np.inf
+    if result.value is not None:
+        room = float(slack(criterion, np.array([result.value])).minimum[0])
+    return _WORST_FIRST.index(result.verdict), result.minimum_attainment or 0.0, room
+
+
+def judge(
+    criterion: Criterion, summary: ArmSummary, draws: Draws, *, among: int = 1
+) -> CriterionResult:
+    """Return one criterion's result on one arm, without the guards that look at other criteria.
+
+    `among`: slices that are asked alike, any of which may fail it.
+    """
     one = find(summary, criterion.metric, criterion.comparison)
     reason = _unusable(criterion, one)
     if one is None or reason:
@@ -113,7 +170,7 @@ def judge(criterion: Criterion, summary: ArmSummary, draws: Draws) -> CriterionR
     return CriterionResult(
         criterion=criterion.name,
         arm_id=summary.arm.id,
-        verdict=verdict(minimum, target),
+        verdict=verdict(minimum, target, among=among),
         value=one.value,
         low=one.low,
         high=one.high,
@@ -123,15 +180,17 @@ def judge(criterion: Criterion, summary: ArmSummary, draws: Draws) -> CriterionR
     )
 
 
-def verdict(minimum_attainment: float, target_attainment: float) -> Verdict:
+def verdict(minimum_attainment: float, target_attainment: float, *, among: int = 1) -> Verdict:
     """Return the verdict for the shares of resamples that reach minimum and target.
+
+    `among`: questions asked alike, one of which is enough to fail.
 
     >>> verdict(0.99, 0.60), verdict(0.99, 0.50), verdict(0.19, 0.0)
     (<Verdict.PASS: 'PASS'>, <Verdict.INCONCLUSIVE: 'INCONCLUSIVE'>, <Verdict.FAIL: 'FAIL'>)
     """
     if not (0 <= target_attainment <= 1 and 0 <= minimum_attainment <= 1):
         return Verdict.INCONCLUSIVE
-    if minimum_attainment < FAIL_SHARE:
+    if minimum_attainment < FAIL_SHARE / among:
         return Verdict.FAIL
     if minimum_attainment >= PASS_SHARE and target_attainment > TARGET_SHARE:
         return Verdict.PASS

@@ -15,6 +15,7 @@ from reports.judged import focus_arm, light_mark
 from reports.load import RunView
 from reports.model import Content
 from reports.sheet import worst_sheet
+from reports.slices import slice_tables
 from reports.text import Text
 
 
@@ -69,6 +70,7 @@ def make_content(view: RunView, text: Text) -> Content:
         arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
         contrasts=tuple(judged.contrasts(view, text)),
         compared=str(sum(len(one.results) for one in view.estimates.contrasts)),
+        slices=tuple(slice_tables(view, text)),
         claims=tuple(claims.claims(view, text)),
         claims_note=_claims_note(view, text),
         splits=tuple(claims.splits(view, text)),

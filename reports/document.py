@@ -112,6 +112,8 @@ def evidence_sections(content: Content, text: Text) -> Iterator[Section]:
     yield _section(text, "section.arms", _arms(content, text))
     if content.contrasts:
         yield _section(text, "section.contrasts", _contrasts(content, text))
+    if content.slices:
+        yield _section(text, "section.slices", _slices(content, text))
     yield _section(text, "section.claims", _claims(content, text))
     if content.people:
         yield _section(text, "section.people", _people(content, text))
@@ -327,6 +329,17 @@ def _contrasts(content: Content, text: Text) -> Iterator[Block]:
                 Row((Entry(row.label), entry(row.cell), Entry(row.standing))) for row in one.rows
             ),
         )
+
+
+def _slices(content: Content, text: Text) -> Iterator[Block]:
+    yield Paragraph(text("section.slices.about", level=content.level), "about")
+    for one in content.slices:
+        yield Heading(one.title)
+        rows = tuple(
+            Row((Entry(row.name), *(entry(found) for found in row.cells)), row.marked)
+            for row in one.rows
+        )
+        yield Table((text("column.arm"), *one.columns), rows)
 
 
 def _claims(content: Content, text: Text) -> Iterator[Block]:

@@ -181,9 +181,7 @@ def _criterion_row(
     view: RunView, text: Text, criterion: Criterion, result: CriterionResult
 ) -> CriterionRow:
     metric, how = criterion.metric, criterion.comparison
-    found = view.estimate(result.arm_id, metric, how)
     interval = words.interval(text, metric, how, (result.low, result.high))
-    n = text("n.clips", n=found.n_clips) if found else ""
     return CriterionRow(
         label=words.criterion_label(text, criterion),
         name=words.shown(criterion.name),
@@ -191,13 +189,38 @@ def _criterion_row(
         weight=text(f"weight.{criterion.weight}"),
         target=words.bound(text, criterion, criterion.target),
         minimum=words.bound(text, criterion, criterion.minimum),
-        cell=Cell(words.number(text, metric, how, result.value), interval, n),
+        cell=Cell(
+            words.number(text, metric, how, result.value),
+            interval,
+            _size(view, text, criterion, result),
+        ),
         target_share=words.percent(text, result.target_attainment),
         minimum_share=words.percent(text, result.minimum_attainment),
         mark=Mark(text(f"verdict.{result.verdict}"), str(result.verdict)),
         reason=words.shown(_reason(result)),
         why=words.shown(criterion.reason_ja if text.language == "ja" else criterion.reason),
     )
+
+
+def _size(view: RunView, text: Text, criterion: Criterion, result: CriterionResult) -> str:
+    """Return the clips behind a result, and in which slice where it is asked of each."""
+    metric, how = criterion.metric, criterion.comparison
+    if criterion.each is None:
+        found = view.estimate(result.arm_id, metric, how)
+        return text("n.clips", n=found.n_clips) if found else ""
+    wanted = (result.arm_id, metric, how)
+    there = (
+        (part.value, one)
+        for part in view.estimates.slices
+        if (part.factor, part.value) == (criterion.each, result.slice)
+        for one in part.estimates
+        if (one.arm_id, one.metric, one.comparison) == wanted
+    )
+    value, one = next(there, (None, None))
+    if value is None or one is None:
+        return ""
+    at = text("criterion.at", value=words.slice_label(text, value))
+    return f"{text('n.clips', n=one.n_clips)}; {at}"
 
 
 def _reason(result: CriterionResult) -> str:

@@ -89,6 +89,24 @@ class ArmRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceRow:
+    """An arm in every slice: the baseline's own values, the others' differences to them."""
+
+    name: str
+    marked: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTable:
+    """One metric in the slices of one factor."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[SliceRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastRow:
     """One metric of a contrast: the first arm minus the second."""
 
@@ -289,6 +307,7 @@ class Content:
     arms: tuple[ArmRow, ...]
     contrasts: tuple[ContrastTable, ...]
     compared: str
+    slices: tuple[SliceTable, ...]
     claims: tuple[ClaimRow, ...]
     claims_note: str
     """What must be known of all claims at once; else empty."""

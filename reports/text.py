@@ -171,7 +171,20 @@ def arm_group(text: Text, arm: Arm) -> str:
 def criterion_label(text: Text, criterion: Criterion) -> str:
     """Return what a criterion looks at: 'KVD, times the baseline'."""
     how = text(f"comparison.{criterion.comparison}")
-    return text("criterion.label", metric=metric_label(text, criterion.metric), how=how)
+    label = text("criterion.label", metric=metric_label(text, criterion.metric), how=how)
+    if criterion.each is None:
+        return label
+    return text("criterion.each", label=label, factor=factor_label(text, criterion.each))
+
+
+def factor_label(text: Text, factor: str) -> str:
+    """Return what a factor of the prompts is called: 'viewpoint' for camera."""
+    return text.get(f"slice.factor.{factor}", shown(factor))
+
+
+def slice_label(text: Text, value: str) -> str:
+    """Return what a slice is called, the prompts' own word where there is no other."""
+    return text.get(f"slice.value.{value}", shown(value))
 
 
 # --- numbers -------------------------------------------------------------------------------------

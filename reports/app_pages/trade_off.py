@@ -57,6 +57,7 @@ def draw(shown: app.Shown) -> None:
     if said := judged.smallest_step(view, text):
         st.markdown(app.plain(said))
     _any_metric(shown)
+    _slices(shown)
     st.subheader(text("section.arms"))
     _arms(shown)
 
@@ -114,6 +115,21 @@ def _any_metric(shown: app.Shown) -> None:
     st.caption(app.plain(words.metric_help(text, metric)))
     points = points_table(shown.view, text, metric)
     _chart(charts.metric_bars(points, shown.subject(metric), _PAGE))
+
+
+def _slices(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    if not content.slices:
+        return
+    st.subheader(text("section.slices"))
+    st.caption(app.plain(text("section.slices.about", level=content.level)))
+    titles = {one.title: one for one in content.slices}
+    title = st.selectbox(
+        text("app.slices"), list(titles), placeholder=text("app.choose"), key="slices"
+    )
+    chosen = titles[title]
+    rows: list[list[str | Cell]] = [[row.name, *row.cells] for row in chosen.rows]
+    app.wide_table([text("column.arm"), *chosen.columns], rows)
 
 
 def _arms(shown: app.Shown) -> None:
