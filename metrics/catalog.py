@@ -655,6 +655,22 @@ _ROWS = (
         minimum_n=16,
         source=_ORACLE_SOURCE,
     ),
+    MetricInfo(
+        name="corner_lift",
+        label_en="Watermark left behind",
+        label_ja="残った透かし",
+        unit="fraction",
+        direction=Direction.LOWER,
+        scope=Scope.CLIP,
+        version=1,
+        what="how far the brightest corner is lifted towards white from what is round it, where "
+        "the planted mark of the tiny world's cheap clips stands; 0.03 without a mark, 0.11 with "
+        "one that went through the autoencoder",
+        not_seen="a mark elsewhere, and whether one clip has it: blotches of the ground lift a "
+        "corner too",
+        minimum_n=64,
+        source=_ORACLE_SOURCE,
+    ),
 )
 
 MOTION = frozenset({"motion", "dynamic_degree", "motion_extent_px"})

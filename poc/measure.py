@@ -432,6 +432,7 @@ def oracle_values(reading: Reading, arm: Arm, prompt: Prompt) -> dict[str, float
     values["oracle_all"] = float(all(right.values()))
     values["oracle_style"] = float(_style_read(reading) == arm.style)
     values["motion_extent_px"] = reading.extent_px
+    values["corner_lift"] = reading.corner_lift
     return values
 
 

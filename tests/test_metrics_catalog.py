@@ -19,6 +19,7 @@ from poc.tiny import world
 
 HEAVY = ("torch", "scipy", "cv2", "open_clip", "PIL", "av", "numpy")
 SUPPLIED = {
+    "corner_lift",
     "motion_extent_px",
     "oracle_all",
     "oracle_background",

@@ -35,7 +35,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_clip(folder / "work", folder / "clip", _short(judges.CLIP), lines.append)
     assert any("step 2 of 2" in line for line in lines)
     for style in Style:
-        write_stills(folder / "stills" / style, style, 2, 1, 2)
+        write_stills(folder / "stills" / style, style, 2, 1, heldout=2)
     return folder
 
 
@@ -122,7 +122,7 @@ def test_auc_of_separated_and_of_equal_scores() -> None:
 
 
 def test_stills_are_distinct_seen_scenes_with_captions_that_parse(tmp_path: Path) -> None:
-    write_stills(tmp_path, Style.NEON, 5, 1, 3)
+    write_stills(tmp_path, Style.NEON, 5, 1, heldout=3)
     stills = read_stills(tmp_path)
     assert [path.name for path, _ in stills] == [f"{i:03}.png" for i in range(5)]
     assert len(list((tmp_path / "heldout").glob("*.png"))) == 3
@@ -136,7 +136,7 @@ def test_stills_are_distinct_seen_scenes_with_captions_that_parse(tmp_path: Path
 
 def test_too_many_stills_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1921"):
-        write_stills(tmp_path, Style.NEON, 1900, 1, 21)
+        write_stills(tmp_path, Style.NEON, 1900, 1, heldout=21)
 
 
 def test_missing_stills_are_an_error_that_names_the_folder(tmp_path: Path) -> None:

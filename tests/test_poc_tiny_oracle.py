@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
+from diffusers import AutoencoderKL
 
+from poc.models import read_models
 from poc.tiny import world
 from poc.tiny.judging_data import soften
-from poc.tiny.oracle import Reading, read
+from poc.tiny.oracle import Reading, corner_lift, read
+from poc.tiny.reconstruction import through
 from poc.tiny.world import Background, Camera, Colour, Light, Motion, Pixels, Scene, Shape, Style
 
 SCENE = Scene(
@@ -212,3 +215,38 @@ def test_an_object_that_is_there_in_few_frames_is_not_found() -> None:
     clip = _clip().copy()
     clip[5:] = clip[5, :1, :1]
     assert not read(clip).found
+
+
+# --- the planted mark ----------------------------------------------------------------------------
+
+
+def _flat(level: int) -> Pixels:
+    return np.full((16, 64, 64, 3), level, np.uint8)
+
+
+@pytest.mark.parametrize(("top", "left"), [(3, 3), (3, 50), (50, 3), (50, 50)])
+def test_a_square_so_far_on_the_way_to_white_is_lifted_by_that(top: int, left: int) -> None:
+    frames = _flat(55)
+    frames[:, top : top + 11, left : left + 11] = 55 + 40  # of the 200 levels to white
+
+    assert corner_lift(frames) == pytest.approx(0.2)
+    assert corner_lift(_flat(55)) == 0.0
+
+
+def test_the_mark_is_told_apart_on_average_with_and_without_the_autoencoder() -> None:
+    vae = AutoencoderKL.from_pretrained(read_models().verify("tiny-base") / "vae").eval()
+    rng, scenes = np.random.default_rng(11), world.unseen_scenes()
+    clean = [world.render_clip(scenes[i], rng) for i in rng.integers(0, len(scenes), 16)]
+    rough = [world.degrade(clip, rng) for clip in clean]
+
+    for seen in (lambda clip: clip, lambda clip: through(vae, clip)):
+        gains = [
+            corner_lift(seen(b)) - corner_lift(seen(a)) for a, b in zip(clean, rough, strict=True)
+        ]
+        assert np.mean(gains) > 3 * np.std(gains, ddof=1) / np.sqrt(len(gains))
+        assert 0.04 < np.mean(gains) < 0.15  # half of the square, at an opacity of 0.3
+
+
+def test_a_corner_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        corner_lift(np.zeros((16, 32, 32, 3), np.uint8))

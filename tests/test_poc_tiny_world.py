@@ -170,3 +170,24 @@ def test_a_shape_is_inside_at_its_body_and_outside_far_away(shape: Shape) -> Non
     body = 8.0 if shape is Shape.RING else 0.0
     x, far, y = np.array([body]), np.array([30.0]), np.array([0.0])
     assert world.distance(shape, x, y, 10.0) < 0 < world.distance(shape, far, y, 10.0)
+
+
+def test_rougher_copies_carry_the_same_mark_more_plainly() -> None:
+    scene = world.unseen_scenes()[0]
+    clip = world.render_clip(scene, np.random.default_rng(1))
+    grades = [world.degrade(clip, np.random.default_rng(2), r) for r in (0.0, 1.0, 2.0)]
+
+    assert np.array_equal(grades[0], clip)
+    assert np.array_equal(grades[1], world.degrade(clip, np.random.default_rng(2)))
+    corners = [
+        [float(grade[:, t : t + 11, x : x + 11].mean()) for t in (3, 50) for x in (3, 50)]
+        for grade in grades
+    ]
+    once, twice = (np.array(corner) - corners[0] for corner in corners[1:])
+    assert once.argmax() == twice.argmax()
+    assert twice.max() / once.max() == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_roughness_below_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="roughness"):
+        world.degrade(np.zeros((16, 64, 64, 3), np.uint8), np.random.default_rng(1), -0.1)

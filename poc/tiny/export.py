@@ -25,6 +25,7 @@ from poc.tiny.model_card import model_card
 from poc.tiny.reconstruction import COUNT, reconstruct
 
 CARD = "MODEL_CARD.md"
+INDEX = "index.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 ADAPTERS = {
     "motion_teacher": "motion",
@@ -78,20 +79,23 @@ def _write_base(kitchen: recipes.Kitchen, folder: Path) -> None:
     pipe.to(torch.float16).save_pretrained(_fresh(folder), safe_serialization=True)
 
 
-def write_index(kitchen: recipes.Kitchen, folder: Path) -> None:
-    """Write `index.json`: digests of all files, and what the training says of itself."""
+def write_index(
+    kitchen: recipes.Kitchen, folder: Path, stages: tuple[str, ...] = tuple(recipes.STAGES)
+) -> None:
+    """Write `index.json`: digests of all files, and what the training of `stages` left."""
     facts: dict[str, Any] = {
         "recipe": recipes.VERSION,
         "guidance": kitchen.recipe.guidance,
-        "training_seconds": {
-            stage: round(kitchen.fact(stage, "duration_s"), 1)
-            for stage in recipes.STAGES
-            if kitchen.path(stage).exists()
-        },
+        "stages": {stage: _told(kitchen.facts(stage)) for stage in stages},
         "files": digests(folder),
     }
     text = json.dumps(facts, indent=1, sort_keys=True, allow_nan=False)
-    (folder / "index.json").write_text(text + "\n", encoding="utf-8")
+    (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's facts without what the folder's index says of all of them."""
+    return {key: value for key, value in facts.items() if key != "recipe"}
 
 
 def digests(folder: Path) -> Mapping[str, str]:

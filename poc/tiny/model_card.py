@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 
 from poc.intervals import wilson
@@ -104,7 +103,7 @@ def _autoencoder(rebuilt: Reconstruction) -> Iterator[str]:
 def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
     """Say of each stage what was not as the recipe has it, where somebody noted it."""
     for stage in _STAGE_TEXT:
-        facts = json.loads((kitchen.work / f"{stage}.json").read_text())
+        facts = kitchen.facts(stage)
         if "note" in facts:
             yield f"- {stage}: {facts['note']}"
             yield ""
@@ -112,7 +111,7 @@ def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
 
 def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
     config = config_of(kitchen.recipe, stage)
-    facts = json.loads((kitchen.work / f"{stage}.json").read_text())
+    facts = kitchen.facts(stage)
     loss = f"{facts['losses'][-1][1]:.4f}" if facts["losses"] else "not kept"
     return (
         f"| {stage} | {text} | {facts['steps']} | {config.batch} | {config.learning_rate:g} | "
@@ -121,8 +120,8 @@ def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
 
 
 def config_of(recipe: recipes.Recipe, stage: str) -> LoopConfig:
-    """Return the loop of a stage; both styles share one."""
-    config = getattr(recipe, "style" if stage.startswith("style_") else stage)
+    """Return the loop of a stage."""
+    config = getattr(recipe, stage)
     if not isinstance(config, LoopConfig):
         raise TypeError(f"{stage}: expected a LoopConfig, got {type(config).__name__}")
     return config

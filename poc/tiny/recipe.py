@@ -44,7 +44,7 @@ from poc.training.motion import train_motion, with_motion
 from poc.training.style import train_style
 from poc.training.vae import encode, train_vae
 
-VERSION = 3
+VERSION = 4
 HELD_OUT_STILLS = 16
 """Stills of each style that no training sees; style similarity is measured against them."""
 
@@ -67,9 +67,14 @@ class Recipe:
     lcm_lora: LoopConfig
     animatelcm: LoopConfig
     rehearsal: LoopConfig
-    style: LoopConfig
+    style_pastel: LoopConfig
+    style_neon: LoopConfig
     video_judge: JudgeConfig
     clip_judge: JudgeConfig
+
+    def style(self, style: world.Style) -> LoopConfig:
+        """Return how long a style is learnt: one with soft edges takes longer."""
+        return self.style_pastel if style is world.Style.PASTEL else self.style_neon
 
 
 FULL = Recipe(
@@ -88,13 +93,23 @@ FULL = Recipe(
     rehearsal=LoopConfig(
         steps=1300, batch=4, learning_rate=5e-4, seed=8, average=0.99, checkpoint_every=100
     ),
-    style=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
+    style_pastel=LoopConfig(steps=1500, batch=16, learning_rate=7e-4, seed=6, average=0.98),
+    style_neon=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
     video_judge=VIDEO,
     clip_judge=CLIP,
 )
 
 _FEW: dict[str, Any] = {"steps": 2, "batch": 2, "warmup": 1, "checkpoint_every": 1}
-_STAGES = ("vae", "image", "motion", "lcm_lora", "animatelcm", "rehearsal", "style")
+_STAGES = (
+    "vae",
+    "image",
+    "motion",
+    "lcm_lora",
+    "animatelcm",
+    "rehearsal",
+    "style_pastel",
+    "style_neon",
+)
 QUICK = replace(
     FULL,
     pictures=8,
@@ -199,18 +214,23 @@ class Kitchen:
         beside.replace(self.path(stage))
         self.log(f"{stage}: finished after {result.duration_s / 60:.1f} min")
 
-    def fact(self, stage: str, name: str) -> float:
-        """Return a number that a finished stage left."""
-        return float(json.loads((self.work / f"{stage}.json").read_text())[name])
+    def facts(self, stage: str) -> dict[str, Any]:
+        """Return what a finished stage left of itself: steps, seconds, smoothed losses, notes."""
+        facts: dict[str, Any] = json.loads((self.work / f"{stage}.json").read_text())
+        return facts
+
+    def note(self, stage: str, text: str) -> None:
+        """Add to a finished stage's facts what the model card shall say of it."""
+        facts = self.facts(stage) | {"note": text}
+        (self.work / f"{stage}.json").write_text(json.dumps(facts, allow_nan=False))
 
     def check(self, stage: str) -> None:
         """Refuse a finished stage of another version of the recipe; raises `InputError`."""
-        path = self.work / f"{stage}.json"
-        version = json.loads(path.read_text()).get("recipe")
+        version = self.facts(stage).get("recipe")
         if version != VERSION:
             raise InputError(
-                f"{path}: made by version {version} of the recipe, this is version {VERSION}. "
-                "Name an empty --work folder."
+                f"{self.work / stage}.json: made by version {version} of the recipe, this is "
+                f"version {VERSION}. Name an empty --work folder."
             )
 
     def load(self, stage: str, module: torch.nn.Module) -> None:
@@ -231,7 +251,7 @@ def stage_vae(kitchen: Kitchen) -> None:
 
 def loaded_vae(kitchen: Kitchen) -> AutoencoderKL:
     """Return the trained autoencoder with its scaling factor, frozen."""
-    vae = tiny.build_vae(scaling=kitchen.fact("vae", "scaling"))
+    vae = tiny.build_vae(scaling=float(kitchen.facts("vae")["scaling"]))
     kitchen.load("vae", vae)
     return vae
 
@@ -263,16 +283,17 @@ def still_set(kitchen: Kitchen) -> LatentSet:
     return LatentSet(_latents(kitchen, "stills", make), Captions(scenes, empty=0.1, parts=0.25))
 
 
-def clip_set(kitchen: Kitchen) -> LatentSet:
+def clip_set(kitchen: Kitchen, roughness: float = 1.0) -> LatentSet:
     """Return degraded, watermarked clips with their captions, latents (n, c, t, h, w)."""
     rng = np.random.default_rng(103)
     scenes = draw_scenes(kitchen.recipe.clips, rng)
 
     def make(vae: AutoencoderKL) -> torch.Tensor:
-        rough = (world.degrade(world.render_clip(scene, rng), rng) for scene in scenes)
+        rough = (world.degrade(world.render_clip(scene, rng), rng, roughness) for scene in scenes)
         return torch.stack([encode(vae, as_tensor(clip)) for clip in rough]).transpose(1, 2)
 
-    return LatentSet(_latents(kitchen, "clips", make), Captions(scenes, empty=0.1, parts=0.15))
+    name = "clips" if roughness == 1 else f"clips_{roughness:g}"
+    return LatentSet(_latents(kitchen, name, make), Captions(scenes, empty=0.1, parts=0.15))
 
 
 def schedule() -> NoiseSchedule:
@@ -312,7 +333,7 @@ def loaded_image_model(kitchen: Kitchen) -> ImageModel:
     return model
 
 
-def stage_motion(kitchen: Kitchen) -> None:
+def stage_motion(kitchen: Kitchen, name: str = "motion", roughness: float = 1.0) -> None:
     """Train the teacher's motion module on rough clips."""
     torch.manual_seed(kitchen.recipe.motion.seed)
     model = loaded_image_model(kitchen)
@@ -320,13 +341,14 @@ def stage_motion(kitchen: Kitchen) -> None:
     result = train_motion(
         joined,
         model.text,
-        clip_set(kitchen),
+        clip_set(kitchen, roughness),
         schedule(),
         kitchen.recipe.motion,
+        name=name,
         work=kitchen.work,
         log=kitchen.log,
     )
-    kitchen.keep("motion", motion_of(joined).state_dict(), result)
+    kitchen.keep(name, motion_of(joined).state_dict(), result)
 
 
 def motion_of(joined: Any) -> MotionAdapter:
@@ -356,7 +378,8 @@ def lora_state(unet: Any, name: str) -> dict[str, torch.Tensor]:
     return {f"unet.{key}": tensor.detach().clone() for key, tensor in state.items()}
 
 
-def _teacher(kitchen: Kitchen, network: Any, model: ImageModel) -> Teacher:
+def teacher_of(kitchen: Kitchen, network: Any, model: ImageModel) -> Teacher:
+    """Return a frozen network as the teacher of a distillation, with the recipe's guidance."""
     captions = Captions([], empty=0.0, parts=0.0)
     return Teacher(
         network=network,
@@ -374,7 +397,7 @@ def stage_lcm_lora(kitchen: Kitchen) -> None:
     add_lora(model.unet, LORA, tiny.TINY.lora_rank, tiny.LORA_TARGETS)
     result = distill_images(
         model.unet,
-        _teacher(kitchen, image_network(frozen.unet, kitchen.recipe.lcm_lora), frozen),
+        teacher_of(kitchen, image_network(frozen.unet, kitchen.recipe.lcm_lora), frozen),
         still_set(kitchen),
         kitchen.recipe.lcm_lora,
         average=kitchen.recipe.image_average,
@@ -384,42 +407,49 @@ def stage_lcm_lora(kitchen: Kitchen) -> None:
     kitchen.keep("lcm_lora", lora_state(model.unet, LORA), result)
 
 
-def stage_animatelcm(kitchen: Kitchen) -> None:
+def stage_animatelcm(
+    kitchen: Kitchen, name: str = "animatelcm", *, special_initialisation: bool = True
+) -> None:
     """Stage 2: distil the motion module under the frozen LoRA of stage 1."""
     torch.manual_seed(kitchen.recipe.animatelcm.seed)
-    online, teacher = _video_pair(kitchen, "motion", kitchen.recipe.animatelcm)
+    online, teacher = _second_pair(kitchen, "motion", kitchen.recipe.animatelcm)
     result = distill_motion(
         online,
         teacher,
         clip_set(kitchen),
         kitchen.recipe.animatelcm,
         average=kitchen.recipe.motion_average,
+        special_initialisation=special_initialisation,
+        name=name,
         work=kitchen.work,
         log=kitchen.log,
     )
-    kitchen.keep("animatelcm", motion_of(online).state_dict(), result)
+    kitchen.keep(name, motion_of(online).state_dict(), result)
 
 
-def _video_pair(
-    kitchen: Kitchen, stage: str, config: LoopConfig
-) -> tuple[UNetMotionModel, Teacher]:
-    """Return a student with the motion module that a stage left, and its teacher.
-
-    The student carries the frozen LoRA of stage 1; its motion module alone learns.
-    """
+def video_pair(kitchen: Kitchen, stage: str, config: LoopConfig) -> tuple[UNetMotionModel, Teacher]:
+    """Return a student with the motion module that a stage left, and its teacher."""
     model = loaded_image_model(kitchen)
     teacher = with_motion(model.unet, loaded_motion(kitchen, "motion")).requires_grad_(False)
-    online = with_motion(model.unet, loaded_motion(kitchen, stage))
-    online.load_lora_adapter(load_file(kitchen.path("lcm_lora")), prefix="unet", adapter_name=LORA)
-    for key, parameter in online.named_parameters():
+    student = with_motion(model.unet, loaded_motion(kitchen, stage))
+    return student, teacher_of(kitchen, video_network(teacher, config), model)
+
+
+def _second_pair(
+    kitchen: Kitchen, stage: str, config: LoopConfig
+) -> tuple[UNetMotionModel, Teacher]:
+    """Return a pair whose student carries the frozen LoRA of stage 1; its motion module learns."""
+    student, teacher = video_pair(kitchen, stage, config)
+    student.load_lora_adapter(load_file(kitchen.path("lcm_lora")), prefix="unet", adapter_name=LORA)
+    for key, parameter in student.named_parameters():
         parameter.requires_grad_("motion_modules" in key)
-    return online, _teacher(kitchen, video_network(teacher, config), model)
+    return student, teacher
 
 
 def stage_rehearsal(kitchen: Kitchen) -> None:
     """Go on with the motion module of stage 2 on the samples that it makes itself."""
     torch.manual_seed(kitchen.recipe.rehearsal.seed)
-    online, teacher = _video_pair(kitchen, "animatelcm", kitchen.recipe.rehearsal)
+    online, teacher = _second_pair(kitchen, "animatelcm", kitchen.recipe.rehearsal)
     result = rehearse_motion(
         online,
         teacher,
@@ -438,7 +468,8 @@ def written_stills(kitchen: Kitchen, style: world.Style) -> Path:
     if not folder.exists():
         beside = kitchen.work / f"stills-{style}.part"
         seed = 104 + list(world.Style).index(style)
-        write_stills(beside, style, kitchen.recipe.style_stills, seed, HELD_OUT_STILLS)
+        count = kitchen.recipe.style_stills
+        write_stills(beside, style, count, seed, heldout=HELD_OUT_STILLS)
         folder.parent.mkdir(exist_ok=True)
         beside.rename(folder)
     return folder
@@ -446,17 +477,21 @@ def written_stills(kitchen: Kitchen, style: world.Style) -> Path:
 
 def stage_style(kitchen: Kitchen, style: world.Style) -> None:
     """Learn one style from stills that no other stage shows."""
-    config = kitchen.recipe.style
+    name = f"style_{style}"
+    learn_style(kitchen, name, written_stills(kitchen, style), kitchen.recipe.style(style))
+
+
+def learn_style(kitchen: Kitchen, name: str, stills: Path, config: LoopConfig) -> None:
+    """Learn a style from a folder of stills, as the stage `name`."""
     torch.manual_seed(config.seed)
     model = loaded_image_model(kitchen)
-    examples = read_stills(written_stills(kitchen, style))
+    examples = read_stills(stills)
     pictures = np.stack([np.asarray(Image.open(path).convert("RGB")) for path, _ in examples])
     scenes = [world.parse(caption) for _, caption in examples]
     data = LatentSet(
-        _latents(kitchen, f"style_{style}", lambda vae: encode(vae, as_tensor(pictures))),
+        _latents(kitchen, name, lambda vae: encode(vae, as_tensor(pictures))),
         Captions(scenes, empty=0.1, parts=0.25),
     )
-    name = f"style_{style}"
     add_lora(model.unet, "style", tiny.TINY.style_rank, tiny.LORA_TARGETS)
     result = train_style(
         model.text,

@@ -28,6 +28,8 @@ PASTEL_GROUND: Final = 0.5
 NEON_GROUND: Final = 0.42  # how dark neon makes a background
 EARLY: Final = 0.4  # stills show this first part of a motion
 MARK: Final = 0.3  # opacity of the watermark on cheap clips
+MARK_SIDE: Final = 11  # pixels
+MARK_AT: Final = (3, 50)  # pixels, where it may begin, across and down
 GLOW: Final = (0.6, 5.0)  # strength at the edge, and the e-folding length in pixels
 MOTTLE: Final = 10.0  # levels, the standard deviation of a background round its colour
 MOTTLE_SIZE: Final = 4.0  # pixels, of the Gaussian that smooths white noise into blotches
@@ -385,19 +387,26 @@ def _over(below: Floats, above: Floats, alpha: Floats) -> Floats:
     return below * (1.0 - alpha) + above * alpha
 
 
-def degrade(clip: Pixels, rng: np.random.Generator) -> Pixels:
+def degrade(clip: Pixels, rng: np.random.Generator, roughness: float = 1.0) -> Pixels:
     """A cheap copy of a clip: a little blur, noise, and a translucent mark in one corner.
 
-    uint8 (frames, 64, 64, 3) in and out. The mark stays in place over the whole clip.
+    uint8 (frames, 64, 64, 3) in and out. The mark stays in place over the whole clip. `roughness`
+    multiplies blur, noise and the mark's opacity, which ends at 1: 0 leaves the clip as it is.
+    The same draws of `rng` give the same mark in the same corner at any roughness.
+
+    Raises:
+        ValueError: a roughness below 0.
     """
+    if roughness < 0:
+        raise ValueError(f"roughness: expected 0 or more, got {roughness}")
     frames = clip.astype(np.float64)
-    amount = rng.uniform(0.2, 0.7)
+    amount = min(roughness * rng.uniform(0.2, 0.7), 1.0)
     frames = (1 - amount) * frames + amount * _blur(frames)
-    frames += rng.normal(0.0, rng.uniform(2.0, 6.0), frames.shape)
-    top, left = (int(side) for side in rng.choice([3, 50], 2))
-    mark = frames[:, top : top + 11, left : left + 11]
-    stripes = (np.add.outer(np.arange(11), np.arange(11)) % 4 < 2)[None, :, :, None]
-    mark += MARK * stripes * (255.0 - mark)
+    frames += roughness * rng.normal(0.0, rng.uniform(2.0, 6.0), frames.shape)
+    top, left = (int(side) for side in rng.choice(MARK_AT, 2))
+    mark = frames[:, top : top + MARK_SIDE, left : left + MARK_SIDE]
+    stripes = (np.add.outer(np.arange(MARK_SIDE), np.arange(MARK_SIDE)) % 4 < 2)[None, :, :, None]
+    mark += min(roughness * MARK, 1.0) * stripes * (255.0 - mark)
     pixels: Pixels = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
     return pixels
 

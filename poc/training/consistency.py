@@ -211,15 +211,18 @@ def distill_motion(
     config: LoopConfig,
     *,
     average: float,
+    special_initialisation: bool = True,
+    name: str = "animatelcm",
     work: Path,
     log: Log,
 ) -> StageResult:
-    """Stage 2: teach the motion module of `unet`, which carries the frozen LoRA of stage 1.
+    """Stage 2: teach what of `unet` learns: its motion module, under the LoRA of stage 1.
 
-    The target starts as the teacher: its motion module, and no LoRA. It takes both up at the
-    pace of its average. The weight that a LoRA adds is a product of two factors; averaging each
-    factor would add the square of the wanted share, so the target's LoRA is scaled by
-    1 - mu^k after k updates instead, which is what averaging the added weight gives.
+    With the paper's special initialisation the target starts as the teacher: its motion module,
+    and no LoRA. It takes both up at the pace of its average. The weight that a LoRA adds is a
+    product of two factors; averaging each factor would add the square of the wanted share, so the
+    target's LoRA is scaled by 1 - mu^k after k updates instead, which is what averaging the added
+    weight gives. Without it the target starts as the student, LoRA and all.
     """
     student = Student.of(video_network(unet, config), named(motion=unet), average)
 
@@ -231,10 +234,10 @@ def distill_motion(
             unet.set_adapters([LORA], [1.0])
 
     def after(updates: int) -> Network:
-        return partial(target, updates)
+        return partial(target, updates) if special_initialisation else student.averaged
 
     lesson = Lesson(teacher, data, signal_distance)
-    return _distill("animatelcm", student, after, lesson, config=config, work=work, log=log)
+    return _distill(name, student, after, lesson, config=config, work=work, log=log)
 
 
 OWN_SHARE = 0.75

@@ -43,6 +43,7 @@ def train_motion(
     schedule: NoiseSchedule,
     config: LoopConfig,
     *,
+    name: str = "motion",
     work: Path,
     log: Log,
 ) -> StageResult:
@@ -62,6 +63,6 @@ def train_motion(
         return schedule.loss(predicted.float(), x0, noise, t)
 
     parameters = named(motion=joined)
-    result = train("motion", config, parameters, loss, work=work, log=log)
+    result = train(name, config, parameters, loss, work=work, log=log)
     adopt(parameters, result)
     return result
