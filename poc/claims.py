@@ -152,7 +152,8 @@ def _results(run: _Run, test: ClaimTest) -> list[TestResult]:
     fits = [
         summary
         for summary in run.estimates.arms
-        if fnmatchcase(summary.arm.name, test.arms)
+        if not summary.arm.is_imported  # a published claim is of models, not of a delivery
+        and fnmatchcase(summary.arm.name, test.arms)
         and (summary.arm.style is not None) is test.styled
     ]
     if not fits:
@@ -221,7 +222,7 @@ def _figure(test: ClaimTest, one: Estimate, own: Arm, other: Arm) -> Figure:
     if test.how is How.SPEED_UP:
         return times_as_fast(one)
     if test.how is How.SPEED_UP_PER_NFE:
-        return times_as_fast(one).over(other.nfe / own.nfe)
+        return times_as_fast(one).over(other.sampling.nfe / own.sampling.nfe)
     return figure_of(one)
 
 

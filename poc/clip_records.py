@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from metrics import catalog
-from poc.records import Counts, Record
+from poc.records import Counts, DeliverySummary, Record
 
 FORMAT: Final = "measured-folder-1"
 """Mark of a `summary.json` that `poc measure` wrote."""
@@ -148,24 +148,6 @@ class MetricSummary(Record):
     reason: str
     """Why there is no value, or no interval; empty when there are both."""
     notes: tuple[str, ...]
-
-
-class DeliverySummary(Record):
-    """What a delivery of clips states of itself: nobody here measured price or time."""
-
-    basis: Literal["stated, not measured"]
-    takes: int
-    """Listed takes, and those that are left out of the list."""
-    ok: int
-    picked: tuple[str, ...]
-    """Takes that somebody chose by eye."""
-    currency: str | None
-    price_total: float | None
-    price_per_ok: float | None
-    price_reason: str
-    latency_n: int
-    latency_median_s: float | None
-    latency_max_s: float | None
 
 
 class BesideSummary(Record):

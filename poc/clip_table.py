@@ -9,13 +9,12 @@ from poc.clip_records import (
     CLIP_METRICS,
     BesideSummary,
     ClipReport,
-    DeliverySummary,
     FolderSummary,
     MetricSummary,
     Role,
     Status,
 )
-from poc.records import Counts
+from poc.records import Counts, DeliverySummary
 from poc.table import GAP, MISSING, WIDTH, columns, cut, figure, line
 
 ROWS = 40

@@ -16,7 +16,7 @@ from poc.records import (
     Plan,
     Standing,
 )
-from poc.samples import Ledger, Sample, difference_sample
+from poc.samples import Ledger, Pairs, Sample, by_prompt, difference_sample
 
 LOST_AT_MOST = 0.05
 """Share of pairs that may be lost: what is left of more is a choice of the clips that went well."""
@@ -46,7 +46,9 @@ def _estimates(
 ) -> ContrastEstimates:
     ids = {arm.name: arm.id for arm in plan.arms}
     arm_id, against_id = ids[contrast.arm], ids[contrast.against]
-    samples = list(_samples(book, contrast, arm_id, against_id))
+    elsewhere = {arm.id for arm in plan.arms if arm.is_imported}
+    paired = elsewhere.isdisjoint({arm_id, against_id})
+    samples = list(_samples(book, contrast, arm_id, against_id, paired=paired))
     made = [one.estimate for one in sample_outcomes(samples, book.rates, seed=seed)]
     found = {one.metric: one for one in [*made, *ready]}
     estimates = [found.get(metric) or _unmeasured(arm_id, metric) for metric in contrast.metrics]
@@ -59,11 +61,16 @@ def _estimates(
     )
 
 
-def _samples(book: Ledger, contrast: Contrast, arm_id: str, against_id: str) -> Iterator[Sample]:
+def _samples(
+    book: Ledger, contrast: Contrast, arm_id: str, against_id: str, *, paired: bool
+) -> Iterator[Sample]:
+    """Yield each metric's difference; `paired` is false where one arm was made elsewhere."""
     for metric in contrast.metrics:
         if (arm_id, metric) in book.grids:
             own, other = book.grids[arm_id, metric], book.grids[against_id, metric]
-            yield difference_sample(arm_id, metric, own, other, contrast.against)
+            pair = Pairs(own, other) if paired else by_prompt(own, other)
+            found = difference_sample(arm_id, metric, pair.own, pair.base, contrast.against)
+            yield pair.counted(found)
 
 
 def _unmeasured(arm_id: str, metric: str) -> Estimate:

@@ -216,7 +216,9 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
 
 def _may_lead(arm: Arm, baseline: Arm) -> bool:
     """Return whether an arm may carry the technical light and be recommended."""
-    return arm.role is ArmRole.CANDIDATE and arm.nfe < baseline.nfe
+    if arm.is_imported or arm.role is not ArmRole.CANDIDATE:
+        return False
+    return arm.sampling.nfe < baseline.sampling.nfe
 
 
 def judge_arm(
@@ -280,9 +282,10 @@ def _choose(
         asked = musts(criteria, summary)
         opens = sum(_verdict_of(c, arm.results) is not Verdict.PASS for c in asked)
         seconds = find(summary, LATENCY, Comparison.VALUE) if on_seconds else None
-        cost = float(summary.arm.nfe) if seconds is None else seconds.value or 0.0
+        nfe = summary.arm.sampling.nfe
+        cost = float(nfe) if seconds is None else seconds.value or 0.0
         short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
-        return ORDER.index(arm.technical), opens, short, cost, summary.arm.nfe
+        return ORDER.index(arm.technical), opens, short, cost, nfe
 
     standing = [arm for arm in candidates if arm.technical is not Light.NO_GO]
     return min(standing, key=rank, default=None)
@@ -375,9 +378,10 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
 
 def _sufficient_controls(case: _Case) -> list[Arm]:
     """Return the few-step controls that do all that is asked, without what a candidate adds."""
-    nfe = case.summary(case.estimates.baseline_id).arm.nfe
+    nfe = case.summary(case.estimates.baseline_id).arm.sampling.nfe
     arms = [case.summary(a.arm_id).arm for a in case.arms if a.technical is Light.GO]
-    return [arm for arm in arms if arm.role is ArmRole.CONTROL and arm.nfe < nfe]
+    controls = [arm for arm in arms if arm.role is ArmRole.CONTROL and not arm.is_imported]
+    return [arm for arm in controls if arm.sampling.nfe < nfe]
 
 
 def _headline(case: _Case) -> Finding:
@@ -436,7 +440,8 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
         conditions.append(findings.keep_rights_conditions())
     if case.chosen and case.chosen.technical is Light.GO:
         chosen = case.summary(case.chosen.arm_id).arm
-        cheap = [c for c in _sufficient_controls(case) if c.nfe <= chosen.nfe]
+        most = chosen.sampling.nfe
+        cheap = [c for c in _sufficient_controls(case) if c.sampling.nfe <= most]
         conditions += [findings.justify_over_control(control, chosen) for control in cheap]
         conditions.append(findings.confirm(chosen))
     return tuple(conditions)

@@ -13,13 +13,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
 from poc.clip_folder import listed
-from poc.clip_records import ClipReport, DeliverySummary, Role, Status
+from poc.clip_records import ClipReport, Role, Status
 from poc.errors import InputError, did_you_mean
+from poc.records import Counts, Delivery, DeliverySummary
 
 COLUMNS: Final = (
     "file",
@@ -212,14 +213,16 @@ def delivery_summary(takes: Sequence[Take], clips: Sequence[ClipReport]) -> Deli
     sells the failed ones too.
     """
     ok = sum(clip.status is Status.OK for clip in clips)
-    total, why_no_price = _total(takes, unlisted=len(clips) - len(takes))
+    total, currency, why_no_price = price_of(
+        [(take.price, take.currency) for take in takes], unlisted=len(clips) - len(takes)
+    )
     seconds = [take.latency_s for take in takes if take.latency_s is not None]
     return DeliverySummary(
         basis=STATED,
         takes=len(clips),
         ok=ok,
         picked=tuple(f"take {t.attempt} of {t.prompt}" for t in takes if t.picked),
-        currency=takes[0].currency if total is not None else None,
+        currency=currency,
         price_total=total,
         price_per_ok=total / ok if total is not None and ok else None,
         price_reason=why_no_price or ("" if ok else "no take can be used"),
@@ -229,16 +232,47 @@ def delivery_summary(takes: Sequence[Take], clips: Sequence[ClipReport]) -> Deli
     )
 
 
-def _total(takes: Sequence[Take], *, unlisted: int) -> tuple[float | None, str]:
-    """Return the price of all takes, or why there is none."""
-    if not takes:
-        return None, "no take is listed"
+def delivery_stated(delivery: Delivery, counts: Counts) -> DeliverySummary:
+    """Return what a delivery states of itself, beside how many of its takes can be used."""
+    total, currency, why = price_of(
+        [(take.price, take.currency) for take in delivery.takes if take.listed],
+        unlisted=sum(not take.listed for take in delivery.takes),
+    )
+    seconds = [take.latency_s for take in delivery.takes if take.latency_s is not None]
+    return DeliverySummary(
+        basis=STATED,
+        takes=counts.planned,
+        ok=counts.ok,
+        picked=tuple(f"take {t.attempt} of {t.prompt_id}" for t in delivery.takes if t.picked),
+        currency=currency,
+        price_total=total,
+        price_per_ok=total / counts.ok if total is not None and counts.ok else None,
+        price_reason=why or ("" if counts.ok else "no take can be used"),
+        latency_n=len(seconds),
+        latency_median_s=float(np.median(seconds)) if seconds else None,
+        latency_max_s=max(seconds, default=None),
+    )
+
+
+class Price(NamedTuple):
+    """The price of all takes, or why there is none."""
+
+    total: float | None
+    currency: str | None
+    reason: str
+
+
+def price_of(prices: Sequence[tuple[float | None, str | None]], *, unlisted: int) -> Price:
+    """Return the price of all takes, each with its currency; a sum is only of what is all known."""
+    if not prices:
+        return Price(None, None, "no take is listed")
     if unlisted > 0:
-        return None, f"{unlisted} takes are not listed, so that their price is not known"
-    unpriced = sum(take.price is None for take in takes)
+        reason = f"{unlisted} takes are not listed, so that their price is not known"
+        return Price(None, None, reason)
+    unpriced = sum(price is None for price, _ in prices)
     if unpriced:
-        return None, f"{unpriced} of {len(takes)} takes have no price"
-    currencies = sorted({take.currency or "" for take in takes})
+        return Price(None, None, f"{unpriced} of {len(prices)} takes have no price")
+    currencies = sorted({currency or "" for _, currency in prices})
     if len(currencies) > 1:
-        return None, f"prices are in {' and '.join(currencies)}"
-    return math.fsum(take.price or 0.0 for take in takes), ""
+        return Price(None, None, f"prices are in {' and '.join(currencies)}")
+    return Price(math.fsum(price or 0.0 for price, _ in prices), currencies[0], "")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from poc import front
 from poc.contrasts import contrast_estimates
+from poc.delivery import delivery_stated
 from poc.front import Place, find, smallest_not_inferior_step, speed_axis
 from poc.intervals import LEVEL, RESAMPLES
 from poc.latency_estimates import Timings, latency_outcomes, timed_all, timings
@@ -87,7 +88,7 @@ def evaluate(
         level=LEVEL,
         resamples=RESAMPLES,
         quality_metric=front.quality_metric(book),
-        arms=_summaries(plan.arms, book, found, outcomes, seed),
+        arms=_summaries(plan, book, found, outcomes, seed),
         contrasts=contrast_estimates(plan, book, set_differences, seed=seed),
         slices=tuple(part.estimates for part in parts),
         complete=book.complete and timed_all(plan, found),
@@ -120,18 +121,27 @@ def estimate(
 
 
 def _summaries(
-    arms: tuple[Arm, ...],
+    plan: Plan,
     book: Ledger,
     found: dict[str, Timings],
     outcomes: list[Outcome],
     seed: int,
 ) -> tuple[ArmSummary, ...]:
+    arms = plan.arms
     by_arm: dict[str, list[Estimate]] = {arm.id: [] for arm in arms}
     for one in sorted(outcomes, key=lambda o: o.key):
         by_arm[one.estimate.arm_id].append(one.estimate)
     bare = [_summary(arm, book, by_arm[arm.id], front.NOWHERE) for arm in arms]
     places = front.places(book, arms, found, axis=speed_axis(bare), seed=seed)
-    return tuple(_summary(arm, book, by_arm[arm.id], places[arm.id]) for arm in arms)
+    whole = (_summary(arm, book, by_arm[arm.id], places[arm.id]) for arm in arms)
+    return tuple(_with_delivery(plan, summary) for summary in whole)
+
+
+def _with_delivery(plan: Plan, summary: ArmSummary) -> ArmSummary:
+    if not summary.arm.is_imported:
+        return summary
+    stated = delivery_stated(plan.delivery(summary.arm), summary.counts)
+    return summary.model_copy(update={"delivery": stated})
 
 
 def _summary(arm: Arm, book: Ledger, estimates: list[Estimate], place: Place) -> ArmSummary:

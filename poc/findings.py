@@ -8,7 +8,8 @@ from poc.records import Arm, Finding, Light, Verdict
 
 
 def _steps(arm: Arm) -> str:
-    return "1 step" if arm.steps == 1 else f"{arm.steps} steps"
+    steps = arm.sampling.steps
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def _listed(names: Sequence[str]) -> tuple[str, str]:

@@ -185,7 +185,7 @@ class Exam(NamedTuple):
         """Count the tests of a check."""
         timed = plan.spec.latency is not None
         clips = sum(1 + len(_judged(plan, limits, arm.style)) for arm in plan.arms)
-        seconds = len(limits.speed) * len(plan.arms) if timed else 0
+        seconds = len(limits.speed) * len(plan.generated) if timed else 0
         return cls(clips, seconds, 1 + timed)
 
 

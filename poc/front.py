@@ -50,6 +50,7 @@ def quality_metric(book: Ledger) -> str:
 
 def speed_axis(summaries: Sequence[ArmSummary]) -> SpeedAxis:
     """Return the front's speed axis: seconds if every arm was timed on one device, else NFE."""
+    summaries = [summary for summary in summaries if not summary.arm.is_imported]
     seconds = [find(s, LATENCY, Comparison.VALUE) for s in summaries]
     ratios = [find(s, LATENCY, Comparison.RATIO) for s in summaries]
     timed = all(one is not None and one.value is not None for one in seconds)
@@ -86,9 +87,10 @@ def places(
     axis: SpeedAxis,
     seed: int,
 ) -> dict[str, Place]:
-    """Return each arm's place on the front of its style."""
-    styles = sorted({arm.style for arm in arms}, key=lambda style: (style is not None, style or ""))
+    """Return each arm's place on the front of its style; clips made elsewhere have none."""
     result = {arm.id: NOWHERE for arm in arms}
+    arms = [arm for arm in arms if not arm.is_imported]
+    styles = sorted({arm.style for arm in arms}, key=lambda style: (style is not None, style or ""))
     for style in styles:
         group = [arm for arm in arms if arm.style == style]
         result.update(_group(book, group, found, axis=axis, seed=seed))
@@ -133,7 +135,7 @@ def _frequency(costs: FloatArray, qualities: FloatArray) -> list[float | None]:
 
 def _costs(arms: Sequence[Arm], found: Mapping[str, Timings], axis: SpeedAxis) -> FloatArray:
     if axis == "nfe":
-        return np.array([float(arm.nfe) for arm in arms])
+        return np.array([float(arm.sampling.nfe) for arm in arms])
     timed = [found[arm.id] for arm in arms]
     return np.array([np.median(timing.column(LATENCY, timing.by_round)) for timing in timed])
 
@@ -218,10 +220,11 @@ def smallest_not_inferior_step(
         summary.arm
         for summary in estimates.arms
         if summary.arm.id in wanted
+        and not summary.arm.is_imported
         and summary.arm.style == style
         and _not_inferior(find(summary, metric, Comparison.DIFFERENCE), margin)
     ]
-    return min(holding, key=lambda arm: (arm.nfe, arm.steps), default=None)
+    return min(holding, key=lambda arm: (arm.sampling.nfe, arm.sampling.steps), default=None)
 
 
 def _not_inferior(difference: Estimate | None, margin: float) -> bool:

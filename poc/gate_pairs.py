@@ -94,6 +94,8 @@ class Pair:
 
 def _exam_differences(arm_id: str, head: Plan, base: Plan) -> Iterator[str]:
     """Yield what makes head's clips another exam than base's: prompts or how many of each."""
+    if head.spec.protocol != base.spec.protocol:
+        yield "the comparison protocol, the form in which clips are measured"
     asked = {prompt.id: prompt.text for prompt in head.prompts}
     before = {prompt.id: prompt.text for prompt in base.prompts}
     if asked.keys() != before.keys():
@@ -111,7 +113,7 @@ def _exam_differences(arm_id: str, head: Plan, base: Plan) -> Iterator[str]:
         yield f"n: {len(other)} planned clips -> {len(own)} planned clips"
 
 
-def _requests(plan: Plan, arm_id: str) -> dict[tuple[str, int], int]:
+def _requests(plan: Plan, arm_id: str) -> dict[tuple[str, int], int | None]:
     """Return prompt and replicate -> seed of every planned clip of an arm."""
     return {
         (clip.prompt_id, clip.replicate): clip.seed

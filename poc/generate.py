@@ -9,15 +9,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from poc.clip_folder import ProtocolError
 from poc.engine.local import run_tasks
 from poc.fingerprint import machine_name, peak_memory_bytes, reset_peak_memory
+from poc.imported import ImportedClips, NotDeliveredError
 from poc.records import (
     Arm,
     Batch,
@@ -82,12 +85,16 @@ class QualitySetup:
     prompts: Mapping[str, str]
     folders: Mapping[str, Path]
     device: str
+    imports: Mapping[str, ImportedClips] = field(default_factory=dict)
+    """Of the arms whose clips were made elsewhere, by arm id."""
 
     def __call__(self) -> Callable[[Batch], GeneratedBatch]:
         """Return the handler; models load at its first batch."""
         families = Families(self.folders, self.device)
 
         def handle(batch: Batch) -> GeneratedBatch:
+            if batch.arm_id in self.imports:
+                return _import(batch, self.arms[batch.arm_id], self.imports[batch.arm_id])
             return _generate(batch, self.arms[batch.arm_id], self.prompts, families)
 
         return handle
@@ -126,6 +133,7 @@ def quality_pass(
     *,
     deadline: Callable[[], bool],
     progress: Progress,
+    imports: Mapping[str, ImportedClips] = MappingProxyType({}),
 ) -> None:
     """Make every clip of the plan that has no record yet, block after block.
 
@@ -140,6 +148,7 @@ def quality_pass(
         prompts={prompt.id: prompt.text for prompt in plan.prompts},
         folders=folders,
         device=machine.device,
+        imports=imports,
     )
     count = len(done)
     progress("generate", count, len(plan.batches))
@@ -203,7 +212,7 @@ def _generate(
     start = time.perf_counter()
     try:
         embeddings = family.encode_reused([prompts[clip.prompt_id] for clip in batch.clips])
-        latents = family.denoise(embeddings, [clip.seed for clip in batch.clips])
+        latents = family.denoise(embeddings, [_seed(clip) for clip in batch.clips])
         frames, finite = family.decode(latents)
     except (RuntimeError, MemoryError, ValueError) as error:
         if _device_is_lost(error):
@@ -212,10 +221,28 @@ def _generate(
         clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
     else:
         clips = tuple(
-            _clip(request, arm, clip, is_finite)
+            _clip(request, arm, clip, finite=is_finite)
             for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
         )
     return GeneratedBatch(clips, resolved, time.perf_counter() - start)
+
+
+def _import(batch: Batch, arm: Arm, clips: ImportedClips) -> GeneratedBatch:
+    """Read the takes of a batch that somebody else made; `duration_s` is no time of theirs."""
+    start = time.perf_counter()
+    made = tuple(_imported(request, arm, clips) for request in batch.clips)
+    return GeneratedBatch(made, clips.resolved(arm), time.perf_counter() - start)
+
+
+def _imported(request: ClipRequest, arm: Arm, clips: ImportedClips) -> GeneratedClip:
+    try:
+        frames = clips.frames(request.prompt_id, request.replicate + 1)
+    except NotDeliveredError as error:
+        return GeneratedClip(_failed(request, str(error)), None, b"")
+    except ProtocolError as error:
+        result = _failed(request, str(error)).model_copy(update={"status": ClipStatus.INVALID})
+        return GeneratedClip(result, None, b"")
+    return _clip(request, arm, frames, finite=True)
 
 
 def _device_is_lost(error: Exception) -> bool:
@@ -223,8 +250,14 @@ def _device_is_lost(error: Exception) -> bool:
     return "CUDA error" in str(error) and "out of memory" not in str(error)
 
 
+def _seed(request: ClipRequest) -> int:
+    if request.seed is None:
+        raise LookupError(f"clip {request.id} was made elsewhere: it has no seed")
+    return request.seed
+
+
 def _clip(
-    request: ClipRequest, arm: Arm, frames: npt.NDArray[np.uint8], finite: bool
+    request: ClipRequest, arm: Arm, frames: npt.NDArray[np.uint8], *, finite: bool
 ) -> GeneratedClip:
     """Judge whether the frames are a clip at all; invalid ones are kept to be looked at."""
     from metrics import frames as frame_protocol
@@ -272,7 +305,7 @@ def latency_pass(
         return
     families = Families(folders, machine.device)
     set_up_process(machine.threads)
-    for arm in plan.arms:
+    for arm in plan.generated:
         _warm_up(store, families, arm, spec.warmup, cold=done == 0)
     for number in range(done, spec.repeats):
         progress("latency", number, spec.repeats)
@@ -297,8 +330,9 @@ def _warm_up(store: RunStore, families: Families, arm: Arm, calls: int, *, cold:
 def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySample]:
     """Time every arm once; the order is rotated, so that no arm always follows the same one."""
     prompt = plan.prompts[number % len(plan.prompts)]
-    shift = number % len(plan.arms)
-    for arm in plan.arms[shift:] + plan.arms[:shift]:
+    arms = plan.generated
+    shift = number % len(arms)
+    for arm in arms[shift:] + arms[:shift]:
         family = families.of(arm)
         family.prepare(arm)
         yield _timed(family, arm, prompt.id, prompt.text, number)

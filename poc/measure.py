@@ -20,12 +20,14 @@ import numpy.typing as npt
 
 from metrics import catalog
 from poc.engine.local import run_tasks
+from poc.imported import as_measured
 from poc.records import (
     Arm,
     ArmRole,
     Batch,
     ClipRequest,
     ClipStatus,
+    ComparisonProtocol,
     Measurement,
     MeasurementStatus,
     Plan,
@@ -89,6 +91,8 @@ class MeasureSetup:
     arms: Mapping[str, Arm]
     prompts: Mapping[str, Prompt]
     partners: Partners = field(default_factory=dict)
+    protocol: ComparisonProtocol | None = None
+    """The form in which clips are compared, where some were made elsewhere."""
 
     def __call__(self) -> Callable[[Batch | ReferenceTask], Any]:
         """Return the handler of batches and reference sets."""
@@ -142,9 +146,9 @@ class Bench:
 
     def batch(self, batch: Batch) -> tuple[MeasuredClip, ...]:
         """Measure the clips of a batch that are ok; `batch.clips` holds only those."""
-        clips = [self._reader.read_clip(request.id) for request in batch.clips]
-        video = np.asarray(self._video.features(np.stack(clips)), np.float64)
         arm = self._setup.arms[batch.arm_id]
+        clips = [self._as_measured(self._reader.read_clip(c.id), arm) for c in batch.clips]
+        video = np.asarray(self._video.features(np.stack(clips)), np.float64)
         measured = []
         for request, frames, features in zip(batch.clips, clips, video, strict=True):
             prompt = self._setup.prompts[request.prompt_id]
@@ -184,8 +188,18 @@ class Bench:
         return next((p.removeprefix(NO_PARTNER) for p in partners if p.startswith(NO_PARTNER)), "")
 
     def partner(self, argument: str, clip_id: str) -> Frames:
-        """Return the frames of the clip that is laid beside another."""
-        return self._reader.read_clip(self._setup.partners[argument][clip_id])
+        """Return the frames of the clip that is laid beside another; both are made here."""
+        frames = self._reader.read_clip(self._setup.partners[argument][clip_id])
+        return self._as_measured(frames, self._generated)
+
+    @cached_property
+    def _generated(self) -> Arm | None:
+        """An arm that is made here: all have one shape, and so have rendered references."""
+        return next((arm for arm in self._setup.arms.values() if not arm.is_imported), None)
+
+    def _as_measured(self, frames: Frames, arm: Arm | None) -> Frames:
+        """Bring a clip to the comparison protocol; imported ones are kept in that form."""
+        return frames if arm is None else as_measured(frames, arm, self._setup.protocol)
 
     @property
     def logit_scale(self) -> float:
@@ -228,7 +242,12 @@ class Bench:
 
     def reference(self, task: ReferenceTask) -> Floats:
         """Render a reference set chunk by chunk and return its video features (n, d)."""
-        parts = [self._video.features(chunk) for chunk in rendered_chunks(task)]
+        arm = self._generated
+        chunks = (
+            np.stack([self._as_measured(clip, arm) for clip in chunk])
+            for chunk in rendered_chunks(task)
+        )
+        parts = [self._video.features(chunk) for chunk in chunks]
         return np.concatenate(parts).astype(np.float64)
 
 
@@ -302,6 +321,7 @@ def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Prog
         arms={arm.id: arm for arm in plan.arms},
         prompts={prompt.id: prompt for prompt in plan.prompts},
         partners=partners(plan, ok_clips(store)),
+        protocol=plan.spec.protocol,
     )
     progress("measure", 0, len(tasks))
     workers = max(1, min(machine.workers, len(tasks)))
@@ -354,7 +374,11 @@ def partners(plan: Plan, ok: AbstractSet[str]) -> Partners:
     places = {(one.arm_id, one.prompt_id, one.replicate): one.id for one in requests}
     unprompted = {arm.id: _unprompted(arm, plan.arms) for arm in plan.arms}
 
+    elsewhere = {arm.id for arm in plan.arms if arm.is_imported}
+
     def beside(one: ClipRequest, arm_id: str | None, missing: str) -> str:
+        if one.arm_id in elsewhere:
+            return f"{NO_PARTNER}it was made elsewhere: its seed is not known"
         if arm_id is None or arm_id == one.arm_id:
             return f"{NO_PARTNER}{missing}"
         found = places.get((arm_id, one.prompt_id, one.replicate))
@@ -391,11 +415,13 @@ def _settings(arm: Arm) -> Arm:
 def reference_tasks(plan: Plan) -> dict[str | None, ReferenceTask]:
     """Return the reference set of each style (None: unstyled), named by its content."""
     texts = tuple(prompt.text for prompt in plan.prompts)
+    asked = plan.spec.protocol
+    form = [] if asked is None else [asked.model_dump(mode="json")]
     return {
         reference.style: ReferenceTask(
             reference,
             texts,
-            short_id([RENDERING, reference.model_dump(mode="json"), texts]),
+            short_id([RENDERING, reference.model_dump(mode="json"), texts, *form]),
         )
         for reference in plan.spec.references
     }

@@ -8,7 +8,7 @@ balanced; within a block the clips of one arm form one batch, made together and 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from poc.datasets import check_vocabulary
@@ -21,6 +21,7 @@ from poc.records import (
     Batch,
     ClipRequest,
     CriteriaFile,
+    Delivery,
     Plan,
     Prompt,
     Record,
@@ -30,7 +31,7 @@ from poc.records import (
     short_id,
 )
 from poc.slicing import check_slices
-from poc.spec import Setting, check_criteria, expand
+from poc.spec import Setting, check_criteria, expand, measured_shape
 
 ASSUMED_S: Final = (0.03, 0.3)
 """Seconds for one network evaluation of one assumed clip, when nothing was measured."""
@@ -60,12 +61,13 @@ class ArmCost(Record):
     name: str
     baseline: bool
     role: ArmRole
-    scheduler: str
-    steps: int
-    guidance: float
-    nfe_per_clip: int
+    scheduler: str | None
+    """None, as the next three, where the clips were made elsewhere."""
+    steps: int | None
+    guidance: float | None
+    nfe_per_clip: int | None
     clips: int
-    nfe: int
+    nfe: int | None
     """Of all its clips in the quality pass."""
 
 
@@ -92,9 +94,13 @@ class PlanSummary(Record):
 
 
 def make_plan(
-    spec: SweepSpec, criteria: CriteriaFile, prompts: Sequence[Prompt], models: ModelTable
+    spec: SweepSpec,
+    criteria: CriteriaFile,
+    prompts: Sequence[Prompt],
+    models: ModelTable,
+    deliveries: Sequence[Delivery] = (),
 ) -> Plan:
-    """Return the plan of a spec.
+    """Return the plan of a spec; `deliveries` are those of its imported arms.
 
     Raises:
         InputError: unknown model or missing digests, two arms alike, too few prompts, a word that
@@ -104,7 +110,7 @@ def make_plan(
     prompts = _checked_prompts(spec, prompts, models)
     if spec.slices is not None:
         check_slices(spec.slices, prompts, f"spec '{spec.name}'")
-    arms = tuple(_arms(spec, models))
+    arms = tuple(_arms(spec, models, {one.arm: one for one in deliveries}))
     _refuse_twins(arms)
     return Plan(
         format_version=1,
@@ -115,7 +121,8 @@ def make_plan(
         arms=arms,
         baseline_id=_baseline(spec, arms).id,
         prompts=prompts,
-        batches=tuple(_batches(spec, arms, prompts)),
+        batches=tuple(_batches(spec, arms, prompts, {one.arm: one for one in deliveries})),
+        deliveries=tuple(deliveries),
     )
 
 
@@ -128,8 +135,9 @@ def complete_blocks(plan: Plan, done_batch_ids: Collection[str]) -> tuple[int, .
 def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
     """Return what a plan will make and take; a range of time unless calibrated."""
     arms = tuple(_arm_cost(plan, arm) for arm in plan.arms)
-    quality = sum(arm.nfe for arm in arms)
-    latency = _latency_calls(plan) * sum(arm.nfe for arm in plan.arms)
+    quality = sum(arm.nfe or 0 for arm in arms)
+    once = sum(arm.sampling.nfe for arm in plan.generated)
+    latency = _latency_calls(plan) * once
     low, high = _seconds_per_nfe(plan, calibration)
     clips = sum(arm.clips for arm in arms)
     return PlanSummary(
@@ -140,7 +148,7 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
         replicates=plan.spec.replicates,
         clips=clips,
         blocks=len({batch.block for batch in plan.batches}),
-        nfe_per_prompt=sum(arm.nfe for arm in plan.arms) * plan.spec.replicates,
+        nfe_per_prompt=once * plan.spec.replicates,
         nfe_quality=quality,
         nfe_latency=latency,
         seconds_low=(quality + latency) * low,
@@ -173,8 +181,12 @@ def describe(plan: Plan, calibration: Calibration | None = None) -> str:
 # --- arms ----------------------------------------------------------------------------------------
 
 
-def _arms(spec: SweepSpec, models: ModelTable) -> Iterator[Arm]:
+def _arms(spec: SweepSpec, models: ModelTable, deliveries: Mapping[str, Delivery]) -> Iterator[Arm]:
     for entry in spec.arms:
+        if entry.family == "imported":
+            (setting,) = expand(entry)
+            yield _arm(spec, entry, setting, {}, deliveries[entry.name].files_digest())
+            continue
         ids = [entry.base, entry.motion_adapter, *(use.model for use in entry.loras)]
         ids += [entry.vae] if entry.vae else []
         named = models.architecture_digest if spec.weights else models.declared_digest
@@ -183,7 +195,13 @@ def _arms(spec: SweepSpec, models: ModelTable) -> Iterator[Arm]:
             yield _arm(spec, entry, setting, digests)
 
 
-def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, str]) -> Arm:
+def _arm(
+    spec: SweepSpec,
+    entry: ArmSpec,
+    setting: Setting,
+    digests: dict[str, str],
+    delivery_digest: str | None = None,
+) -> Arm:
     draft = Arm(
         id="",
         name=setting.name,
@@ -197,13 +215,14 @@ def _arm(spec: SweepSpec, entry: ArmSpec, setting: Setting, digests: dict[str, s
         loras=entry.loras,
         style=entry.style,
         dtype=spec.dtype,
-        shape=spec.shape,
+        shape=spec.shape if delivery_digest is None else measured_shape(spec),
         batch_size=spec.batch_size,
         model_digests=digests,
         role=entry.role,
         vae=entry.vae,
         beta_schedule=entry.beta_schedule,
         weights=spec.weights,
+        delivery_digest=delivery_digest,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 
@@ -238,7 +257,7 @@ def _checked_prompts(
             f"spec '{spec.name}': expected {spec.prompts} distinct prompts of dataset "
             f"'{spec.dataset}', got {len(prompts)}, {len(texts)} of them distinct."
         )
-    for base in dict.fromkeys(arm.base for arm in spec.arms):
+    for base in dict.fromkeys(arm.base for arm in spec.arms if arm.family != "imported"):
         if models.resolve(base, ModelKind.BASE).entry.vocabulary == "tiny-world":
             check_vocabulary(prompts, model=base, dataset=spec.dataset)
     return tuple(prompts)
@@ -247,24 +266,41 @@ def _checked_prompts(
 # --- blocks --------------------------------------------------------------------------------------
 
 
-def _batches(spec: SweepSpec, arms: Sequence[Arm], prompts: Sequence[Prompt]) -> Iterator[Batch]:
+def _batches(
+    spec: SweepSpec,
+    arms: Sequence[Arm],
+    prompts: Sequence[Prompt],
+    deliveries: Mapping[str, Delivery],
+) -> Iterator[Batch]:
     """Yield block after block; every prompt comes once before any comes twice.
 
+    Takes that were delivered beyond the replicates asked of other arms come last.
     With random weights there is none: nothing would be judged, and the latency pass makes its own.
     """
     if spec.weights:
         return
-    units = [(prompt, n) for n in range(spec.replicates) for prompt in prompts]
+    taken = {
+        name: {(take.prompt_id, take.attempt - 1) for take in one.takes}
+        for name, one in deliveries.items()
+    }
+    attempts = [attempt + 1 for takes in taken.values() for _, attempt in takes]
+    most = max([spec.replicates, *attempts])
+    units = [(prompt, n) for n in range(most) for prompt in prompts]
     for block, start in enumerate(range(0, len(units), spec.batch_size)):
         for arm in arms:
-            chosen = units[start : start + spec.batch_size]
-            clips = tuple(_request(spec, arm, prompt, n) for prompt, n in chosen)
+            clips = tuple(
+                _request(spec, arm, prompt, n)
+                for prompt, n in units[start : start + spec.batch_size]
+                if ((prompt.id, n) in taken[arm.name] if arm.is_imported else n < spec.replicates)
+            )
+            if not clips:
+                continue
             batch_id = short_id(["batch", arm.id, [clip.id for clip in clips]])
             yield Batch(id=batch_id, arm_id=arm.id, block=block, clips=clips)
 
 
 def _request(spec: SweepSpec, arm: Arm, prompt: Prompt, replicate: int) -> ClipRequest:
-    seed = clip_seed(spec.seed, prompt.text, replicate)
+    seed = None if arm.is_imported else clip_seed(spec.seed, prompt.text, replicate)
     return ClipRequest(
         id=short_id(["clip", arm.id, prompt.text, replicate, seed]),
         arm_id=arm.id,
@@ -282,7 +318,7 @@ def _block(batch: Batch) -> int:
 
 
 def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
-    clips = 0 if plan.spec.weights else len(plan.prompts) * plan.spec.replicates
+    clips = sum(len(batch.clips) for batch in plan.batches if batch.arm_id == arm.id)
     return ArmCost(
         arm_id=arm.id,
         name=arm.name,
@@ -293,7 +329,7 @@ def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
         guidance=arm.guidance,
         nfe_per_clip=arm.nfe,
         clips=clips,
-        nfe=clips * arm.nfe,
+        nfe=None if arm.nfe is None else clips * arm.nfe,
     )
 
 
@@ -340,6 +376,13 @@ def _assumption(plan: Plan, calibration: Calibration | None) -> str:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
+    for one in plan.deliveries:
+        lost = sum(take.file_digest is None for take in one.takes)
+        picked = sum(take.picked for take in one.takes)
+        yield (
+            f"'{one.arm}' was made elsewhere: {len(one.takes)} takes, {lost} not delivered, "
+            f"{picked} hand-picked; compared by prompt only, price and time stated, not measured"
+        )
     styles = {arm.style is not None for arm in plan.arms if arm.id != plan.baseline_id}
     for criterion in plan.criteria.criteria:
         wanted = {"all": {True, False}, "styled": {True}, "unstyled": {False}}
@@ -350,6 +393,10 @@ def _notes(plan: Plan) -> Iterator[str]:
     elif len(plan.prompts) < 2:
         yield "one prompt has no interval: every criterion will be inconclusive"
 
+
+MISSING: Final = "-"
+IMPORTED: Final = "imported"
+"""In place of a scheduler: clips made elsewhere."""
 
 _LEGEND: Final = (
     "* baseline. (c) control. NFE: network evaluations, two a step when guidance is above 1.\n"
@@ -375,8 +422,10 @@ def _rows(found: PlanSummary) -> list[tuple[str, ...]]:
 
 def _row(arm: ArmCost) -> tuple[str, ...]:
     mark = " *" if arm.baseline else " (c)" if arm.role is ArmRole.CONTROL else ""
-    numbers = (arm.steps, f"{arm.guidance:g}", arm.nfe_per_clip, arm.clips, arm.nfe)
-    return (arm.name + mark, arm.scheduler, *map(str, numbers))
+    guidance = None if arm.guidance is None else f"{arm.guidance:g}"
+    numbers = (arm.steps, guidance, arm.nfe_per_clip, arm.clips, arm.nfe)
+    shown = (MISSING if one is None else str(one) for one in numbers)
+    return (arm.name + mark, arm.scheduler or IMPORTED, *shown)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -88,7 +88,7 @@ def preflight(
     plan: Plan, models: ModelTable, licences: LicenceTable, around: Surroundings
 ) -> tuple[PreflightFinding, ...]:
     """Return what is wrong with a plan, errors first, in the order of the rules."""
-    parts = [_parts(arm, models) for arm in plan.arms]
+    parts = [_parts(arm, models) for arm in plan.generated]
     found = [
         *_files(plan, models, around),
         *_settings(parts),
@@ -206,7 +206,7 @@ def _beta_schedule(parts: _Parts) -> Iterator[_Said]:
 
 
 def _trained_steps(parts: _Parts) -> Iterator[_Said]:
-    steps = parts.arm.steps
+    steps = parts.arm.sampling.steps
     for entry in parts.distilled:
         counts = entry.trained.steps if entry.trained else ()
         if counts and steps not in counts:
@@ -221,7 +221,7 @@ def _trained_steps(parts: _Parts) -> Iterator[_Said]:
 
 
 def _known_good_steps(parts: _Parts) -> Iterator[_Said]:
-    steps = parts.arm.steps
+    steps = parts.arm.sampling.steps
     given = [entry for entry in parts.distilled if entry.known_good and not _exact(entry)]
     spans = {entry.id: entry.known_good.steps for entry in given if entry.known_good}
     outside = [model for model, (low, high) in spans.items() if not low <= steps <= high]
@@ -244,13 +244,13 @@ def _and(names: Iterable[str]) -> str:
 
 
 def _timestep_grid(parts: _Parts) -> Iterator[_Said]:
-    if parts.arm.scheduler is not SchedulerName.LCM:
+    if parts.arm.sampling.scheduler is not SchedulerName.LCM:
         return
-    if parts.arm.steps > LCM_GRID_STEPS:
+    if parts.arm.sampling.steps > LCM_GRID_STEPS:
         yield _Said(
             "timestep-grid",
             Severity.ERROR,
-            f"{parts.arm.steps} steps, but a consistency model is sampled on a grid of "
+            f"{parts.arm.sampling.steps} steps, but a consistency model is sampled on a grid of "
             f"{LCM_GRID_STEPS} timesteps.",
             f"Give at most {LCM_GRID_STEPS} 'steps'.",
         )
@@ -267,7 +267,7 @@ def _timestep_grid(parts: _Parts) -> Iterator[_Said]:
 
 
 def _guidance(parts: _Parts) -> Iterator[_Said]:
-    guidance = parts.arm.guidance
+    guidance = parts.arm.sampling.guidance
     if guidance <= 1 or not parts.distilled:
         return
     names = _and(entry.id for entry in parts.distilled)
@@ -321,12 +321,12 @@ def _scheduler(parts: _Parts) -> Iterator[_Said]:
     asked = parts.distilled or parts.every
     goods = [entry.known_good for entry in asked if entry.known_good]
     allowed = [name for name in SchedulerName if goods and _all_take(goods, name)]
-    if goods and parts.arm.scheduler not in allowed:
+    if goods and parts.arm.sampling.scheduler not in allowed:
         named = _and(entry.id for entry in asked if entry.known_good)
         yield _Said(
             "scheduler-misfit",
             Severity.ERROR,
-            f"scheduler {parts.arm.scheduler} does not fit {named}.",
+            f"scheduler {parts.arm.sampling.scheduler} does not fit {named}.",
             f"Take {' or '.join(allowed) or 'parts that share a scheduler'}.",
         )
 
@@ -353,7 +353,7 @@ def _fit(parts: _Parts) -> Iterator[_Said]:
 
 
 def _negative_prompt(parts: _Parts) -> Iterator[_Said]:
-    if parts.arm.negative_prompt and parts.arm.guidance <= 1:
+    if parts.arm.negative_prompt and parts.arm.sampling.guidance <= 1:
         yield _Said(
             "negative-prompt-unused",
             Severity.WARNING,

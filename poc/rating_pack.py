@@ -13,6 +13,7 @@ import numpy.typing as npt
 from poc import disk
 from poc.chosen_arm import arm_named, recommended_arm
 from poc.errors import InputError
+from poc.imported import as_measured
 from poc.panel import Pack, Panel, PanelRequest, ShownClip, design_panel
 from poc.rating_folder import PACKS, owned, panel_folder, read_panels, votes_path, write_key
 from poc.rating_page import render
@@ -151,8 +152,9 @@ class _Pages:
 
     def _media(self, side: ShownClip) -> bytes:
         if side not in self._encoded:
-            frames = self._store.read_clip(side.clip_id)
-            fps = self._arms[side.arm_id].shape.fps
+            arm, asked = self._arms[side.arm_id], self._store.plan.spec.protocol
+            frames = as_measured(self._store.read_clip(side.clip_id), arm, asked)
+            fps = arm.shape.fps if asked is None else asked.fps
             self._encoded[side] = _encoded(damaged(frames) if side.damaged else frames, fps)
         return self._encoded[side]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -133,20 +133,46 @@ class ClipShape(Record):
     fps: Annotated[int, Field(ge=1, le=240)]
 
 
-class Arm(Record):
-    """One fully resolved configuration under test.
+class ComparisonProtocol(Record):
+    """The one form that every arm's clips are measured in where some were made elsewhere.
 
-    `id` is derived from all that can change its frames; `name` and `label` are for people.
+    Frames are picked and made smaller, never invented; what was made stays as it is.
+    """
+
+    seconds: Annotated[float, Field(gt=0, le=600)]
+    fps: Annotated[int, Field(ge=1, le=240)]
+    short_side: Annotated[int, Field(ge=8, le=4096)]
+
+
+class Sampling(NamedTuple):
+    """How an arm that is generated here samples its clips."""
+
+    scheduler: SchedulerName
+    steps: int
+    guidance: float
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations per clip: diffusers evaluates twice a step when guidance > 1."""
+        return self.steps * (2 if self.guidance > 1 else 1)
+
+
+class Arm(Record):
+    """One fully resolved configuration under test, or clips that were made elsewhere.
+
+    `id` is derived from all that can change its frames; `name` and `label` are for people. Of an
+    imported arm nobody here knows models and settings: `base` and `motion_adapter` are empty,
+    `scheduler`, `steps` and `guidance` None.
     """
 
     id: str
     name: str
-    family: Literal["animatediff"]
+    family: Literal["animatediff", "imported"]
     base: str
     motion_adapter: str
-    scheduler: SchedulerName
-    steps: Annotated[int, Field(ge=1, le=1000)]
-    guidance: Annotated[float, Field(ge=1, le=30)]
+    scheduler: SchedulerName | None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None
+    guidance: Annotated[float, Field(ge=1, le=30)] | None
     negative_prompt: str
     loras: tuple[LoraUse, ...]
     style: str | None
@@ -163,11 +189,35 @@ class Arm(Record):
     """Noise schedule in place of the base's: that of the motion module's training."""
     weights: Literal["random"] | None = _NOT_THERE
     """Random: the architectures with weights drawn here, so that only times mean anything."""
+    delivery_digest: str | None = _NOT_THERE
+    """Of an imported arm: `Delivery.files_digest`, so of every take and every file."""
+
+    @model_validator(mode="after")
+    def _family(self) -> Self:
+        settings = (self.scheduler, self.steps, self.guidance)
+        known = sum(one is not None for one in settings)
+        if known != (0 if self.is_imported else 3):
+            raise ValueError("scheduler, steps and guidance are those of an arm generated here")
+        if self.is_imported != (self.delivery_digest is not None):
+            raise ValueError("an imported arm, and no other, has the digest of its delivery")
+        return self
 
     @property
-    def nfe(self) -> int:
-        """Network evaluations per clip: diffusers evaluates twice a step when guidance > 1."""
-        return self.steps * (2 if self.guidance > 1 else 1)
+    def is_imported(self) -> bool:
+        """True where the clips were made elsewhere."""
+        return self.family == "imported"
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the clips are sampled; raises ValueError where they were made elsewhere."""
+        if self.scheduler is None or self.steps is None or self.guidance is None:
+            raise ValueError(f"arm {self.name!r} was made elsewhere: its settings are not known")
+        return Sampling(self.scheduler, self.steps, self.guidance)
+
+    @property
+    def nfe(self) -> int | None:
+        """Network evaluations per clip; None where the clips were made elsewhere."""
+        return None if self.is_imported else self.sampling.nfe
 
 
 def arm_id(arm_fields: dict[str, Any]) -> str:
@@ -277,22 +327,35 @@ class CriteriaFile(Record):
 # --- the spec and the plan -----------------------------------------------------------------------
 
 
+class ClipsElsewhere(Record):
+    """Where clips lie that somebody else made; both paths are relative to the spec."""
+
+    folder: Annotated[str, Field(min_length=1)]
+    """Of mp4, webm or gif files, or one folder of png frames per clip."""
+    delivery: Annotated[str, Field(min_length=1)]
+    """CSV that lists every take, see `poc.delivery`."""
+    png_fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    """Frames per second of clips that are folders of png frames."""
+
+
 class ArmSpec(Record):
     """One entry under `arms:`; lists are factors, `{steps}` and `{guidance}` fill the name."""
 
     name: Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
     role: ArmRole = _FIRST_ROLE
-    family: Literal["animatediff"]
+    family: Literal["animatediff", "imported"]
     base: str
     motion_adapter: str
-    scheduler: SchedulerName
-    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1)]
-    guidance: Annotated[tuple[Annotated[float, Field(ge=1, le=30)], ...], Field(min_length=1)]
+    scheduler: SchedulerName | None
+    steps: tuple[Annotated[int, Field(ge=1, le=1000)], ...]
+    guidance: tuple[Annotated[float, Field(ge=1, le=30)], ...]
     negative_prompt: str
     loras: tuple[LoraUse, ...]
     style: str | None
     vae: str | None = _NOT_THERE
     beta_schedule: BetaSchedule | None = _NOT_THERE
+    clips: ClipsElsewhere | None = _NOT_THERE
+    """Of an imported arm, which has nothing else but a name, a role and a style."""
 
 
 class Contrast(Record):
@@ -344,6 +407,8 @@ class SweepSpec(Record):
     """Most hours that generating and timing may take, by the plan's own range."""
     weights: Literal["random"] | None = _NOT_THERE
     """Random: latency before weights. Nothing is fetched, no clip is judged, arms are timed."""
+    protocol: ComparisonProtocol | None = _NOT_THERE
+    """Wanted where an arm is imported: the form in which the clips of all arms are measured."""
 
 
 class ClipRequest(Record):
@@ -353,7 +418,9 @@ class ClipRequest(Record):
     arm_id: str
     prompt_id: str
     replicate: int
-    seed: int
+    """Of an imported arm: the attempt, counted from 0."""
+    seed: int | None
+    """None where the clip was made elsewhere."""
 
 
 class Batch(Record):
@@ -363,6 +430,38 @@ class Batch(Record):
     arm_id: str
     block: int
     clips: Annotated[tuple[ClipRequest, ...], Field(min_length=1)]
+
+
+class DeliveredTake(Record):
+    """One take of a delivery as it is stated, with the digest of the file that was delivered."""
+
+    prompt_id: str
+    attempt: Annotated[int, Field(ge=1)]
+    listed: bool
+    """False: the delivery leaves it out."""
+    file: str | None
+    """None: nothing was delivered."""
+    file_digest: str | None
+    """None: there is no such file, or none that can be read."""
+    price: float | None
+    currency: str | None
+    latency_s: float | None
+    """Seconds from request to receipt."""
+    picked: bool
+
+
+class Delivery(Record):
+    """What somebody else delivered for one arm: every take that the plan counts."""
+
+    arm: str
+    """Its name."""
+    png_fps: float | None
+    """Frames per second of its folders of png frames; None: not stated."""
+    takes: Annotated[tuple[DeliveredTake, ...], Field(min_length=1)]
+
+    def files_digest(self) -> str:
+        """Return the digest of every take and file, whatever the arm is called."""
+        return digest(self.model_dump(mode="json", exclude={"arm"}))
 
 
 class Plan(Record):
@@ -377,6 +476,16 @@ class Plan(Record):
     baseline_id: str
     prompts: tuple[Prompt, ...]
     batches: tuple[Batch, ...]
+    deliveries: tuple[Delivery, ...] = _NO_ITEMS
+
+    @property
+    def generated(self) -> tuple[Arm, ...]:
+        """The arms whose clips are made here: those that can be timed."""
+        return tuple(arm for arm in self.arms if not arm.is_imported)
+
+    def delivery(self, arm: Arm) -> Delivery:
+        """Return what was delivered for an imported arm."""
+        return next(one for one in self.deliveries if one.arm == arm.name)
 
 
 def clip_seed(base_seed: int, prompt_text: str, replicate: int) -> int:
@@ -560,6 +669,24 @@ class Estimate(Record):
     """Marks a reader must see: 'rank-deficient', 'noise floor 1.2 at n = 64'."""
 
 
+class DeliverySummary(Record):
+    """What a delivery of clips states of itself: nobody here measured price or time."""
+
+    basis: Literal["stated, not measured"]
+    takes: int
+    """Listed takes, and those that are left out of the list."""
+    ok: int
+    picked: tuple[str, ...]
+    """Takes that somebody chose by eye."""
+    currency: str | None
+    price_total: float | None
+    price_per_ok: float | None
+    price_reason: str
+    latency_n: int
+    latency_median_s: float | None
+    latency_max_s: float | None
+
+
 class ArmSummary(Record):
     """Everything known of one arm, as pages and the gate read it."""
 
@@ -570,6 +697,8 @@ class ArmSummary(Record):
     """Among measured arms by speed and quality; None when either is missing."""
     frontier_frequency: float | None
     """Share of resamples in which the arm lies on the front."""
+    delivery: DeliverySummary | None = _NOT_THERE
+    """Of an imported arm; never beside what was measured here."""
 
 
 class Standing(StrEnum):

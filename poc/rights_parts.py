@@ -39,6 +39,15 @@ def subject_of(
 
 
 def _models_of(arm: Arm, models: ModelTable) -> Iterator[Part]:
+    if arm.is_imported:  # whose models made these clips, and by what contract, nobody here knows
+        yield Part(
+            id=f"clips of {arm.name}",
+            kind=PartKind.BASE,
+            licence="",
+            commercial_use=None,
+            digest=arm.delivery_digest,
+        )
+        return
     roles = {arm.base: PartKind.BASE, arm.motion_adapter: PartKind.MOTION_ADAPTER}
     roles |= {arm.vae: PartKind.BASE} if arm.vae else {}
     for model_id, declared in arm.model_digests.items():

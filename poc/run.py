@@ -29,6 +29,7 @@ from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import device_memory_bytes, take_fingerprint
 from poc.governance_records import RightsOfRun, RightsResult
+from poc.imported import ImportedClips, imported_clips, read_deliveries
 from poc.licences import read_licences
 from poc.models import ModelKind, ModelTable, read_models
 from poc.plan import make_plan
@@ -135,7 +136,8 @@ def read_plan(spec_path: Path) -> tuple[Plan, ModelTable]:
     spec = read_spec(spec_path, models)
     criteria = read_criteria(spec_path.parent / spec.criteria)
     prompts = read_prompts(spec.dataset, spec.prompts, beside=spec_path)
-    return make_plan(spec, criteria, prompts, models), models
+    deliveries = read_deliveries(spec, prompts, spec_path)
+    return make_plan(spec, criteria, prompts, models, deliveries), models
 
 
 def run(
@@ -173,11 +175,21 @@ def run(
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     judges = judges_of(models)
     machine = Machine(workers, threads=1, device=device)
+    imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
-        _make(store, folders, machine, until, turns=turns, progress=progress)
+        _make(store, folders, machine, until, imports=imports, turns=turns, progress=progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)
+
+
+def _imports(plan: Plan, spec_path: Path) -> dict[str, ImportedClips]:
+    """Return the clips of every arm that was made elsewhere."""
+    return {
+        arm.id: imported_clips(plan.spec, plan.delivery(arm), spec_path)
+        for arm in plan.arms
+        if arm.is_imported
+    }
 
 
 def _verified(plan: Plan, models: ModelTable) -> dict[str, Path]:
@@ -237,6 +249,7 @@ def _make(
     machine: Any,
     until: Clock | None,
     *,
+    imports: dict[str, ImportedClips],
     turns: Turns | None,
     progress: Progress,
 ) -> None:
@@ -248,7 +261,7 @@ def _make(
     if store.closed_reason is not None:
         return
     deadline = _deadline(until)
-    quality_pass(store, folders, machine, deadline=deadline, progress=progress)
+    quality_pass(store, folders, machine, deadline=deadline, progress=progress, imports=imports)
     if until is not None and store.pending_batches():
         store.close(f"{_UNTIL} {until[0]:02d}:{until[1]:02d}: stopped at a complete block")
         return

@@ -186,10 +186,21 @@ def refuse_other_plan(run: Path, there: Plan, asked: Plan) -> None:
 
 def _plan_differences(old: Plan, new: Plan) -> Iterator[str]:
     """Yield what people changed first, what follows from it last."""
+    yield from _changed_files(old, new)
     one, other = old.model_dump(mode="json"), new.model_dump(mode="json")
     for section in _SECTIONS:
         yield from differences(one[section], other[section], section)
     yield from differences(one, other)
+
+
+def _changed_files(old: Plan, new: Plan) -> Iterator[str]:
+    """Yield the files of clips made elsewhere that are no longer those that were planned."""
+    before = {(one.arm, t.file): t.file_digest for one in old.deliveries for t in one.takes}
+    for one in new.deliveries:
+        for take in one.takes:
+            key = (one.arm, take.file)
+            if take.file is not None and before.get(key, take.file_digest) != take.file_digest:
+                yield f"the file '{take.file}' of arm '{one.arm}' has changed"
 
 
 # --- reading -------------------------------------------------------------------------------------

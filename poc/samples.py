@@ -324,11 +324,47 @@ def samples(book: Ledger, arms: Iterable[Arm], baseline_id: str) -> list[Sample]
         for metric in book.metrics:
             own, base = book.grids[arm.id, metric], book.grids[baseline_id, metric]
             found.append(value_sample(arm.id, metric, own))
-            if arm.id != baseline_id:
-                found.append(difference_sample(arm.id, metric, own, base))
-            if arm.id != baseline_id and metric not in book.rates and not _negative(own, base):
-                found.append(ratio_sample(arm.id, metric, own, base))
+            if arm.id == baseline_id:
+                continue
+            pair = by_prompt(own, base) if arm.is_imported else Pairs(own, base)
+            found.append(pair.counted(difference_sample(arm.id, metric, pair.own, pair.base)))
+            if metric not in book.rates and not _negative(own, base):
+                found.append(pair.counted(ratio_sample(arm.id, metric, pair.own, pair.base)))
     return found
+
+
+BY_PROMPT = "Paired by prompt only: the seeds of clips made elsewhere are not known."
+
+
+class Pairs(NamedTuple):
+    """Two grids to be compared cell by cell."""
+
+    own: Grid
+    base: Grid
+    takes: Grid | None = None
+    """The clips behind `own`, where that holds means of prompts."""
+
+    def counted(self, sample: Sample) -> Sample:
+        """Return a comparison with the clips that it stands on, not the means."""
+        if self.takes is None or sample.reason:
+            return sample
+        there = ~np.isnan(self.takes.values)
+        count = int(there[sample.present].sum())
+        lost = self.takes.planned - count
+        note = (f"{lost} of {self.takes.planned} takes have no value.",) if lost else ()
+        notes = (*(one for one in sample.notes if "pairs lost" not in one), BY_PROMPT, *note)
+        return replace(sample, n_clips=count, n_missing=lost, notes=notes)
+
+
+def by_prompt(own: Grid, base: Grid) -> Pairs:
+    """Return two grids that share no seeds as means of prompts, one column each."""
+    return Pairs(_of_prompts(own), _of_prompts(base), takes=own)
+
+
+def _of_prompts(grid: Grid) -> Grid:
+    means, present = _prompt_means(grid.values)
+    column = np.where(present, means, np.nan)[:, None]
+    return replace(grid, values=column, planned=len(column))
 
 
 def value_sample(arm_id: str, metric: str, grid: Grid) -> Sample:

@@ -6,6 +6,8 @@ protocol and extractor with the baseline is not compared with it, and the estima
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -288,13 +290,33 @@ def _kvd_against(found: ArmSet, other: ArmSet, whose: str, how: Comparison) -> E
     if differs:
         reason = f"not comparable with {whose}: {'; '.join(differs)}"
         return found.estimate("kvd", how, reason=reason)
-    both = sorted(set(found.clips) & set(other.clips))
+    both, beside = _paired(found, other)
     try:
-        mine, theirs = found.jackknife_of(both), other.jackknife_of(both)
+        mine, theirs = found.jackknife_of(both), other.jackknife_of(beside)
         compared = mine.over(theirs) if how is Comparison.RATIO else mine.minus(theirs)
     except (TooFewError, NoRatioError) as error:
         return found.estimate("kvd", how, reason=str(error), clips=both)
     return found.jackknifed("kvd", how, compared, both)
+
+
+def _paired(found: ArmSet, other: ArmSet) -> tuple[Clips, Clips]:
+    """Return the clips of both arms that are compared: as many of each prompt, in its order.
+
+    Clips of one prompt and replicate share their seed; those made elsewhere share prompts only.
+    """
+    if not (found.arm.is_imported or other.arm.is_imported):
+        both = sorted(set(found.clips) & set(other.clips))
+        return both, both
+    own, theirs = ([*sorted(side.clips)] for side in (found, other))
+    counts = [Counter(prompt for prompt, _ in side) for side in (own, theirs)]
+    shared = counts[0] & counts[1]
+    return _first(own, shared), _first(theirs, shared)
+
+
+def _first(clips: Clips, counts: Mapping[str, int]) -> Clips:
+    """Return the first so many clips of each prompt."""
+    by_prompt = itertools.groupby(clips, key=lambda clip: clip[0])
+    return [clip for prompt, group in by_prompt for clip in [*group][: counts.get(prompt, 0)]]
 
 
 def _no_set(arm: Arm, metric: str, planned: int) -> Estimate:

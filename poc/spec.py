@@ -13,15 +13,17 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from metrics.catalog import CATALOG, SMOOTHNESS, Direction
+from metrics.catalog import CATALOG, SMOOTHNESS, Direction, Scope
+from poc.clip_folder import Protocol, ProtocolError
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
     ArmRole,
     ArmSpec,
+    ClipShape,
     Contrast,
     CriteriaFile,
     Criterion,
@@ -56,8 +58,8 @@ class Setting(NamedTuple):
     """One arm of an `ArmSpec`: a value of each factor, and the name they give."""
 
     name: str
-    steps: int
-    guidance: float
+    steps: int | None
+    guidance: float | None
 
 
 class MetricUse(NamedTuple):
@@ -88,7 +90,9 @@ def read_criteria(path: Path) -> CriteriaFile:
 
 
 def expand(arm: ArmSpec) -> tuple[Setting, ...]:
-    """Return the product of an entry's factors, in the order written."""
+    """Return the product of an entry's factors, in the order written; an imported arm is one."""
+    if arm.family == "imported":
+        return (Setting(arm.name, None, None),)
     return tuple(
         Setting(arm_name(arm.name, steps, guidance), steps, guidance)
         for steps, guidance in product(arm.steps, arm.guidance)
@@ -191,10 +195,27 @@ def _with_lists(root: Node) -> Node:
     return replace(root, value=MappingProxyType({**root.value, "arms": listed}))
 
 
+_UNKNOWN_ELSEWHERE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "base": "",
+        "motion_adapter": "",
+        "scheduler": None,
+        "steps": (),
+        "guidance": (),
+        "negative_prompt": "",
+        "loras": (),
+    }
+)
+"""What an imported arm leaves away, since nobody here knows it."""
+
+
 def _with_list(arm: Node) -> Node:
     if not isinstance(arm.value, Mapping):
         return arm
-    values = {
+    values: dict[str, Node] = {}
+    if arm.get("family").value == "imported":
+        values = {key: Node(value, arm.line) for key, value in _UNKNOWN_ELSEWHERE.items()}
+    values |= {
         key: Node((node,), node.line)
         if key in FACTORS and not isinstance(node.value, tuple | Mapping)
         else node
@@ -210,7 +231,13 @@ def _spec_problems(
     yield from _baseline_problems(spec, node)
     yield from _role_problems(spec, node)
     for place, arm in enumerate(spec.arms):
-        yield from _model_problems(arm, node.get("arms", place), models)
+        at = node.get("arms", place)
+        if arm.family == "imported":
+            yield from _imported_problems(spec, arm, at)
+        else:
+            yield from _sampling_problems(arm, at)
+            yield from _model_problems(arm, at, models)
+    yield from _protocol_problems(spec, node)
     yield from _metric_problems(spec, node)
     yield from _weight_problems(spec, node)
     yield from _contrast_problems(spec, node)
@@ -228,7 +255,8 @@ def _name_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for place, arm in enumerate(spec.arms):
         line = node.get("arms", place, "name").line
-        for word in set(_PLACEHOLDER.findall(arm.name)) - set(FACTORS):
+        factors = FACTORS if arm.family != "imported" else ()
+        for word in set(_PLACEHOLDER.findall(arm.name)) - set(factors):
             hint = did_you_mean(word, FACTORS)
             yield Problem(line, f"name '{arm.name}': unknown factor '{{{word}}}'. {hint}")
         for name, count in Counter(setting.name for setting in expand(arm)).items():
@@ -312,6 +340,98 @@ def _slice_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
             if name in given[:place]:
                 text = f"slices: '{name}' is given twice. Remove one."
                 yield Problem(at.get(key, place).line, text)
+
+
+def _sampling_problems(arm: ArmSpec, at: Node) -> Iterator[Problem]:
+    for key in FACTORS:
+        if not getattr(arm, key):
+            yield Problem(at.get(key).line, f"'{key}': expected at least one value, got none.")
+    if arm.scheduler is None:
+        yield Problem(at.get("scheduler").line, "'scheduler': expected a name, got nothing.")
+    if arm.clips is not None:
+        text = "'clips': this arm is generated here. Remove it, or write family: imported."
+        yield Problem(at.get("clips").line, text)
+
+
+# --- clips made elsewhere ------------------------------------------------------------------------
+
+
+def _imported_problems(spec: SweepSpec, arm: ArmSpec, at: Node) -> Iterator[Problem]:
+    for key, nothing in _UNKNOWN_ELSEWHERE.items():
+        if getattr(arm, key) != nothing:
+            yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
+    for key in ("vae", "beta_schedule"):
+        if getattr(arm, key) is not None:
+            yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
+    if arm.clips is None:
+        yield Problem(at.line, "an imported arm needs 'clips': {folder: ..., delivery: ...}.")
+    if arm.role is not ArmRole.CONTROL:
+        text = (
+            "an imported arm is a control: its price, time and rights are stated and not measured, "
+            "so it is judged and never recommended. Write role: control."
+        )
+        yield Problem(at.line, text)
+    if arm.name == spec.baseline:
+        text = "'baseline': clips made elsewhere share no seed with others. Name another arm."
+        yield Problem(at.get("name").line, text)
+    if spec.weights:
+        yield Problem(at.line, "with random weights no clip is judged. Remove the imported arm.")
+
+
+def _protocol_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    """Yield what is wrong with the form in which clips made here and elsewhere are compared."""
+    at, imported = node.get("protocol"), any(arm.family == "imported" for arm in spec.arms)
+    if spec.protocol is None:
+        if imported:
+            text = (
+                "an imported arm is compared in one form only. Give 'protocol', such as "
+                "{seconds: 2, fps: 8, short_side: 64}."
+            )
+            yield Problem(node.get("arms").line, text)
+        return
+    if not imported:
+        yield Problem(at.line, "'protocol': no arm is imported. Remove it.")
+    frames = spec.protocol.seconds * spec.protocol.fps
+    if abs(frames - round(frames)) > 1e-6 or round(frames) < 2:
+        text = f"'protocol': {frames:g} frames; expected a whole number of 2 or more."
+        yield Problem(at.line, f"{text} Change seconds or fps.")
+        return
+    try:
+        measured = measured_shape(spec)
+    except ProtocolError as error:
+        yield Problem(at.line, f"'protocol': for the clips made here {error}.")
+        return
+    if measured.height % 2 or measured.width % 2:
+        size = f"{measured.width}x{measured.height}"
+        text = f"'protocol': {size} pixels; expected even numbers, which videos need."
+        yield Problem(at.line, f"{text} Change short_side.")
+    asked = sorted(name for name in spec.metrics if _asks_the_oracle(name))
+    if asked and measured != rendered_shape():
+        yield Problem(
+            at.line,
+            f"'protocol': {', '.join(asked)} read clips of the tiny world as they are rendered. "
+            "Remove them, or change nothing by the protocol.",
+        )
+
+
+def measured_shape(spec: SweepSpec) -> ClipShape:
+    """Return the number, size and rate of the frames that are measured.
+
+    Raises:
+        ProtocolError: the spec's own clips are too short, slow or small for its protocol.
+    """
+    shape, asked = spec.shape, spec.protocol
+    if asked is None:
+        return shape
+    protocol = Protocol(asked.seconds, asked.fps, asked.short_side)
+    protocol.indices(shape.num_frames, shape.fps)
+    height, width = protocol.size(shape.height, shape.width)
+    return ClipShape(num_frames=protocol.num_frames, height=height, width=width, fps=asked.fps)
+
+
+def _asks_the_oracle(metric: str) -> bool:
+    row = CATALOG.get(split_metric(metric).name)
+    return row is not None and row.scope is Scope.CLIP and row.target is None
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

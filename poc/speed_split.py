@@ -53,15 +53,16 @@ def speed_splits(estimates: Estimates) -> tuple[SpeedSplit, ...]:
     for summary in estimates.arms:
         denoise = find(summary, DENOISE, Comparison.RATIO)
         whole = find(summary, LATENCY, Comparison.RATIO)
-        if denoise is not None and whole is not None:
+        if not summary.arm.is_imported and denoise is not None and whole is not None:
             found.append(split(summary.arm, baseline, denoise, whole))
     return tuple(found)
 
 
 def split(arm: Arm, baseline: Arm, denoise: Estimate, whole: Estimate) -> SpeedSplit:
     """Take two ratios of seconds (arm over baseline) apart by what the two arms' settings say."""
-    steps = baseline.steps / arm.steps
-    guidance = (baseline.nfe / baseline.steps) / (arm.nfe / arm.steps)
+    own, base = arm.sampling, baseline.sampling
+    steps = base.steps / own.steps
+    guidance = (base.nfe / base.steps) / (own.nfe / own.steps)
     denoised, through = times_as_fast(denoise), times_as_fast(whole)
     return SpeedSplit(
         arm=arm,

@@ -82,8 +82,8 @@ def _row(
     is_baseline = arm.id == estimates.baseline_id
     return [
         arm.name,
-        str(arm.steps),
-        str(arm.nfe),
+        MISSING if arm.steps is None else str(arm.steps),
+        MISSING if arm.nfe is None else str(arm.nfe),
         f"{counts.ok}/{counts.planned}",
         _number(find(summary, LATENCY, Comparison.VALUE)),
         "1x" if is_baseline else _speed_up(find(summary, LATENCY, Comparison.RATIO)),
@@ -205,9 +205,29 @@ def _legend(estimates: Estimates, quality: Sequence[str]) -> list[str]:
         "ok/plan: clips that can be judged, of those planned. OPEN: INSUFFICIENT_EVIDENCE.",
         "(c): control, never recommended.",
     ]
+    lines += [_delivery(s) for s in estimates.arms if s.delivery is not None]
     if estimates.closed_reason is not None:
         lines.append(f"closed early: {estimates.closed_reason}")
     return lines
+
+
+def _delivery(summary: ArmSummary) -> str:
+    """Return what a delivery states of itself, marked as that."""
+    found = summary.delivery
+    if found is None:
+        return ""
+    price, time = found.price_reason or "-", "-"
+    if found.price_total is not None:
+        price = f"{figure(found.price_total)} {found.currency}"
+    if found.price_per_ok is not None:
+        price += f", {figure(found.price_per_ok)} a usable clip"
+    if found.latency_median_s is not None:
+        time = f"median {figure(found.latency_median_s)} s of {found.latency_n}"
+    return cut(
+        f"{summary.arm.name}: made elsewhere, paired by prompt; {found.basis}: price {price}; "
+        f"request to receipt {time}; {len(found.picked)} of {found.takes} takes HAND-PICKED",
+        WIDTH,
+    )
 
 
 def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -> list[str]:

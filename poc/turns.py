@@ -30,7 +30,7 @@ def complete_rounds(samples: Iterable[LatencySample], plan: Plan) -> int:
     seen: dict[int, set[str]] = {}
     for sample in samples:
         seen.setdefault(sample.round, set()).add(sample.arm_id)
-    arms, count = {arm.id for arm in plan.arms}, 0
+    arms, count = {arm.id for arm in plan.generated}, 0
     while arms <= seen.get(COLD + count, set()):
         count += 1
     return count

@@ -57,8 +57,8 @@ def _scenarios(brief: Brief, text: Text) -> Iterator[Block]:
         Row(
             (
                 Entry(words.arm_name(text, arm), tuple(filter(None, (_role(brief, text, arm),)))),
-                Entry(str(one.steps)),
-                Entry(str(one.nfe_per_clip)),
+                Entry(words.whole(text, one.steps)),
+                Entry(words.whole(text, one.nfe_per_clip)),
                 Entry(str(one.clips)),
             ),
             chosen=one.baseline,

@@ -198,7 +198,7 @@ def _times(view: RunView, text: Text, one: TestResult) -> Picture | None:
         return None
     key = "picture.seconds"
     if one.test.how is How.SPEED_UP_PER_NFE:
-        evaluations = [(Amount(arm.nfe, None, None), str(arm.nfe)) for arm in arms]
+        evaluations = [(Amount(arm.sampling.nfe, None, None), str(arm.nfe)) for arm in arms]
         columns.insert(0, (text("picture.nfe"), evaluations))
         key = "picture.evaluations"
     device = words.shown(", ".join(sorted({sample.device for sample in view.latency})))

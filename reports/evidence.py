@@ -101,10 +101,14 @@ def resolved(view: RunView, text: Text) -> Iterator[dict[str, str]]:
             text("column.arm"): words.arm_name(text, view.arm(found.arm_id)),
             text("column.sampler"): words.shown(found.scheduler_class),
             text("column.timesteps"): ", ".join(f"{step:g}" for step in found.timesteps),
-            text("column.guidance"): f"{view.arm(found.arm_id).guidance:g}",
+            text("column.guidance"): _guidance(text, view.arm(found.arm_id)),
             text("column.device"): words.shown(found.device),
             text("column.digest"): found.content_digest()[:16],
         }
+
+
+def _guidance(text: Text, arm: Arm) -> str:
+    return text("number.none") if arm.guidance is None else f"{arm.guidance:g}"
 
 
 def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:

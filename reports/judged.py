@@ -16,6 +16,7 @@ from poc.records import (
     ContrastEstimates,
     Criterion,
     CriterionResult,
+    DeliverySummary,
     Estimate,
     Light,
     Verdict,
@@ -119,8 +120,8 @@ def _against(text: Text, found: Estimate) -> str:
 
 
 def _nfe_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
-    base = text("numbers.baseline", value=view.baseline.nfe)
-    none = Cell(value=str(focus.nfe), interval=text("numbers.no_latency"), n="")
+    base = text("numbers.baseline", value=words.whole(text, view.baseline.nfe))
+    none = Cell(value=words.whole(text, focus.nfe), interval=text("numbers.no_latency"), n="")
     return KeyNumber(text("term.nfe"), text("term.nfe.help"), none, (base,))
 
 
@@ -259,8 +260,8 @@ def arm_row(view: RunView, text: Text, summary: ArmSummary) -> ArmRow:
         arm_id=arm.id,
         name=words.arm_name(text, arm),
         spec_name=words.shown(arm.name),
-        steps=str(arm.steps),
-        nfe=str(arm.nfe),
+        steps=words.whole(text, arm.steps),
+        nfe=words.whole(text, arm.nfe),
         counts=text("counts.of", ok=counts.ok, planned=counts.planned),
         lost=_losses(text, summary),
         cells=tuple(
@@ -275,8 +276,24 @@ def arm_row(view: RunView, text: Text, summary: ArmSummary) -> ArmRow:
 
 def _losses(text: Text, summary: ArmSummary) -> str:
     counts = summary.counts
+    stated = [] if summary.delivery is None else [delivery_stated(text, summary.delivery)]
     kinds = (("failed", counts.failed), ("invalid", counts.invalid), ("pending", counts.pending))
-    return text("list.comma").join(text(f"counts.{kind}", n=n) for kind, n in kinds if n)
+    lost = [text(f"counts.{kind}", n=n) for kind, n in kinds if n]
+    return text("list.comma").join([*lost, *stated])
+
+
+def delivery_stated(text: Text, found: DeliverySummary) -> str:
+    """Return what a delivery states of itself, marked as stated and never as measured."""
+    none = text("number.none")
+    price, each, time = none, none, none
+    if found.price_total is not None:
+        price = f"{found.price_total:.4g} {words.shown(found.currency or '')}"
+    if found.price_per_ok is not None:
+        each = f"{found.price_per_ok:.4g}"
+    if found.latency_median_s is not None:
+        time = f"{found.latency_median_s:.4g} s"
+    picked = f"{len(found.picked)}/{found.takes}"
+    return text("delivery.stated", price=price, each=each, time=time, picked=picked)
 
 
 def _role(view: RunView, text: Text, arm: Arm) -> str:

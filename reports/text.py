@@ -147,8 +147,15 @@ def is_share(metric: str) -> bool:
     return _unit(metric)[0] == "share"
 
 
+def whole(text: Text, number: int | None) -> str:
+    """Return a whole number as people read it, and what stands for one that is not known."""
+    return text("number.none") if number is None else str(number)
+
+
 def arm_name(text: Text, arm: Arm) -> str:
     """Return an arm's name for people: 'AnimateLCM (pastel), 4 steps'."""
+    if arm.is_imported:
+        return text("arm.imported", group=arm_group(text, arm))
     key = "arm.full.one" if arm.steps == 1 else "arm.full"
     return text(key, group=arm_group(text, arm), steps=arm.steps)
 
@@ -158,7 +165,7 @@ def arm_group(text: Text, arm: Arm) -> str:
 
     Known stems are translated; any other name is shown as the spec wrote it.
     """
-    stem = re.sub(rf"[-_ ]?{arm.steps}$", "", arm.name)
+    stem = arm.name if arm.steps is None else re.sub(rf"[-_ ]?{arm.steps}$", "", arm.name)
     if arm.style:
         stem = re.sub(rf"[-_ ]?{re.escape(arm.style)}", "", stem)
     known = text.get(f"arm.{stem}", shown(stem))

@@ -99,13 +99,14 @@ def points_table(view: RunView, text: Text, metric: str) -> pd.DataFrame:
     """Return one row per arm that has a value of `metric`: what every chart is drawn from.
 
     `seconds` is None for every arm when any of them was not timed: a mixed axis would mislead.
+    Clips made elsewhere have no place on it: their time is stated, not measured.
     """
-    speeds = {arm.id: view.estimate(arm.id, SPEED, Comparison.VALUE) for arm in view.plan.arms}
+    speeds = {arm.id: view.estimate(arm.id, SPEED, Comparison.VALUE) for arm in view.plan.generated}
     timed = all(found is not None and found.value is not None for found in speeds.values())
     rows = []
     for summary in view.estimates.arms:
         found = view.estimate(summary.arm.id, metric, Comparison.VALUE)
-        if found is None or found.value is None:
+        if found is None or found.value is None or summary.arm.is_imported:
             continue
         speed = speeds[summary.arm.id] if timed else None
         rows.append(

@@ -90,7 +90,7 @@ class Pool:
         """Return the candidates of the fewest and the most evaluations, or two other arms."""
         others = [arm for arm in self.plan.arms if arm.id != self.plan.baseline_id]
         found = [arm for arm in others if arm.role is ArmRole.CANDIDATE] or others
-        found.sort(key=lambda arm: arm.nfe)
+        found.sort(key=lambda arm: arm.sampling.nfe)
         baseline = next(arm for arm in self.plan.arms if arm.id == self.plan.baseline_id)
         return found[0], found[-1] if len(found) > 1 else baseline
 
@@ -179,8 +179,8 @@ def truly(criteria: Sequence[Criterion], summary: ArmSummary) -> str:
 def decisions(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
     """Yield how often every few-step arm gets GO and NO_GO, beside what is true of it."""
     asked = asked_of_clips(pool).criteria
-    nfe = next(arm.nfe for arm in pool.plan.arms if arm.id == pool.plan.baseline_id)
-    arms = [one for one in pool.whole.values() if one.arm.nfe < nfe]
+    nfe = next(arm.sampling.nfe for arm in pool.plan.arms if arm.id == pool.plan.baseline_id)
+    arms = [one for one in pool.whole.values() if one.arm.sampling.nfe < nfe]
     truth = {one.arm.id: truly(asked, one) for one in arms}
     found: dict[tuple[str, Light], Tally] = defaultdict(Tally)
     for trial in range(trials):

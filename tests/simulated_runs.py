@@ -112,7 +112,7 @@ def _spec(arms: Sequence[Arm], prompts: int, replicates: int, **changes: Any) ->
         base="base",
         motion_adapter="student-motion",
         scheduler=SchedulerName.LCM,
-        steps=tuple(a.steps for a in arms),
+        steps=tuple(a.sampling.steps for a in arms),
         guidance=(1.0,),
         negative_prompt="",
         loras=(),

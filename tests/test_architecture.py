@@ -102,6 +102,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
             "poc.folder_rates",
             "poc.folder_sets",
             "poc.golden",
+            "poc.imported",
             "poc.measure_cache",
         ),
         (CORE, "metrics.*", "poc.measure"),

@@ -109,7 +109,7 @@ def simulated(
     result = run(
         plan(arms, prompts=prompts, criteria=criteria, latency=LATENCY_SPEC, **spec), values
     )
-    return timed(result, lambda a, r: a.nfe * (1 + 0.01 * abs(noise(r))), rounds=rounds)
+    return timed(result, lambda a, r: a.sampling.nfe * (1 + 0.01 * abs(noise(r))), rounds=rounds)
 
 
 def decided(

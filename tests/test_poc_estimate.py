@@ -561,7 +561,7 @@ FRONT_ARMS = (teacher(), *STUDENTS, STYLED, NAIVE)
 
 def quality(a: Arm, prompt: int, _replicate: int) -> float:
     """More steps are better up to 4, after which nothing more is gained."""
-    level = {25: 1.0, 8: 0.95, 4: 0.95, 2: 0.5, 1: 0.0}[a.steps]
+    level = {25: 1.0, 8: 0.95, 4: 0.95, 2: 0.5, 1: 0.0}[a.sampling.steps]
     return 30 + noise(prompt) + level + 0.1 * noise(a.id, prompt)
 
 

@@ -18,7 +18,7 @@ GOOD: Frames = np.random.default_rng(0).integers(0, 256, SIZE, dtype=np.uint8)
 
 
 def test_a_good_clip_is_ok_and_kept_with_its_digest_and_a_copy_to_look_at() -> None:
-    made = _clip(REQUEST, ARM, GOOD, True)
+    made = _clip(REQUEST, ARM, GOOD, finite=True)
 
     assert (made.result.status, made.result.reason) == (ClipStatus.OK, "")
     assert made.result.frames_digest == frame_protocol.digest(GOOD)
@@ -27,7 +27,7 @@ def test_a_good_clip_is_ok_and_kept_with_its_digest_and_a_copy_to_look_at() -> N
 
 def test_nan_makes_a_clip_invalid_however_good_its_pixels_look() -> None:
     # A cast to pixels has hidden the NaN by now; the pipeline says that it was there.
-    made = _clip(REQUEST, ARM, GOOD, False)
+    made = _clip(REQUEST, ARM, GOOD, finite=False)
 
     assert made.result.status is ClipStatus.INVALID
     assert "NaN" in made.result.reason
@@ -47,7 +47,7 @@ def test_nan_makes_a_clip_invalid_however_good_its_pixels_look() -> None:
 def test_what_is_no_clip_is_invalid_with_its_reason_and_kept_to_be_looked_at(
     spoilt: Frames, reason: str
 ) -> None:
-    made = _clip(REQUEST, ARM, spoilt, True)
+    made = _clip(REQUEST, ARM, spoilt, finite=True)
 
     assert made.result.status is ClipStatus.INVALID
     assert reason in made.result.reason

@@ -57,6 +57,7 @@ CHANGES: dict[str, Any] = {
     "vae": "v",
     "beta_schedule": "linear",
     "weights": "random",
+    "delivery_digest": "4" * 64,
     "model_digests": {"b": "1" * 64, "m": "3" * 64},
 }
 

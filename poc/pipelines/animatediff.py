@@ -85,7 +85,7 @@ class AnimateDiffFamily:
         self._put_loras_in(arm)
         if self._recorded:
             self._recorded.start()
-        self._pipe.scheduler = make_scheduler(arm.scheduler, self._noise_of(arm))
+        self._pipe.scheduler = make_scheduler(arm.sampling.scheduler, self._noise_of(arm))
         self._arm = arm
         return self._resolved(arm)
 
@@ -268,7 +268,7 @@ class AnimateDiffFamily:
         self._lora_checked.add(name)
 
     def _resolved(self, arm: Arm) -> ResolvedArm:
-        self._pipe.scheduler.set_timesteps(arm.steps, device="cpu")
+        self._pipe.scheduler.set_timesteps(arm.sampling.steps, device="cpu")
         wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
         wanted += [f"lora:{use.model}" for use in arm.loras]
         arguments = self._arguments(arm)
@@ -312,7 +312,7 @@ class AnimateDiffFamily:
         """Embed prompts, and the negative prompt where the arm is guided: (n, tokens, width)."""
         arm = self._ready()
         embedded = {"prompt_embeds": self._embed(texts)}
-        if arm.guidance > 1:
+        if arm.sampling.guidance > 1:
             embedded["negative_prompt_embeds"] = self._embed([arm.negative_prompt] * len(texts))
         return embedded
 
@@ -326,7 +326,7 @@ class AnimateDiffFamily:
         for text in {*texts, arm.negative_prompt} - self._embeddings.keys():
             self._embeddings[text] = self.encode_one(text)
         embedded = {"prompt_embeds": torch.cat([self._embeddings[text] for text in texts])}
-        if arm.guidance > 1:
+        if arm.sampling.guidance > 1:
             negative = self._embeddings[arm.negative_prompt]
             embedded["negative_prompt_embeds"] = negative.repeat(len(texts), 1, 1)
         return embedded

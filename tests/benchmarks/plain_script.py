@@ -48,7 +48,7 @@ def _arm(plan: Plan, arm: Arm, arguments: argparse.Namespace) -> dict[str, float
     prompts: int = arguments.prompts
     count: int = arguments.reference_clips
     pipe = _pipeline(arm, weights)
-    seeds = {request.prompt_id: request.seed for b in plan.batches for request in b.clips}
+    seeds = {request.prompt_id: request.seed or 0 for b in plan.batches for request in b.clips}
     clips = []
     for prompt in plan.prompts[:prompts]:
         result = pipe(
@@ -75,7 +75,7 @@ def _pipeline(arm: Arm, weights: Path) -> AnimateDiffPipeline:
     pipe = AnimateDiffPipeline.from_pretrained(
         weights / "base", motion_adapter=adapter, dtype=single
     )
-    pipe.scheduler = make_scheduler(arm.scheduler, dict(pipe.scheduler.config))
+    pipe.scheduler = make_scheduler(arm.sampling.scheduler, dict(pipe.scheduler.config))
     pipe.set_progress_bar_config(disable=True)
     for number, use in enumerate(arm.loras):
         pipe.load_lora_weights(_folder(weights, use.model), adapter_name=f"lora{number}")

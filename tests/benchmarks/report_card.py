@@ -135,7 +135,7 @@ def _pipeline(
         _change_schedule(wrong / "scheduler" / "scheduler_config.json")
         faults = {
             "dropped_lora": (arm.model_copy(update={"loras": ()}), folders),
-            "one_step_less": (arm.model_copy(update={"steps": arm.steps - 1}), folders),
+            "one_step_less": (arm.model_copy(update={"steps": arm.sampling.steps - 1}), folders),
             "wrong_beta_schedule": (arm, {**folders, arm.base: wrong}),
         }
         for name, (changed, where) in faults.items():
