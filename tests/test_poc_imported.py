@@ -33,6 +33,7 @@ from poc.records import (
     Weight,
 )
 from poc.run import read_plan
+from poc.run_folder import refuse_other_plan
 from poc.samples import Grid, by_prompt, difference_sample
 from poc.set_metrics import ArmSet, _paired
 from poc.store import RunStore
@@ -157,12 +158,22 @@ def test_other_arms_cost_what_they_cost_without_it(home: Path) -> None:
     assert [arm.id for arm in beside.generated] == [arm.id for arm in alone.arms]
 
 
-def test_a_changed_file_is_another_arm(tmp_path: Path) -> None:
+def test_a_changed_file_is_another_arm_and_is_named_on_resume(tmp_path: Path) -> None:
     deliver(tmp_path)
-    before = read_plan(write_spec(tmp_path))[0].arms[-1]
+    before = read_plan(write_spec(tmp_path))[0]
     (tmp_path / "vendor" / "b1.webm").write_bytes(encode_webm(rendered(prompts()[1], 9), 8))
+    after = read_plan(tmp_path / "spec.yaml")[0]
 
-    assert read_plan(tmp_path / "spec.yaml")[0].arms[-1].id != before.id
+    assert after.arms[-1].id != before.arms[-1].id
+    with pytest.raises(InputError, match=r"the file 'b1\.webm' of arm 'vendor' has changed"):
+        refuse_other_plan(tmp_path / "run", before, after)
+
+
+def test_the_same_files_resume_the_same_plan(tmp_path: Path) -> None:
+    deliver(tmp_path)
+    before = read_plan(write_spec(tmp_path))[0]
+
+    refuse_other_plan(tmp_path / "run", before, read_plan(tmp_path / "spec.yaml")[0])
 
 
 def test_a_prompt_without_a_take_is_a_take_that_was_not_delivered(tmp_path: Path) -> None:
@@ -455,17 +466,6 @@ def test_it_is_judged_by_every_criterion_and_never_recommended(ran: Path) -> Non
 def test_the_run_goes_on_where_nothing_changed_and_verifies(home: Path, ran: Path) -> None:
     assert run(home, ran) == 3
     assert cli.main(["verify", str(ran)]) == 0
-
-
-def test_a_changed_file_stops_a_resumed_run(
-    ran: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = tmp_path / "home"
-    shutil.copytree(ran.parent, other)
-    (other / "vendor" / "b1.webm").write_bytes(encode_webm(rendered(prompts()[1], 9), 8))
-
-    assert run(other, other / "run") == 2
-    assert "the file 'b1.webm' of arm 'vendor' has changed" in capsys.readouterr().err
 
 
 def test_the_table_says_what_is_stated(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
