@@ -54,7 +54,7 @@ NO_PARTNER = "no partner: "
 VIDEO_EXTRACTOR = "tiny-video"
 IMAGE_TEXT_EXTRACTOR = "tiny-clip"
 _PAIRED = frozenset({BASELINE, UNPROMPTED})
-_STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>\w+)\]")
+_STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>[\w.-]+)\]")
 _ORACLE_PARTS = ("shape", "colour", "background", "motion")
 _REFERENCE_CHUNK = 32
 RENDERING = 1
@@ -70,6 +70,12 @@ class Judges:
     video_digest: str
     stills: Path
     """Folder with `STYLE/heldout/*.png`."""
+    own_stills: Mapping[str, Path] = field(default_factory=dict)
+    """Such a folder of each style that was trained on own stills, by its name."""
+
+    def stills_of(self, style: str) -> Path:
+        """Return the folder of a style, with stills in `train` and in `heldout`."""
+        return self.own_stills.get(style, self.stills) / style
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +231,7 @@ class Bench:
         from poc.tiny.stills import read_heldout
 
         if style not in self._styles:
-            stills = read_heldout(self._setup.judges.stills / style)
+            stills = read_heldout(self._setup.judges.stills_of(style))
             self._styles[style] = self.image_features(stills)
         return self._styles[style]
 
@@ -235,9 +241,8 @@ class Bench:
 
         key = f"{style} training"
         if key not in self._styles:
-            self._styles[key] = self.image_features(
-                read_training(self._setup.judges.stills / style)
-            )
+            stills = read_training(self._setup.judges.stills_of(style))
+            self._styles[key] = self.image_features(stills)
         return self._styles[key]
 
     def reference(self, task: ReferenceTask) -> Floats:

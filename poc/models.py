@@ -25,7 +25,9 @@ from poc.records import BetaSchedule, Record, SchedulerName, digest
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 MODELS: Final = Path(__file__).parent / "specs" / "models.yaml"
-SUFFIXES: Final = (".safetensors", ".json", ".txt", ".png")
+SUFFIXES: Final = (".safetensors", ".json", ".txt", ".png", ".jpg")
+OWN: Final = "../weights/own"
+"""Where `poc train style` leaves models: a folder each, with a table of its own."""
 MAX_HEADER_BYTES: Final = 8 << 20  # SD1.5's largest header has 0.1 MiB
 MAX_INDEX_BYTES: Final = 4 << 20
 UNPINNED: Final = "unpinned"
@@ -222,19 +224,34 @@ class ModelTable:
 
 
 def read_models(path: Path = MODELS) -> ModelTable:
-    """Read models.yaml, its lock and the digest indexes it names; raises `InputError`."""
+    """Read models.yaml, its lock, the digest indexes it names and the tables of own models.
+
+    Raises `InputError`.
+    """
+    models = _read_table(path, {})
+    for own in own_tables(path):
+        models |= _read_table(own, models)
+    return ModelTable(path, models)
+
+
+def own_tables(path: Path = MODELS) -> list[Path]:
+    """Return the tables of the models that were trained here, by name."""
+    return sorted((path.parent / OWN).glob("*/models.yaml"))
+
+
+def _read_table(path: Path, known: Mapping[str, Model]) -> dict[str, Model]:
+    """Read one table; `known` are the models that it may refer to and whose ids are taken."""
     node = load(read_text(path), path)
     file = decode(ModelsFile, node, path)
-    refuse(path, _problems(file, node))
+    refuse(path, _problems(file, node, [model.entry for model in known.values()]))
     lock = read_lock(lock_path(path))
     refuse(path, _disagreements(file, node, lock))
     named = {entry.index for entry in file.models if entry.index}
     indexes = {index: _read_index(path.parent / index) for index in named}
-    models = {
+    return {
         entry.id: _on_hub(entry, path, lock) if entry.hub else _embedded(entry, path, indexes)
         for entry in file.models
     }
-    return ModelTable(path, models)
 
 
 def is_unpinned(model: Model) -> bool:
@@ -303,26 +320,38 @@ def verify(model: Model) -> Path:
     return model.folder
 
 
+def stills_of(table: ModelTable, style: str) -> Model | None:
+    """Return the first entry of kind `stills` with stills of a style kept from training."""
+    kept = f"{style}/heldout/"
+    return next(
+        (
+            one
+            for one in table.models.values()
+            if one.entry.kind is ModelKind.STILLS
+            and any(name.startswith(kept) for name in one.files)
+        ),
+        None,
+    )
+
+
 def heldout_stills(table: ModelTable, style: str) -> tuple[Path, ...]:
     """Return a style's stills that were kept from training, by name; none where there are none.
 
-    They are those that style similarity stands on: of the first entry of kind `stills`, verified.
+    They are those that style similarity stands on: of the entry that `stills_of` finds, verified.
     Raises `InputError` where its files are missing or damaged.
     """
-    kind = ModelKind.STILLS
-    found = next((key for key, one in table.models.items() if one.entry.kind is kind), None)
+    found = stills_of(table, style)
     if found is None:
         return ()
-    folder, names = table.verify(found), table.models[found].files
-    kept = f"{style}/heldout/"
-    return tuple(folder / name for name in sorted(names) if name.startswith(kept))
+    folder, kept = verify(found), f"{style}/heldout/"
+    return tuple(folder / name for name in sorted(found.files) if name.startswith(kept))
 
 
 def check_weight_file(path: Path) -> None:
     """Refuse a file of a model that could run code when loaded, or is not what its name says.
 
-    Only safetensors, JSON, text and PNG pass; a pickle is refused by its name and its first bytes.
-    Raises `InputError`.
+    Only safetensors, JSON, text, PNG and JPEG pass; a pickle is refused by its name and its first
+    bytes. Raises `InputError`.
     """
     if path.suffix not in SUFFIXES:
         raise InputError(
@@ -347,18 +376,19 @@ def check_weight_file(path: Path) -> None:
 # --- the table -----------------------------------------------------------------------------------
 
 
-def _problems(file: ModelsFile, node: Node) -> Iterator[Problem]:
-    ids = [entry.id for entry in file.models]
-    bases = {entry.id for entry in file.models if entry.kind is ModelKind.BASE}
-    stills = {entry.id for entry in file.models if entry.kind is ModelKind.STILLS}
+def _problems(file: ModelsFile, node: Node, known: Collection[ModelEntry]) -> Iterator[Problem]:
+    every = (*known, *file.models)
+    ids = [entry.id for entry in every]
+    bases = {entry.id for entry in every if entry.kind is ModelKind.BASE}
+    stills = {entry.id for entry in every if entry.kind is ModelKind.STILLS}
     for place, entry in enumerate(file.models):
         at = node.get("models", place)
-        if entry.id in ids[:place]:
+        if entry.id in ids[: len(known) + place]:
             yield Problem(at.get("id").line, f"duplicate model id '{entry.id}'. Rename one.")
         if (entry.index is None) == (entry.hub is None):
             yield Problem(at.line, f"'{entry.id}': expected either 'index' or 'hub', not both.")
         yield from _hub_problems(entry, at.get("hub", "files"))
-        yield from _trained_problems(entry, at.get("trained"), file.models)
+        yield from _trained_problems(entry, at.get("trained"), every)
         for other in set(entry.combines_with) - bases:
             yield Problem(
                 at.get("combines_with").line,

@@ -52,7 +52,7 @@ def read_rights(path: Path, models: ModelTable, datasets: Collection[str]) -> Ri
 
 def pictures(model: Model) -> dict[str, str]:
     """Return the stills {path: SHA-256} of an entry, without the captions beside them."""
-    return {name: sha for name, sha in model.files.items() if name.endswith(".png")}
+    return {name: sha for name, sha in model.files.items() if name.endswith((".png", ".jpg"))}
 
 
 def fitting(consent: Consent, files: Mapping[str, str]) -> dict[str, str]:

@@ -77,14 +77,24 @@ def _stills(arm: Arm, models: ModelTable) -> Iterator[Part]:
             found.setdefault(named.model, {}).update(files)
         else:
             yield _part(model, PartKind.STILLS)
-    for model in models.models.values():
-        if model.entry.kind is ModelKind.STILLS and arm.style is not None:
-            every = pictures(model)
-            own = _within(every, arm.style)
-            found.setdefault(model.entry.id, {}).update(own or every)
+    for key, files in _of_style(arm.style, models).items():
+        found.setdefault(key, {}).update(files)
     for key, files in found.items():
         part = _part(models.models[key], PartKind.STILLS)
         yield part.model_copy(update={"files": files, "digest": digest(files)})
+
+
+def _of_style(style: str | None, models: ModelTable) -> dict[str, dict[str, str]]:
+    """Return a style's stills by entry; all stills where no entry has a folder of that name."""
+    if style is None:
+        return {}
+    every = {
+        key: pictures(model)
+        for key, model in models.models.items()
+        if model.entry.kind is ModelKind.STILLS
+    }
+    own = {key: files for key, them in every.items() if (files := _within(them, style))}
+    return own or every
 
 
 def _in_folder(named: StillsFolder, models: ModelTable) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from poc.fingerprint import device_memory_bytes, take_fingerprint
 from poc.governance_records import RightsOfRun, RightsResult
 from poc.imported import ImportedClips, imported_clips, read_deliveries
 from poc.licences import read_licences
-from poc.models import ModelKind, ModelTable, read_models
+from poc.models import ModelKind, ModelTable, read_models, stills_of
 from poc.plan import make_plan
 from poc.preflight import Surroundings, line_of, preflight, refuse_errors
 from poc.rating_votes import votes_amiss
@@ -173,7 +173,7 @@ def run(
     turns = None if in_turns_with is None else Turns(out, in_turns_with)
     check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
-    judges = judges_of(models)
+    judges = judges_of(models, {arm.style for arm in plan.arms})
     machine = Machine(workers, threads=1, device=device)
     imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
@@ -268,8 +268,8 @@ def _make(
     latency_pass(store, folders, machine, turns=turns, progress=progress)
 
 
-def judges_of(models: ModelTable) -> Any:
-    """Return the judges that models.yaml names, verified."""
+def judges_of(models: ModelTable, styles: Collection[str | None] = ()) -> Any:
+    """Return the judges that models.yaml names and the stills of some styles, verified."""
     from poc.measure import Judges
 
     def only(kind: ModelKind) -> str:
@@ -281,6 +281,11 @@ def judges_of(models: ModelTable) -> Any:
         video=models.verify(video),
         video_digest=models.pinned_digest(video),
         stills=models.verify(only(ModelKind.STILLS)),
+        own_stills={
+            style: models.verify(own.entry.id)
+            for style in styles
+            if style is not None and (own := stills_of(models, style))
+        },
     )
 
 

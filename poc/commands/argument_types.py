@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from datetime import date
 
 
@@ -69,3 +71,23 @@ def clock(text: str) -> tuple[int, int]:
     if not (hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60):
         raise ArgumentTypeError(f"expected a local time as HH:MM, got {text!r}")
     return int(hour), int(minute)
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """Return what reads a whole number from 1 to `most`."""
+    return lambda text: _at_most(text, most)
+
+
+def positive_number(text: str) -> float:
+    """Return a finite number above 0.
+
+    >>> positive_number("1e-4")
+    0.0001
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < math.inf:
+        raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
+from PIL.Image import Resampling
 
 from poc.errors import InputError
 from poc.tiny.world import Pixels, Scene, Style, caption, render_still, seen_scenes
@@ -94,11 +95,16 @@ def read_training(folder: Path) -> Pixels:
 
 
 def _read_all(folder: Path, part: str) -> Pixels:
-    paths = sorted((folder / part).glob("*.png"))
+    """Return all stills of a part; where sizes differ, their centred squares at the smallest."""
+    paths = sorted(path for path in (folder / part).glob("*") if path.suffix in {".png", ".jpg"})
     if not paths:
         what = {"train": "training", "heldout": "held-out"}[part]
         raise InputError(f"{folder}: expected {what} stills, {part}/*.png; found none")
-    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    if len({picture.size for picture in pictures}) > 1:
+        side = min(min(picture.size) for picture in pictures)
+        pictures = [ImageOps.fit(picture, (side, side), Resampling.LANCZOS) for picture in pictures]
+    return np.stack([np.asarray(picture) for picture in pictures])
 
 
 def _different_scenes(count: int, rng: np.random.Generator) -> list[Scene]:

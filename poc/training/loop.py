@@ -214,6 +214,6 @@ def _rate(config: LoopConfig, step: int) -> float:
     return warm * (config.final_rate + (1 - config.final_rate) * cosine)
 
 
-def autocast(config: LoopConfig) -> torch.autocast:
-    """Return the context in which a stage computes, float32 or bfloat16."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16)
+def autocast(config: LoopConfig, device: str = "cpu") -> torch.autocast:
+    """Return the context in which a stage computes on a kind of device, float32 or bfloat16."""
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=config.bfloat16)

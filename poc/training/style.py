@@ -10,7 +10,36 @@ from transformers import CLIPTextModel
 
 from poc.training.diffusion import NoiseSchedule
 from poc.training.image import LatentSet, adopt, named
-from poc.training.loop import Draw, Log, LoopConfig, StageResult, autocast, train
+from poc.training.loop import After, Draw, Log, LoopConfig, Loss, StageResult, autocast, train
+
+
+def style_loss(
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    data: LatentSet,
+    schedule: NoiseSchedule,
+    config: LoopConfig,
+) -> Loss:
+    """Return the loss of one step: the error of the noise predicted in styled stills' latents.
+
+    Everything is drawn on the CPU, so that a seed means the same on any device.
+    """
+    steps, device = len(schedule.alphas_cumprod), unet.device
+
+    def loss(draw: Draw) -> torch.Tensor:
+        index = draw.indices(len(data.latents), config.batch)
+        x0 = data.latents[index]
+        t = draw.indices(steps, config.batch)
+        noise = draw.noise_like(x0)
+        noisy, wanted = schedule.add_noise(x0, noise, t), schedule.wanted(x0, noise, t)
+        with torch.no_grad():
+            words = text(data.tokens(draw, index).to(device)).last_hidden_state
+        with autocast(config, device.type):
+            predicted = unet(noisy.to(device), t.to(device), encoder_hidden_states=words).sample
+        error: torch.Tensor = predicted.float() - wanted.to(device)
+        return (error**2).mean()
+
+    return loss
 
 
 def train_style(
@@ -23,23 +52,11 @@ def train_style(
     name: str,
     work: Path,
     log: Log,
+    after: After | None = None,
 ) -> StageResult:
-    """Teach the LoRA that `unet` carries to predict the noise in styled stills' latents."""
-    steps = len(schedule.alphas_cumprod)
-
-    def loss(draw: Draw) -> torch.Tensor:
-        index = draw.indices(len(data.latents), config.batch)
-        x0 = data.latents[index]
-        t = draw.indices(steps, config.batch)
-        noise = draw.noise_like(x0)
-        noisy = schedule.add_noise(x0, noise, t)
-        with torch.no_grad():
-            words = text(data.tokens(draw, index)).last_hidden_state
-        with autocast(config):
-            predicted = unet(noisy, t, encoder_hidden_states=words).sample
-        return schedule.loss(predicted.float(), x0, noise, t)
-
+    """Teach the LoRA that `unet` carries a look from the latents of stills; it ends averaged."""
     parameters = named(unet=unet)
-    result = train(name, config, parameters, loss, work=work, log=log)
+    loss = style_loss(text, unet, data, schedule, config)
+    result = train(name, config, parameters, loss, work=work, log=log, after=after)
     adopt(parameters, result)
     return result
