@@ -128,6 +128,8 @@ def _sample_outcome(
 ) -> Outcome:
     if sample.reason:
         return _of(sample, None, None, None, sample.reason)
+    if sample.denominator.sum() == 0:
+        return _of(sample, None, None, None, "the baseline's mean is 0: there is no ratio to it")
     value = float(sample.numerator.sum() / sample.denominator.sum())
     if sample.n_prompts < 2:
         return _of(sample, value, None, None, f"1 {sample.cluster}: an interval needs at least 2")

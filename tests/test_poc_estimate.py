@@ -184,6 +184,18 @@ def test_a_ratios_interval_holds_the_ratio_and_is_symmetric_in_logarithms(prompt
     assert (low + high) / 2 == pytest.approx(math.log(ratio.value or 0), abs=0.2 * (high - low))
 
 
+@pytest.mark.parametrize("prompts", [2, 20])
+@pytest.mark.parametrize("student", [0.0, 1.0])
+def test_there_is_no_ratio_to_a_baseline_of_zero(prompts: int, student: float) -> None:
+    extents = {"motion_extent_px": lambda a, _p, _r: 0.0 if a.id == BASELINE else student}
+    estimates = run(plan(PAIR, prompts=prompts), extents).evidence().estimates
+
+    ratio = the(estimates, STUDENT, "motion_extent_px", Comparison.RATIO)
+
+    assert (ratio.value, ratio.low, ratio.high) == (None, None, None)
+    assert ratio.reason == "the baseline's mean is 0: there is no ratio to it"
+
+
 def test_no_ratio_is_made_of_metrics_that_can_be_negative() -> None:
     estimates = simulated(20, kernel=lambda a, p, _r: noise(a.id, p)).evidence().estimates
 
