@@ -12,6 +12,8 @@ PYTEST  ?=
 # For `make audit`: run folders to draw from, and trials of each row.
 RUNS    ?=
 TRIALS  ?= 2000
+# For `make gpu`.
+DEVICE  ?= cuda:0
 
 BIN := $(VENV)/bin
 
@@ -20,10 +22,11 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint browser format endure bench report-card metric-reference golden audit lock setup clean distclean
+.PHONY: help demo gpu test lint browser format endure bench report-card metric-reference golden audit lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
+	@echo 'make gpu       what this machine can run, then the real architectures timed with random weights on DEVICE'
 	@echo 'make test      format, lint and type checks, then every test'
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
@@ -41,6 +44,11 @@ help:
 
 demo: setup
 	@$(BIN)/poc run --out runs/demo
+
+# Needs no download beyond the packages: the architectures are drawn with random weights.
+gpu: setup
+	@$(BIN)/poc doctor
+	@$(BIN)/poc run poc/specs/latency-before-weights.yaml --device $(DEVICE) --out runs/gpu
 
 test: lint browser
 	@$(OFFLINE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)

@@ -191,3 +191,20 @@ def test_the_lock_builds_the_project_too() -> None:
 @pytest.mark.parametrize("pin", ["torch==2.14.1", "torchvision==0.29.1"])
 def test_the_lock_has_the_torch_that_fits_torchvision(pin: str) -> None:
     assert requirements(LOCK)[pin.partition("==")[0]].split()[0] == pin
+
+
+def test_the_container_is_made_of_what_is_there_and_names_no_index() -> None:
+    text = (ROOT / ".ci" / "Containerfile").read_text("utf-8")
+    copied = [
+        name
+        for line in re.findall(r"^COPY (.*)$", text, re.MULTILINE)
+        for name in line.split()[:-1]
+    ]
+    targets = re.findall(r"make ([\w./]+)$", text, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+
+    assert {"requirements.lock", "poc", "metrics", "reports"} <= set(copied)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert targets
+    assert [t for t in targets if f"\n{t.replace('.venv', '$(VENV)')}:" not in makefile] == []
+    assert re.findall(r"https?://|--index|--extra-index|--find-links", text) == []
