@@ -234,9 +234,14 @@ def read_models(path: Path = MODELS) -> ModelTable:
     return ModelTable(path, models)
 
 
+def own_folder(path: Path = MODELS) -> Path:
+    """Return where the models that were trained here lie, a folder each."""
+    return (path.parent / OWN).resolve()
+
+
 def own_tables(path: Path = MODELS) -> list[Path]:
     """Return the tables of the models that were trained here, by name."""
-    return sorted((path.parent / OWN).glob("*/models.yaml"))
+    return sorted(own_folder(path).glob("*/models.yaml"))
 
 
 def _read_table(path: Path, known: Mapping[str, Model]) -> dict[str, Model]:

@@ -24,7 +24,15 @@ from poc.datasets import check_vocabulary, dataset_licences
 from poc.errors import InputError
 from poc.governance_records import ArmParts, Part, PartKind, Subject
 from poc.licences import Judgement, read_licences
-from poc.models import OWN, Model, ModelEntry, ModelKind, ModelTable, StillsFolder, stills_of
+from poc.models import (
+    Model,
+    ModelEntry,
+    ModelKind,
+    ModelTable,
+    StillsFolder,
+    own_folder,
+    stills_of,
+)
 from poc.own_stills import Still, read_stills
 from poc.part_rights import Circumstances, judge_part
 from poc.records import Prompt, Record, digest
@@ -161,7 +169,7 @@ def _base(model_id: str, models: ModelTable) -> Model:
 
 
 def _home(models: ModelTable, name: str) -> Path:
-    return (models.path.parent / OWN / name).resolve()
+    return own_folder(models.path) / name
 
 
 def _check_name(name: str, models: ModelTable) -> None:

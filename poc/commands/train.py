@@ -15,13 +15,11 @@ from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_actions, add_command
 from poc.commands.rights import today
 from poc.errors import plain
-from poc.models import MODELS, OWN
 
 if TYPE_CHECKING:
     from poc.own_style import StyleRequest, StyleTask
 
-EMBEDDED = MODELS.parent.parent / "tiny" / "weights"
-ABLATIONS = MODELS.parent / OWN / "tiny-ablations"
+EMBEDDED = Path(__file__).parent.parent / "tiny" / "weights"
 
 
 def add_train(commands: Commands) -> None:
@@ -63,9 +61,7 @@ def _train_tiny(arguments: argparse.Namespace) -> int:
 def _add_ablations(actions: Commands) -> None:
     text = "make variants of the embedded weights that leave one part of the method out"
     parser = add_command(actions, "ablations", _train_ablations, text)
-    parser.add_argument(
-        "--out", type=Path, default=ABLATIONS, help="default: where specs/ablations looks for them"
-    )
+    parser.add_argument("--out", type=Path, help="default: where specs/ablations looks for them")
     parser.add_argument("--work", type=Path, default=Path("runs/train-ablations/work"))
     parser.add_argument("--quick", action="store_true", help="a handful of steps: a smoke test")
     parser.add_argument(
@@ -78,8 +74,10 @@ def _add_ablations(actions: Commands) -> None:
 
 
 def _train_ablations(arguments: argparse.Namespace) -> int:
+    from poc.models import own_folder
     from poc.tiny.ablations import train_ablations
 
+    arguments.out = arguments.out or own_folder() / "tiny-ablations"
     train_ablations(
         arguments.out,
         arguments.work,
