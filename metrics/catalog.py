@@ -82,6 +82,8 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "clip_features": "(n, d) unit rows, one a clip, from `metrics.diversity.clip_feature`",
         "prompt_ids": "(n,) what each clip was made for",
         "edge_fields": "(n, h - 1, w - 1, 2) one field a clip, from `metrics.overlay.edge_field`",
+        "flows": "(t - 1, h, w, 2) pixels per frame, from `metrics.motion.pair_flows`; None where "
+        "they are too large to keep",
         "speeds": "(t - 1, h, w) pixels per frame, from `metrics.motion.flow_speeds`",
         "video_features": "(n, d) one row a clip of an arm, from a video extractor",
         "reference_features": "(m, d) one row a clip of the named reference, same extractor",
@@ -269,7 +271,7 @@ _ROWS = (
         minimum_n=2,
         source="Lai et al. 2018 (blind video temporal consistency), with DIS flow and the "
         "visibility test of Sundaram et al. 2010: not comparable with FlowNet2's numbers",
-        takes=("frames",),
+        takes=("frames", "flows"),
         target="metrics.motion:warping_error",
     ),
     MetricInfo(

@@ -61,8 +61,13 @@ def clipped_share(frames: Frames) -> ClipValue:
     0.5
     """
     checked = frames_.check(frames)
-    clipped = (((frame == 0) | (frame == 255)).any(axis=-1) for frame in checked)
-    return ClipValue.ok(sum(int(one.sum()) for one in clipped) / checked[..., 0].size)
+    clipped = sum(_count_clipped(frame) for frame in checked)
+    return ClipValue.ok(clipped / checked[..., 0].size)
+
+
+def _count_clipped(frame: Frames) -> int:
+    at_end = (frame == 0) | (frame == 255)
+    return int(np.count_nonzero(at_end[..., 0] | at_end[..., 1] | at_end[..., 2]))
 
 
 def high_frequency_share(frames: Frames) -> ClipValue:
@@ -91,10 +96,12 @@ def _mean(of_frames: Sequence[np.floating]) -> ClipValue:
 
 
 def _saturation(frame: Frames) -> np.floating:
-    levels = frame.astype(np.float64)
-    largest = levels.max(axis=-1)
-    spread = largest - levels.min(axis=-1)
-    share = np.divide(spread, largest, out=np.zeros_like(spread), where=largest > 0)
+    # Channel by channel and in bytes: a reduction over an axis of three takes ten times as long.
+    red, green, blue = (frame[..., channel] for channel in range(3))
+    largest = np.maximum(np.maximum(red, green), blue)
+    spread = largest - np.minimum(np.minimum(red, green), blue)
+    share = np.zeros(largest.shape)
+    np.divide(spread, largest, out=share, where=largest > 0, dtype=np.float64)
     return np.float64(share.mean())
 
 

@@ -7,6 +7,7 @@ in pixels of the clip as it is, so they compare only between clips of one size a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,10 @@ from metrics import frames as frames_
 from metrics.base import AnyFloats, ClipValue, FloatArray, Frames
 
 GreyFrame = npt.NDArray[np.uint8]
+Flow = npt.NDArray[np.float32]
+"""Where each pixel goes, (h, w, 2) as (x, y) px."""
+Flows = npt.NDArray[np.float32]
+"""The flows of all pairs of neighbouring frames, (t - 1, h, w, 2)."""
 
 SMALLEST_SIDE = 32
 """DIS matches 8 x 8 patches on a pyramid; below this side its output is noise."""
@@ -38,9 +43,33 @@ def flow_speeds(frames: Frames) -> FloatArray:
         ValueError: frames smaller than `SMALLEST_SIDE`.
     """
     grey = _grey(frames)
-    speeds = np.empty((len(grey) - 1, *grey[0].shape))
+    return _speeds((_flow(*pair) for pair in pairwise(grey)), (len(grey) - 1, *grey[0].shape))
+
+
+def pair_flows(frames: Frames) -> Flows:
+    """Where each pixel goes in the next frame, float32 (t - 1, h, w, 2) as (x, y) px.
+
+    Of frames uint8 (t, h, w, 3). For `speeds_of` and `warping_error`, where both are wanted.
+
+    Raises:
+        ValueError: frames smaller than `SMALLEST_SIDE`.
+    """
+    grey = _grey(frames)
+    flows = np.empty((len(grey) - 1, *grey[0].shape, 2), np.float32)
     for i, (one, other) in enumerate(pairwise(grey)):
-        speeds[i] = np.linalg.norm(_flow(one, other), axis=2)
+        flows[i] = _flow(one, other)
+    return flows
+
+
+def speeds_of(flows: Flows) -> FloatArray:
+    """Return what `flow_speeds` does, (t - 1, h, w), from the flows (t - 1, h, w, 2)."""
+    return _speeds(flows, flows.shape[:3])
+
+
+def _speeds(flows: Iterable[Flow], shape: tuple[int, ...]) -> FloatArray:
+    speeds = np.empty(shape)
+    for i, flow in enumerate(flows):
+        speeds[i] = np.linalg.norm(flow, axis=2)
     return speeds
 
 
@@ -81,12 +110,13 @@ def _flow(one: GreyFrame, other: GreyFrame) -> npt.NDArray[np.float32]:
     return np.asarray(flow.calc(one, other, rest), np.float32)
 
 
-def warping_error(frames: Frames) -> ClipValue:
+def warping_error(frames: Frames, flows: Flows | None = None) -> ClipValue:
     """Mean squared difference of each frame to the next one pulled back along the flow.
 
     RGB in [0, 1], over pixels that are seen in both frames: those whose flow forth and back
     returns to the pixel, and stays in the picture. What moves as one costs nothing, what changes
     its look on the way does. Invalid where no pixel is seen twice. Frames uint8 (t, h, w, 3).
+    `flows` are those of `pair_flows`, where they are at hand; None: they are computed.
 
     Source: Lai et al. 2018, "Learning blind video temporal consistency", with DIS flow; the
     visibility test of Sundaram et al. 2010.
@@ -98,8 +128,9 @@ def warping_error(frames: Frames) -> ClipValue:
     if len(grey) < 2:
         return ClipValue.invalid(_NO_PAIR)
     errors = []
-    for (one, other), (now, later) in zip(pairwise(grey), pairwise(pictures), strict=True):
-        forth = _flow(one, other)
+    pairs = zip(pairwise(grey), pairwise(pictures), strict=True)
+    for i, ((one, other), (now, later)) in enumerate(pairs):
+        forth = _flow(one, other) if flows is None else flows[i]
         seen = _seen(forth, _pulled(_flow(other, one), forth))
         if seen.any():
             errors.append(float(((now - _pulled(later, forth))[seen] ** 2).mean()))

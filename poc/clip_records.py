@@ -18,6 +18,7 @@ VALIDITY: Final = "validity"
 SUPPLIED: Final = frozenset(
     {
         "frames",
+        "flows",
         "speeds",
         "image_features",
         "text_features",

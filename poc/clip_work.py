@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,11 @@ from poc.clip_records import FolderMeasurement, FrameShape, Role
 from poc.clip_video import VideoNetwork
 
 Frames = npt.NDArray[np.uint8]
+Flows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+
+SHARED_PIXELS: Final = 2**26
+"""Pixels of all frames together beyond which the flow is computed anew by whoever wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Work:
         aids = self._aids
         supplies: dict[str, Callable[[], Any]] = {
             "frames": lambda: self.frames,
+            "flows": lambda: self._flows,
             "speeds": lambda: self._speeds,
             "image_features": lambda: self._image_features,
             "text_features": lambda: self._text_features,
@@ -135,10 +140,17 @@ class Work:
         return np.asarray(self._network.image_features(self.frames), np.float64)
 
     @cached_property
-    def _speeds(self) -> Floats:
-        from metrics.motion import flow_speeds
+    def _flows(self) -> Flows | None:
+        """The flow of each pair of frames, computed once; None where it would take much memory."""
+        from metrics.motion import pair_flows
 
-        return flow_speeds(self.frames)
+        return pair_flows(self.frames) if self.frames[..., 0].size <= SHARED_PIXELS else None
+
+    @cached_property
+    def _speeds(self) -> Floats:
+        from metrics.motion import flow_speeds, speeds_of
+
+        return flow_speeds(self.frames) if self._flows is None else speeds_of(self._flows)
 
 
 def resampled(clip: DecodedClip, protocol: Protocol) -> DecodedClip:

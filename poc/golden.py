@@ -6,7 +6,7 @@ every result, and nothing else would tell. `make golden` takes the numbers anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,7 +32,7 @@ LOSSLESS: Final = "clip"
 CLIPS: Final = (LOSSLESS, "clip.webm", "clip.mp4", "clip.gif")
 PROMPT: Final = "a red circle moving left on a navy background"
 
-PIXELS: Final = frozenset({"frames", "speeds"})
+PIXELS: Final = frozenset({"frames", "flows", "speeds"})
 NETWORK: Final = ("clip_score", "clip_frame_consistency")
 _DECODED: Final = ("red", "green", "blue", "detail")
 LIBRARIES: Final = ("av", "numpy", "opencv-python-headless", "open-clip-torch", "pillow", "torch")
@@ -63,8 +63,24 @@ def check_golden(folder: Path = FOLDER, *, networks: bool) -> None:
         InputError: a number is off by more than its tolerance; all that are, are named.
     """
     golden = read_golden(folder)
-    found = measured(folder, golden.prompt, networks=networks)
-    moved = [text for name, value in found if (text := _moved(name, value, golden))]
+    _compare(golden, measured(folder, golden.prompt, networks=networks))
+
+
+@cache
+def check_golden_network(folder: Path = FOLDER) -> None:
+    """Measure the golden clip by the tiny world's image-text judge alone, before it is used.
+
+    A folder whose numbers are all known needs no network, and does not wait for its libraries.
+
+    Raises:
+        InputError: a number is off by more than its tolerance; all that are, are named.
+    """
+    golden = read_golden(folder)
+    _compare(golden, _of_network(_frames(folder, LOSSLESS), golden.prompt))
+
+
+def _compare(golden: Golden, numbers: Iterable[tuple[str, float]]) -> None:
+    moved = [text for name, value in numbers if (text := _moved(name, value, golden))]
     if moved:
         raise InputError("\n".join([f"{moved[0]}. {_change(golden)}", *moved[1:]]))
 
@@ -124,9 +140,10 @@ def _decoded(name: str, frames: Frames) -> Iterator[tuple[str, float]]:
 
 
 def _of_pixels(frames: Frames) -> Iterator[tuple[str, float]]:
-    from metrics.motion import flow_speeds
+    from metrics.motion import pair_flows, speeds_of
 
-    given = {"frames": frames, "speeds": flow_speeds(frames)}
+    flows = pair_flows(frames)
+    given = {"frames": frames, "flows": flows, "speeds": speeds_of(flows)}
     for name, row in catalog.CATALOG.items():
         if row.scope is catalog.Scope.CLIP and row.takes and PIXELS.issuperset(row.takes):
             result = catalog.load(name)(*(given[argument] for argument in row.takes))

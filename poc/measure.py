@@ -268,6 +268,7 @@ class Inputs:
         bench = self._bench
         supplies: dict[str, Callable[[], Any]] = {
             "frames": lambda: self._frames,
+            "flows": lambda: self._flows,
             "speeds": lambda: self._speeds,
             "image_features": lambda: self._image_features,
             "text_features": lambda: bench.text_features(self._prompt.text),
@@ -286,10 +287,16 @@ class Inputs:
         return self._bench.image_features(self._frames)
 
     @cached_property
-    def _speeds(self) -> Any:
-        from metrics.motion import flow_speeds
+    def _flows(self) -> Any:
+        from metrics.motion import pair_flows
 
-        return flow_speeds(self._frames)
+        return pair_flows(self._frames)
+
+    @cached_property
+    def _speeds(self) -> Any:
+        from metrics.motion import speeds_of
+
+        return speeds_of(self._flows)
 
     @cached_property
     def reading(self) -> Reading:

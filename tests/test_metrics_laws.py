@@ -11,7 +11,7 @@ import pytest
 
 from metrics import CATALOG, Scope, describe, load
 from metrics.base import ClipValue, FloatArray, Frames, Status
-from metrics.motion import flow_speeds
+from metrics.motion import flow_speeds, pair_flows
 
 STYLE = np.eye(12)[:3]
 TRAINING = np.full((1, 12), 12**-0.5)
@@ -57,6 +57,7 @@ def _other(frames: Frames) -> Frames:
 def _value(name: str, frames: Frames) -> ClipValue:
     inputs: Mapping[str, Callable[[], Any]] = {
         "frames": lambda: frames,
+        "flows": lambda: pair_flows(frames),
         "speeds": lambda: flow_speeds(frames),
         "image_features": lambda: _features(frames),
         "text_features": lambda: TEXT,

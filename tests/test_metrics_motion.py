@@ -18,6 +18,8 @@ from metrics.motion import (
     has_dynamic_rate,
     motion,
     motion_smoothness,
+    pair_flows,
+    speeds_of,
     warping_error,
 )
 
@@ -247,6 +249,16 @@ def test_noise_of_its_own_in_every_frame_costs_its_variance_and_that_of_its_neig
 
     # Read between pixels the neighbour's noise is averaged down, so its share is 0 to all of it.
     assert (6 / 255) ** 2 * 0.8 < _number(warping_error(still)) < 2 * (6 / 255) ** 2 * 1.05
+
+
+def test_a_flow_computed_once_gives_every_metric_the_number_of_its_own() -> None:
+    clip = _shaken(_panning(2.0), 8.0)
+    flows = pair_flows(clip)
+
+    assert flows.shape == (len(clip) - 1, *clip.shape[1:3], 2)
+    assert np.array_equal(speeds_of(flows), flow_speeds(clip))
+    assert warping_error(clip, flows) == warping_error(clip)
+    assert warping_error(clip, np.zeros_like(flows)) != warping_error(clip)
 
 
 def test_what_boils_while_it_moves_costs_more() -> None:

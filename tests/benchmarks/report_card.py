@@ -39,7 +39,7 @@ SPEC = ROOT / "poc" / "specs" / "tiny.yaml"
 OUT = ROOT / "reports" / "baselines" / "report_card"
 ARM = "animatelcm-4"
 
-SUPPLIED = {"frames", "speeds", "image_features", "text_features", "logit_scale"}
+SUPPLIED = {"frames", "flows", "speeds", "image_features", "text_features", "logit_scale"}
 OVERLAY = "overlay_rate"
 """Of an arm: on the card is how well each clip's edges fit those of its pool."""
 MEASURED = (
