@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poc.errors import InputError
+from poc.golden import check_golden_network
 from poc.records import digest
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Aids:
         if self.given.clip is None:
             if self._judges is None:
                 raise LookupError("a metric wants a network, and none is named")
+            check_golden_network()
             return self._judges.image_text
         from metrics.extractors.base import WeightsError
         from metrics.extractors.clip import load_clip

@@ -18,6 +18,7 @@ from metrics.extractors.base import Preparation, WeightsError, folder_digest, vi
 from poc.clip_judges import Judges, not_tiny
 from poc.clip_records import FrameShape
 from poc.errors import InputError
+from poc.golden import check_golden_network
 from poc.measure import VIDEO_EXTRACTOR
 from poc.records import digest
 
@@ -81,6 +82,7 @@ class TinyVideo:
 
     def features(self, frames: Frames) -> Floats:
         """Return the features (d,) of one clip (t, h, w, 3)."""
+        check_golden_network()
         return np.asarray(self.judges.video.features(frames[None])[0], np.float64)
 
     def key(self, frames_digest: str | None) -> str:

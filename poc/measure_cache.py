@@ -69,12 +69,23 @@ class Cache:
         """Return the measurement of the same frames by the same metric and network."""
         return self._values.get(_key(asked))
 
+    @cached_property
+    def _kept(self) -> dict[Key, FolderMeasurement]:
+        return {_whole_key(row): row for row in self.rows if _can_serve(row)}
+
     def keep(
         self, out: Path, rows: Sequence[FolderMeasurement], features: Mapping[str, Floats]
     ) -> None:
-        """Add what is measured so far to what was there; the last finished run stays as it is."""
-        both = {(*_place(row), *_key(row)): row for row in (*self.rows, *rows) if _can_serve(row)}
-        all_features = self.features | dict(features)
+        """Add what is measured so far to what was there; the last finished run stays as it is.
+
+        Nothing is written where all of it was there.
+        """
+        measured = {_whole_key(row): row for row in rows if _can_serve(row)}
+        same = all(self._kept.get(key) == row for key, row in measured.items())
+        same &= all(self.features.get(key) is taken for key, taken in features.items())
+        if same and _has(out, CACHE):
+            return
+        both, all_features = self._kept | measured, self.features | dict(features)
         disk.make_folder(out)
         disk.publish(out / CACHE, b"".join(encode(row) for row in both.values()))
         if all_features:
@@ -106,6 +117,10 @@ def _can_serve(row: FolderMeasurement) -> bool:
     judged = row.role is not Role.SET and row.fault != Fault.WRONG_SHAPE
     there = judged and row.status in {Status.OK, Status.INVALID}
     return there and row.file_digest is not None and row.frames_digest is not None
+
+
+def _whole_key(row: FolderMeasurement) -> Key:
+    return *_place(row), *_key(row)
 
 
 def _place(row: FolderMeasurement) -> Key:

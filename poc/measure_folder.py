@@ -50,7 +50,7 @@ Progress = Callable[[str, int, int], None]
 NAMES: Final = "names"
 """`--prompts names`: file names spell the prompts."""
 KEEP_EVERY: Final = 100
-"""Clips between two writings of what is measured so far."""
+"""Clips between two writings of what is measured so far, at least; see `_next_keep`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def measure_folder(job: FolderJob, *, progress: Progress) -> FolderResult:
     prompts = _prompts(job.prompts, sources) | {t.file: t.prompt for t in takes if t.file}
     references, _ = list_clips(job.reference, skip=job.out) if job.reference else ([], [])
     job.given.check()
-    check_golden(networks=job.judges == TINY)
+    check_golden(networks=False)  # the networks' at their first use
     bench = Bench(job.manner, cache)
     bench.aids.load()
     beside = _beside(bench, job, progress)
@@ -214,15 +214,26 @@ def _measured(
             bench.cache.keep(out, rows, bench.features)
 
     progress("measure", 0, len(tasks))
+    due = KEEP_EVERY
     try:
         for number, task in enumerate(tasks, start=1):
             reports.append(bench.measured(task))
-            if number % KEEP_EVERY == 0:
+            if number >= due:
                 keep()
+                due = _next_keep(number)
             progress("measure", number, len(tasks))
     finally:
         keep()
     return reports
+
+
+def _next_keep(number: int) -> int:
+    """Return the clip after which all is written next: all writing together grows as n does.
+
+    >>> _next_keep(100), _next_keep(8000)
+    (200, 10000)
+    """
+    return number + max(KEEP_EVERY, number // 4)
 
 
 # --- prompts -------------------------------------------------------------------------------------

@@ -175,6 +175,8 @@ def columns(text: str) -> int:
     >>> columns("LCM"), columns("動画")
     (3, 4)
     """
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 

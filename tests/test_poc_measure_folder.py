@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -488,7 +490,7 @@ def test_values_are_those_of_the_metrics_own_functions(tmp_path: Path, suffix: s
     assert report.frames_digest == frames.digest(clip)
     for name in CLIP_METRICS:
         info = catalog.describe(name)
-        if info.takes == ("frames",):
+        if info.takes in (("frames",), ("frames", "flows")):
             assert report.value(name) == catalog.load(name)(clip).value
         if info.takes == ("speeds",):
             assert report.value(name) == catalog.load(name)(flow_speeds(clip)).value
@@ -1044,6 +1046,59 @@ def test_features_of_sets_are_reused_too(
 
     assert again.taken == 0
     assert found(again, "fvd").value is not None
+
+
+def test_what_is_all_known_is_summarised_without_loading_a_network(
+    worlds: tuple[Path, Path, Path],
+) -> None:
+    clips, reference, out = worlds
+    summary = (out / "summary.json").read_bytes()
+    command = ["measure", str(clips), "--reference", str(reference), "--judges", "tiny"]
+    program = (
+        "import sys; from poc.cli import main; code = main(sys.argv[1:]); "
+        "print(code, sorted({'torch', 'open_clip', 'transformers'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command, "--out", str(out)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "numbers taken: 0, " in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert (out / "summary.json").read_bytes() == summary
+
+
+def test_a_network_that_moved_stops_before_its_first_number_and_not_where_none_is_wanted(
+    worlds: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, reference, out = worlds
+
+    def moved() -> None:
+        raise InputError("golden clip: clip_score is 1, expected 2")
+
+    monkeypatch.setattr("poc.clip_given.check_golden_network", moved)
+    monkeypatch.setattr("poc.clip_video.check_golden_network", moved)
+
+    assert measured(clips, reference=reference, judges="tiny", out=out).taken == 0
+    with pytest.raises(InputError, match="golden clip"):
+        measured(clips, reference=reference, judges="tiny", out=tmp_path / "new")
+    rows = (tmp_path / "new" / "measure-cache.jsonl").read_bytes()
+    assert b"tiny-clip" not in rows
+
+
+def test_a_run_that_measured_nothing_new_writes_its_cache_no_more(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    measured(folder, out=out)
+    before = (out / "measure-cache.jsonl").stat().st_ino  # a file that is written anew has another
+
+    measured(folder, out=out)
+
+    assert (out / "measure-cache.jsonl").stat().st_ino == before
 
 
 def test_a_renamed_file_is_known_by_its_content(folder: Path, tmp_path: Path) -> None:
