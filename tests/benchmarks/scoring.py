@@ -37,8 +37,18 @@ from poc.video import encode_webm
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 WEIGHTS = ROOT / "poc" / "tiny" / "weights"
-PEERS = ("open-clip-torch", "opencv-python-headless", "scipy", "torch", "numpy")
+PEERS = (
+    "open-clip-torch",
+    "opencv-python-headless",
+    "torchmetrics",
+    "scipy",
+    "torch",
+    "numpy",
+    "av",
+)
 DIMENSION = 400
+MANY = 10_000
+"""Clips that `poc measure` has to take on a laptop."""
 
 
 def main() -> int:
@@ -144,12 +154,45 @@ def scoring(folder: Path, count: int, now: Callable[[], float]) -> list[Result]:
     programs = {name: _run(_usual(name, clips, reference), now) for name in PROGRAMS}
     theirs = sum(programs.values())
     return [
+        *memory(folder, clips),
         Result(f"a folder of {count} clips", first, "s"),
         *(Result(f"the usual way: {name}", value, "s") for name, value in programs.items()),
         Result("a folder, times as fast as the usual way", theirs / first, "x", at_least=2),
         Result("a folder from the cache", again, "s"),
         Result("from the cache, times as fast", first / again, "x", at_least=20),
     ]
+
+
+def memory(folder: Path, clips: Path) -> list[Result]:
+    """Peak memory of `poc measure` over all clips and over a quarter of them, nothing cached.
+
+    No frames are kept, but every number is until the summary is made: memory grows by a row a
+    metric. What 10,000 clips take is drawn out from the two sizes.
+    """
+    files = sorted(clips.iterdir())
+    few = folder / "few"
+    few.mkdir()
+    for path in files[: len(files) // 4]:
+        os.link(path, few / path.name)
+    small, large = (_peak_bytes(one, folder / f"peak-{one.name}") for one in (few, clips))
+    a_clip = (large - small) / (len(files) - len(files) // 4)
+    most = large + a_clip * max(MANY - len(files), 0)
+    return [
+        Result(f"peak memory, {len(files) // 4} clips", small / 2**20, "MiB"),
+        Result(f"peak memory, {len(files)} clips", large / 2**20, "MiB"),
+        Result(f"peak memory, {MANY} clips by these", most / 2**20, "MiB", at_most=2048),
+    ]
+
+
+def _peak_bytes(clips: Path, out: Path) -> int:
+    command = [sys.executable, "-m", "poc", "measure", str(clips), "--out", str(out)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return used.ru_maxrss * 1024
 
 
 def _usual(metric: str, clips: Path, reference: Path) -> list[str]:

@@ -1,8 +1,11 @@
 """What people run to score a folder: one program for each metric, one after the other.
 
-Same files and same networks as `poc measure`, by OpenCV, open_clip and SciPy. Each program decodes
-every clip anew, as the usual packages do, and prints its numbers. A yardstick of speed; each clip's
-frames go through a network as one batch, which is kinder than the frame by frame of many scripts.
+Same files, networks and metrics as `poc measure`, by OpenCV, open_clip, torchmetrics and SciPy; of
+what `poc measure` makes besides, marks that all clips share and the noise floor and intervals of
+distances have no usual package and are left out here. Each program decodes every clip anew, as the
+usual packages do, and prints its numbers. A yardstick of speed, and a kind one: each clip's frames
+go through a network as one batch, the measures of stills share one program, those of light another,
+and mean flow and dynamic degree one flow.
 """
 
 from __future__ import annotations
@@ -89,32 +92,71 @@ def consistency(folder: Path, _reference: Path, weights: Path) -> float:
     return float(np.mean(scores))
 
 
-def fvd(folder: Path, reference: Path, weights: Path) -> float:
-    """Frechet distance by SciPy's matrix square root, features in batches of 8 clips."""
-    import scipy.linalg
-
+def _video_features(weights: Path, *sides: Path) -> Iterator[npt.NDArray[np.float32]]:
+    """Features of each folder's clips, in batches of 8."""
     from poc.tiny.video_network import load_video_extractor
 
     network = load_video_extractor(weights / "video_features", extractor_id="video")
-    moments = []
-    for side in (folder, reference):
+    for side in sides:
         clips = np.stack([frames for _, frames in _clips(side)])
-        rows = np.concatenate([network.features(clips[i : i + 8]) for i in range(0, len(clips), 8)])
-        moments.append((rows.mean(0), np.cov(rows, rowvar=False)))
-    (mu1, s1), (mu2, s2) = moments
+        yield np.concatenate([network.features(clips[i : i + 8]) for i in range(0, len(clips), 8)])
+
+
+def fvd(folder: Path, reference: Path, weights: Path) -> float:
+    """Frechet distance by SciPy's matrix square root."""
+    import scipy.linalg
+
+    (mu1, s1), (mu2, s2) = (
+        (rows.mean(0), np.cov(rows, rowvar=False))
+        for rows in _video_features(weights, folder, reference)
+    )
     root = scipy.linalg.sqrtm(s1 @ s2)
     return float(np.sum((mu1 - mu2) ** 2) + np.trace(s1 + s2 - 2 * root).real)
 
 
+def kvd(folder: Path, reference: Path, weights: Path) -> float:
+    """Squared MMD by torchmetrics' polynomial kernel, once over all clips."""
+    import torch
+    from torchmetrics.image.kid import poly_mmd
+
+    own, other = map(torch.from_numpy, _video_features(weights, folder, reference))
+    return float(poly_mmd(own, other))
+
+
 def flow(folder: Path, _reference: Path, _weights: Path) -> float:
-    """Mean length of OpenCV's DIS flow."""
+    """Mean length of OpenCV's DIS flow, and VBench's dynamic degree on it; returns the mean."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    means = []
+    means, moving = [], []
     for _, frames in _clips(folder):
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         rest = np.zeros((*grey[0].shape, 2), np.float32)
         flows = [np.asarray(dis.calc(*pair, rest.copy())) for pair in pairwise(grey)]
-        means.append(float(np.linalg.norm(np.stack(flows), axis=-1).mean()))
+        speeds = np.linalg.norm(np.stack(flows), axis=-1).reshape(len(flows), -1)
+        fastest = np.sort(speeds, axis=1)[:, -int(0.05 * speeds.shape[1]) :].mean(axis=1)
+        moves = np.count_nonzero(fastest > 6 * min(grey[0].shape) / 256)
+        moving.append(moves >= round(len(frames) / 4))
+        means.append(float(speeds.mean()))
+    return float(np.mean(means))
+
+
+def smoothness(folder: Path, _reference: Path, _weights: Path) -> float:
+    """VBench's motion smoothness, frames between two others made by OpenCV's flow."""
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    means = []
+    for _, frames in _clips(folder):
+        steps = []
+        for before, real, after in zip(frames[:-2:2], frames[1:-1:2], frames[2::2], strict=True):
+            one, other = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
+            rest = np.zeros((*one.shape, 2), np.float32)
+            forth = np.asarray(dis.calc(one, other, rest.copy()))
+            half = (forth - np.asarray(dis.calc(other, one, rest))) / 4
+            grid = np.indices(one.shape, dtype=np.float32)[::-1].transpose(1, 2, 0)
+            made = [
+                cv2.remap(frame, grid + way, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+                for frame, way in ((before, -half), (after, half))
+            ]
+            steps.append(cv2.absdiff(cv2.addWeighted(made[0], 0.5, made[1], 0.5, 0), real).mean())
+        means.append(1 - float(np.mean(steps)) / 255)
     return float(np.mean(means))
 
 
@@ -147,8 +189,34 @@ def warping(folder: Path, _reference: Path, _weights: Path) -> float:
     return float(np.mean(means))
 
 
+def light(folder: Path, _reference: Path, _weights: Path) -> float:
+    """Largest jump of luminance, first frame's darkness and flashes; returns the mean jump."""
+    rows = []
+    for _, frames in _clips(folder):
+        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+        means = np.array([one.mean() for one in grey])
+        # Relative luminance takes linear light: a table of 256, as OpenCV's page on gamma has it.
+        linear = np.array([cv2.LUT(one, _LINEAR).mean() for one in grey])
+        turns = np.diff(np.sign(np.diff(linear)[np.abs(np.diff(linear)) > 0.1]))
+        rows.append((np.abs(np.diff(means)).max(), means[1:].mean() - means[0], (turns != 0).sum()))
+    return float(np.mean(rows, axis=0)[0])
+
+
+_LINEAR: Final = ((np.arange(256) / 255) ** 2.2).astype(np.float32)
+
+
+def validity(folder: Path, _reference: Path, _weights: Path) -> float:
+    """Share of clips that are neither black nor white nor frozen, as FFmpeg's filters find it."""
+    good = []
+    for _, frames in _clips(folder):
+        grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+        lit = bool((grey > 16).mean() > 0.001 and (grey < 239).mean() > 0.001)
+        good.append(lit and max(cv2.absdiff(frames[0], frame).max() for frame in frames[1:]) > 2)
+    return float(np.mean(good))
+
+
 def image(folder: Path, _reference: Path, _weights: Path) -> float:
-    """Sharpness, contrast, saturation and high frequencies of every frame; their mean sharpness."""
+    """Sharpness, contrast, saturation, clipping and high frequencies; returns mean sharpness."""
     rows = []
     for _, frames in _clips(folder):
         for frame in frames:
@@ -156,7 +224,9 @@ def image(folder: Path, _reference: Path, _weights: Path) -> float:
             saturation = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)[..., 1].mean()
             power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
             sharpness = cv2.Laplacian(grey, cv2.CV_64F).var()
-            rows.append((sharpness, grey.std(), saturation, power[16:48, 16:48].sum()))
+            clipped = ((frame == 0) | (frame == 255)).any(axis=-1).mean()
+            fine = power[16:48, 16:48].sum() / max(power.sum(), 1e-9)
+            rows.append((sharpness, grey.std(), saturation, clipped, fine))
     return float(np.mean(rows, axis=0)[0])
 
 
@@ -164,9 +234,13 @@ PROGRAMS: Final[Mapping[str, Callable[[Path, Path, Path], float]]] = {
     "clip_score": clip_score,
     "consistency": consistency,
     "fvd": fvd,
+    "kvd": kvd,
     "flow": flow,
+    "smoothness": smoothness,
     "flicker": flicker,
     "warping": warping,
+    "light": light,
+    "validity": validity,
     "image": image,
 }
 
