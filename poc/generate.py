@@ -37,7 +37,7 @@ from poc.turns import COLD, Turns, complete_rounds
 from poc.video import VIEW_SUFFIX, encode_webm
 
 if TYPE_CHECKING:
-    from poc.pipelines.animatediff import AnimateDiffFamily
+    from poc.pipelines.base import VideoPipeline
     from poc.store import RunStore
 
 TIMING_VERSION = 2
@@ -101,19 +101,17 @@ class QualitySetup:
 
 
 class Families:
-    """The loaded model families, one per base, VAE and precision."""
+    """The loaded models, one pipeline per family, base, VAE and precision."""
 
     def __init__(self, folders: Mapping[str, Path], device: str) -> None:
         self._folders, self._device = folders, device
-        self._loaded: dict[tuple[str, str | None, str], AnimateDiffFamily] = {}
+        self._loaded: dict[tuple[str, str, str | None, str], VideoPipeline] = {}
 
-    def of(self, arm: Arm) -> AnimateDiffFamily:
-        """Return the family that can run `arm`, loading it on first use."""
-        from poc.pipelines.animatediff import AnimateDiffFamily
-
-        key = (arm.base, arm.vae, arm.dtype)
+    def of(self, arm: Arm) -> VideoPipeline:
+        """Return the pipeline that can run `arm`, loading it on first use."""
+        key = (arm.family, arm.base, arm.vae, arm.dtype)
         if key not in self._loaded:
-            self._loaded[key] = AnimateDiffFamily(
+            self._loaded[key] = _pipeline_class(arm)(
                 base=arm.base,
                 vae=arm.vae,
                 dtype=arm.dtype,
@@ -121,6 +119,21 @@ class Families:
                 device=self._device,
             )
         return self._loaded[key]
+
+
+def _pipeline_class(arm: Arm) -> Callable[..., VideoPipeline]:
+    """Return the class of an arm's family; its networks are imported only where they are used."""
+    if arm.family == "wan":
+        from poc.pipelines.wan import WanFamily
+
+        return WanFamily
+    if arm.family == "ltx":
+        from poc.pipelines.ltx import LtxFamily
+
+        return LtxFamily
+    from poc.pipelines.animatediff import AnimateDiffFamily
+
+    return AnimateDiffFamily
 
 
 # --- quality pass --------------------------------------------------------------------------------
@@ -339,7 +352,7 @@ def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySampl
 
 
 def _timed(
-    family: AnimateDiffFamily, arm: Arm, prompt_id: str, text: str, number: int
+    family: VideoPipeline, arm: Arm, prompt_id: str, text: str, number: int
 ) -> LatencySample:
     reset_peak_memory()
     begun = time.time()

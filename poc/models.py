@@ -21,7 +21,7 @@ from pydantic import Field
 from poc.errors import InputError, did_you_mean
 from poc.model_configs import check_config
 from poc.model_lock import LockedModel, ModelLock, Revision, Sha256, lock_path, read_lock
-from poc.records import BetaSchedule, Record, SchedulerName, digest
+from poc.records import BetaSchedule, FamilyName, Record, SchedulerName, digest
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 MODELS: Final = Path(__file__).parent / "specs" / "models.yaml"
@@ -98,6 +98,8 @@ class Training(Record):
     """Timesteps of the grid of a consistency distillation."""
     partner: str | None = None
     """Of a motion module: the LoRA it was trained together with."""
+    timesteps: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = ()
+    """The only timesteps that a flow was distilled for; empty: any."""
 
 
 class KnownGood(Record):
@@ -108,6 +110,10 @@ class KnownGood(Record):
     """Fewest and most."""
     guidance: tuple[Annotated[float, Field(ge=1)], Annotated[float, Field(ge=1)]]
     """Least and most."""
+    flow_shift: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = None
+    """Least and most shift of a flow's timesteps; None: it has none."""
+    num_frames: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    """Fewest and most frames of a clip; None: not said."""
     source: Annotated[str, Field(min_length=5)]
 
 
@@ -116,7 +122,7 @@ class ModelEntry(Record):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     kind: ModelKind
-    family: Literal["animatediff", "open_clip", "tiny_video", "tiny_world"]
+    family: FamilyName | Literal["open_clip", "tiny_video", "tiny_world"]
     path: Annotated[str, Field(min_length=1)]
     """Folder of its files, relative to models.yaml."""
     index: Annotated[str, Field(min_length=1)] | None = None

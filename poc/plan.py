@@ -187,8 +187,8 @@ def _arms(spec: SweepSpec, models: ModelTable, deliveries: Mapping[str, Delivery
             (setting,) = expand(entry)
             yield _arm(spec, entry, setting, {}, deliveries[entry.name].files_digest())
             continue
-        ids = [entry.base, entry.motion_adapter, *(use.model for use in entry.loras)]
-        ids += [entry.vae] if entry.vae else []
+        ids = [entry.base, *([entry.motion_adapter] if entry.motion_adapter else [])]
+        ids += [use.model for use in entry.loras] + ([entry.vae] if entry.vae else [])
         named = models.architecture_digest if spec.weights else models.declared_digest
         digests = {model_id: named(model_id) for model_id in ids}
         for setting in expand(entry):
@@ -223,6 +223,8 @@ def _arm(
         beta_schedule=entry.beta_schedule,
         weights=spec.weights,
         delivery_digest=delivery_digest,
+        flow_shift=entry.flow_shift,
+        timesteps=entry.timesteps,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 
@@ -388,6 +390,12 @@ def _notes(plan: Plan) -> Iterator[str]:
         wanted = {"all": {True, False}, "styled": {True}, "unstyled": {False}}
         if not styles & wanted[criterion.applies_to]:
             yield f"criterion '{criterion.name}' applies to no arm of this plan"
+    others = sorted({arm.family for arm in plan.arms} - {"animatediff"})
+    if others and _for_a_gpu(plan):
+        yield (
+            f"family {', '.join(others)}: no published seconds for one evaluation; counted as "
+            "AnimateLCM's, which a larger network takes many times over"
+        )
     if plan.spec.weights:
         yield "random weights: arms are timed, no clip is kept, and quality is not measured"
     elif len(plan.prompts) < 2:
@@ -442,14 +450,14 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _duration(low: float, high: float) -> str:
     if low == high:
-        return f"about {_span(low)}"
-    return f"{_span(low)} to {_span(high)}"
+        return f"about {describe_span(low)}"
+    return f"{describe_span(low)} to {describe_span(high)}"
 
 
-def _span(seconds: float) -> str:
+def describe_span(seconds: float) -> str:
     """Return a length of time as people say it.
 
-    >>> [_span(value) for value in (5, 90, 5400, 400000)]
+    >>> [describe_span(value) for value in (5, 90, 5400, 400000)]
     ['5 s', '1.5 min', '1.5 h', '4.6 days']
     """
     for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from metrics.catalog import CATALOG
 from poc.errors import InputError
+from poc.families import FAMILIES
 from poc.licences import Judgement, LicenceTable, Use, ids_of, severity
 from poc.models import (
     UNPINNED,
@@ -69,14 +70,15 @@ class _Parts:
 
     arm: Arm
     base: ModelEntry
-    motion: ModelEntry
+    motion: ModelEntry | None
     loras: tuple[ModelEntry, ...]
     vae: ModelEntry | None
 
     @property
     def every(self) -> tuple[ModelEntry, ...]:
         """All entries, the base first."""
-        return (self.base, self.motion, *self.loras, *([self.vae] if self.vae else []))
+        parts = (self.base, self.motion, *self.loras, self.vae)
+        return tuple(part for part in parts if part is not None)
 
     @property
     def distilled(self) -> tuple[ModelEntry, ...]:
@@ -124,7 +126,7 @@ def _parts(arm: Arm, models: ModelTable) -> _Parts:
     return _Parts(
         arm=arm,
         base=models.resolve(arm.base).entry,
-        motion=models.resolve(arm.motion_adapter).entry,
+        motion=models.resolve(arm.motion_adapter).entry if arm.motion_adapter else None,
         loras=tuple(models.resolve(use.model).entry for use in arm.loras),
         vae=models.resolve(arm.vae).entry if arm.vae else None,
     )
@@ -193,13 +195,14 @@ def _few(names: list[str]) -> str:
 def _beta_schedule(parts: _Parts) -> Iterator[_Said]:
     own = parts.base.trained and parts.base.trained.beta_schedule
     used = parts.arm.beta_schedule or own
-    wanted = parts.motion.trained and parts.motion.trained.beta_schedule
-    if wanted and used != wanted:
+    motion = parts.motion
+    wanted = motion and motion.trained and motion.trained.beta_schedule
+    if motion and wanted and used != wanted:
         named = f"the {used} noise schedule" if used else "a noise schedule that nobody states"
         yield _Said(
             "beta-schedule",
             Severity.ERROR,
-            f"sampled on {named}, but '{parts.motion.id}' was trained on {wanted}: "
+            f"sampled on {named}, but '{motion.id}' was trained on {wanted}: "
             "the clips come out blurred and dull.",
             f"Give 'beta_schedule: {wanted}'.",
         )
@@ -292,9 +295,9 @@ def _guidance(parts: _Parts) -> Iterator[_Said]:
 
 def _distilled_twice(parts: _Parts) -> Iterator[_Said]:
     spatial = [entry for entry in parts.distilled if entry.kind is not ModelKind.MOTION_ADAPTER]
-    whole = parts.motion.trained and parts.motion.trained.distilled is Distilled.ADVERSARIAL
+    whole = [one for one in parts.distilled if one not in spatial and _adversarial(one)]
     if len(spatial) > 1 or (whole and spatial):
-        names = [*spatial, *([parts.motion] if whole else [])]
+        names = [*spatial, *whole]
         yield _Said(
             "lcm-twice",
             Severity.ERROR,
@@ -304,13 +307,18 @@ def _distilled_twice(parts: _Parts) -> Iterator[_Said]:
         )
 
 
+def _adversarial(entry: ModelEntry) -> bool:
+    return entry.trained is not None and entry.trained.distilled is Distilled.ADVERSARIAL
+
+
 def _partner(parts: _Parts) -> Iterator[_Said]:
-    partner = parts.motion.trained and parts.motion.trained.partner
-    if partner and partner not in [entry.id for entry in parts.loras]:
+    motion = parts.motion
+    partner = motion and motion.trained and motion.trained.partner
+    if motion and partner and partner not in [entry.id for entry in parts.loras]:
         yield _Said(
             "lora-missing",
             Severity.ERROR,
-            f"'{parts.motion.id}' was trained together with the LoRA '{partner}', which is not "
+            f"'{motion.id}' was trained together with the LoRA '{partner}', which is not "
             "among 'loras'.",
             f"Add {{model: {partner}, scale: ...}}.",
         )
@@ -362,6 +370,100 @@ def _negative_prompt(parts: _Parts) -> Iterator[_Said]:
         )
 
 
+def _frame_count(parts: _Parts) -> Iterator[_Said]:
+    arm, rules = parts.arm, FAMILIES[parts.arm.family]
+    frames, per_latent = arm.shape.num_frames, rules.frames_per_latent
+    below = (frames - 1) // per_latent * per_latent + 1
+    if frames != below:
+        yield _Said(
+            "frame-count",
+            Severity.ERROR,
+            f"{frames} frames, but family {arm.family} makes {per_latent}k + 1: diffusers would "
+            f"quietly make {below}.",
+            f"Give 'num_frames: {below}' or {below + per_latent}.",
+        )
+    if rules.most_frames and frames > rules.most_frames:
+        yield _Said(
+            "frame-count",
+            Severity.ERROR,
+            f"{frames} frames, but the motion modules of family {arm.family} have positions for "
+            f"{rules.most_frames}.",
+            f"Give at most {rules.most_frames}.",
+        )
+
+
+def _size_multiple(parts: _Parts) -> Iterator[_Said]:
+    arm, multiple = parts.arm, FAMILIES[parts.arm.family].size_multiple
+    if arm.shape.height % multiple or arm.shape.width % multiple:
+        yield _Said(
+            "size-multiple",
+            Severity.ERROR,
+            f"{arm.shape.width} x {arm.shape.height}, but family {arm.family} makes multiples of "
+            f"{multiple} pixels.",
+            f"Give a height and a width that {multiple} divides.",
+        )
+
+
+def _known_good_frames(parts: _Parts) -> Iterator[_Said]:
+    frames = parts.arm.shape.num_frames
+    for entry in parts.every:
+        span = entry.known_good and entry.known_good.num_frames
+        if span and not span[0] <= frames <= span[1]:
+            yield _Said(
+                "frames-outside-known-good",
+                Severity.WARNING,
+                f"'num_frames' is {frames}; the source of '{entry.id}' gives {_span(span)}.",
+                "Read the result as an experiment, or change 'num_frames'.",
+            )
+
+
+def _span(span: tuple[float, float]) -> str:
+    """Return the two ends of a span.
+
+    >>> _span((3.0, 3.0)), _span((17, 257))
+    ('3', '17 to 257')
+    """
+    low, high = span
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _flow_shift(parts: _Parts) -> Iterator[_Said]:
+    if "flow_shift" not in FAMILIES[parts.arm.family].factors:
+        return
+    shift = parts.arm.flow_shift
+    for entry in parts.distilled or parts.every:
+        span = entry.known_good and entry.known_good.flow_shift
+        if span and (shift is None or not span[0] <= shift <= span[1]):
+            yield _Said(
+                "flow-shift",
+                Severity.ERROR if shift is None else Severity.WARNING,
+                f"'flow_shift' is {'not given' if shift is None else f'{shift:g}'}; the source of "
+                f"'{entry.id}' gives {_span(span)}: another one spends the steps elsewhere.",
+                f"Give {_span(span)}.",
+            )
+
+
+def _given_timesteps(parts: _Parts) -> Iterator[_Said]:
+    given = parts.arm.timesteps
+    if given is not None and len(given) != parts.arm.steps:
+        yield _Said(
+            "timestep-grid",
+            Severity.ERROR,
+            f"{len(given)} 'timesteps' for {parts.arm.steps} 'steps'.",
+            f"Give 'steps: {len(given)}', or as many timesteps as steps.",
+        )
+    for entry in parts.distilled:
+        wanted = entry.trained.timesteps if entry.trained else ()
+        if wanted and given != wanted:
+            yield _Said(
+                "timestep-grid",
+                Severity.ERROR,
+                f"'{entry.id}' was distilled for given timesteps, which this arm does not sample "
+                "at: wrong ones over-expose or flash.",
+                f"Give 'timesteps: [{', '.join(f'{one:g}' for one in wanted)}]'.",
+            )
+
+
 _RULES: Final[tuple[Callable[[_Parts], Iterator[_Said]], ...]] = (
     _beta_schedule,
     _trained_steps,
@@ -374,6 +476,11 @@ _RULES: Final[tuple[Callable[[_Parts], Iterator[_Said]], ...]] = (
     _vae,
     _fit,
     _negative_prompt,
+    _frame_count,
+    _size_multiple,
+    _known_good_frames,
+    _flow_shift,
+    _given_timesteps,
 )
 
 

@@ -75,7 +75,15 @@ class SchedulerName(StrEnum):
     DPMPP_2M = "dpmpp_2m"
     EULER = "euler"
     LCM = "lcm"
+    FLOW_EULER = "flow_euler"
+    """Euler on the straight path from noise to data that flow matching trains."""
+    FLOW_LCM = "flow_lcm"
+    """Consistency sampling on it, stochastic: from noise to data and part of the way back."""
+    FLOW_UNIPC = "flow_unipc"
+    """Second order multistep on the same path."""
 
+
+FamilyName = Literal["animatediff", "wan", "ltx"]
 
 LCM_GRID_STEPS = 50
 """Timesteps of the grid on which consistency models are sampled (AnimateLCM, section 4)."""
@@ -167,9 +175,10 @@ class Arm(Record):
 
     id: str
     name: str
-    family: Literal["animatediff", "imported"]
+    family: FamilyName | Literal["imported"]
     base: str
-    motion_adapter: str
+    motion_adapter: str | None
+    """None: the base moves by itself."""
     scheduler: SchedulerName | None
     steps: Annotated[int, Field(ge=1, le=1000)] | None
     guidance: Annotated[float, Field(ge=1, le=30)] | None
@@ -189,6 +198,10 @@ class Arm(Record):
     """Noise schedule in place of the base's: that of the motion module's training."""
     weights: Literal["random"] | None = _NOT_THERE
     """Random: the architectures with weights drawn here, so that only times mean anything."""
+    flow_shift: Annotated[float, Field(gt=0, le=20)] | None = _NOT_THERE
+    """Of a flow: how far its timesteps are moved towards noise."""
+    timesteps: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = _NOT_THERE
+    """Where a flow is sampled, instead of a grid of the pipeline's own."""
     delivery_digest: str | None = _NOT_THERE
     """Of an imported arm: `Delivery.files_digest`, so of every take and every file."""
 
@@ -343,9 +356,10 @@ class ArmSpec(Record):
 
     name: Annotated[str, Field(max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
     role: ArmRole = _FIRST_ROLE
-    family: Literal["animatediff", "imported"]
+    family: FamilyName | Literal["imported"]
     base: str
-    motion_adapter: str
+    motion_adapter: str | None = None
+    """None: the base moves by itself."""
     scheduler: SchedulerName | None
     steps: tuple[Annotated[int, Field(ge=1, le=1000)], ...]
     guidance: tuple[Annotated[float, Field(ge=1, le=30)], ...]
@@ -356,6 +370,8 @@ class ArmSpec(Record):
     beta_schedule: BetaSchedule | None = _NOT_THERE
     clips: ClipsElsewhere | None = _NOT_THERE
     """Of an imported arm, which has nothing else but a name, a role and a style."""
+    flow_shift: Annotated[float, Field(gt=0, le=20)] | None = _NOT_THERE
+    timesteps: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = _NOT_THERE
 
 
 class Contrast(Record):

@@ -48,7 +48,8 @@ def _models_of(arm: Arm, models: ModelTable) -> Iterator[Part]:
             digest=arm.delivery_digest,
         )
         return
-    roles = {arm.base: PartKind.BASE, arm.motion_adapter: PartKind.MOTION_ADAPTER}
+    roles = {arm.base: PartKind.BASE}
+    roles |= {arm.motion_adapter: PartKind.MOTION_ADAPTER} if arm.motion_adapter else {}
     roles |= {arm.vae: PartKind.BASE} if arm.vae else {}
     for model_id, declared in arm.model_digests.items():
         used = None if declared == UNPINNED else declared

@@ -19,6 +19,7 @@ from metrics.catalog import CATALOG, SMOOTHNESS, Direction, Scope
 from poc.clip_folder import Protocol, ProtocolError
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
+from poc.families import FAMILIES, FAMILY_FACTORS, FamilyRules
 from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
     ArmRole,
@@ -198,7 +199,7 @@ def _with_lists(root: Node) -> Node:
 _UNKNOWN_ELSEWHERE: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "base": "",
-        "motion_adapter": "",
+        "motion_adapter": None,
         "scheduler": None,
         "steps": (),
         "guidance": (),
@@ -236,6 +237,7 @@ def _spec_problems(
             yield from _imported_problems(spec, arm, at)
         else:
             yield from _sampling_problems(arm, at)
+            yield from _family_problems(arm, FAMILIES[arm.family], at)
             yield from _model_problems(arm, at, models)
     yield from _protocol_problems(spec, node)
     yield from _metric_problems(spec, node)
@@ -360,7 +362,7 @@ def _imported_problems(spec: SweepSpec, arm: ArmSpec, at: Node) -> Iterator[Prob
     for key, nothing in _UNKNOWN_ELSEWHERE.items():
         if getattr(arm, key) != nothing:
             yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
-    for key in ("vae", "beta_schedule"):
+    for key in sorted(FAMILY_FACTORS - {"motion_adapter"}):
         if getattr(arm, key) is not None:
             yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
     if arm.clips is None:
@@ -434,10 +436,29 @@ def _asks_the_oracle(metric: str) -> bool:
     return row is not None and row.scope is Scope.CLIP and row.target is None
 
 
+def _family_problems(arm: ArmSpec, rules: FamilyRules, at: Node) -> Iterator[Problem]:
+    """Yield factors that an arm's family does not have, and the one that it cannot do without."""
+    if rules.motion_adapter and arm.motion_adapter is None:
+        text = f"'motion_adapter': expected a motion module for family {arm.family}, found none."
+        yield Problem(at.line, text)
+    for factor in sorted(FAMILY_FACTORS - rules.factors):
+        if getattr(arm, factor) is not None:
+            text = f"'{factor}': family {arm.family} has no such setting. Remove it."
+            yield Problem(at.get(factor).line, text)
+    if arm.scheduler is not None and arm.scheduler not in rules.schedulers:
+        named = ", ".join(sorted(rules.schedulers))
+        text = f"'scheduler': {arm.scheduler} does not sample family {arm.family}. Take {named}."
+        yield Problem(at.get("scheduler").line, text)
+
+
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:
     uses = [
         (at.get("base"), arm.base, ModelKind.BASE),
-        (at.get("motion_adapter"), arm.motion_adapter, ModelKind.MOTION_ADAPTER),
+        *(
+            [(at.get("motion_adapter"), arm.motion_adapter, ModelKind.MOTION_ADAPTER)]
+            if arm.motion_adapter
+            else []
+        ),
         *(
             (at.get("loras", place, "model"), use.model, ModelKind.LORA)
             for place, use in enumerate(arm.loras)

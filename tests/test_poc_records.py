@@ -58,6 +58,8 @@ CHANGES: dict[str, Any] = {
     "beta_schedule": "linear",
     "weights": "random",
     "delivery_digest": "4" * 64,
+    "flow_shift": 3.0,
+    "timesteps": [1000.0, 500.0],
     "model_digests": {"b": "1" * 64, "m": "3" * 64},
 }
 

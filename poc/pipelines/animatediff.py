@@ -22,11 +22,10 @@ from safetensors.torch import load_file
 
 from poc.errors import InputError
 from poc.pipelines.base import Frames, plain_json, tensors_digest, to_uint8
+from poc.pipelines.device import DTYPES
 from poc.pipelines.recorded import RecordedNetwork
 from poc.pipelines.schedulers import make_scheduler
 from poc.records import Arm, ResolvedArm, digest
-
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers is untyped here
@@ -53,7 +52,7 @@ class AnimateDiffFamily:
         device: str = "cpu",
         vae: str | None = None,
     ) -> None:
-        self._base, self._vae, self._dtype = base, vae, _DTYPES[dtype]
+        self._base, self._vae, self._dtype = base, vae, DTYPES[dtype]
         self._folders, self._device = folders, torch.device(device)
         self._adapters: dict[str, MotionAdapter] = {}
         self._embeddings: dict[str, torch.Tensor] = {}
@@ -81,7 +80,7 @@ class AnimateDiffFamily:
         if self._recorded:
             self._recorded.stop()
         self._take_loras_out()
-        self._set_motion(arm.motion_adapter)
+        self._set_motion(_motion_of(arm))
         self._put_loras_in(arm)
         if self._recorded:
             self._recorded.start()
@@ -92,7 +91,7 @@ class AnimateDiffFamily:
     def _load_base(self, arm: Arm) -> None:
         if self._pipe is not None:
             return
-        adapter = self._adapter(arm.motion_adapter)
+        adapter = self._adapter(_motion_of(arm))
         diffusers_logging.disable_progress_bar()  # the run shows its own
         self._pipe = _ResidentPipeline.from_pretrained(
             self._folders[self._base],
@@ -110,7 +109,7 @@ class AnimateDiffFamily:
         if self._device.type == "cpu":
             self._recorded = RecordedNetwork(self._pipe.unet)
         self._base_scheduler_config = dict(self._pipe.scheduler.config)
-        self._motion = arm.motion_adapter
+        self._motion = _motion_of(arm)
         unet = _without_motion(self._pipe.unet)
         self._digests |= {
             "vae": tensors_digest(self._pipe.vae.state_dict().items()),
@@ -369,6 +368,12 @@ class AnimateDiffFamily:
         if self._arm is None:
             raise RuntimeError("no arm is prepared; call prepare(arm) first")
         return self._arm
+
+
+def _motion_of(arm: Arm) -> str:
+    if arm.motion_adapter is None:
+        raise InputError(f"arm {arm.name!r}: this family needs a motion module, found none")
+    return arm.motion_adapter
 
 
 def weight_file(folder: Path) -> Path:

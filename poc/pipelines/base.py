@@ -32,11 +32,18 @@ class VideoPipeline(Protocol):
     def encode(self, texts: Sequence[str]) -> Any:
         """Embed prompts for the prepared arm."""
 
+    def encode_reused(self, texts: Sequence[str]) -> Any:
+        """As `encode`, each text embedded once and kept; for the quality pass only."""
+
     def denoise(self, embeddings: Any, seeds: Sequence[int]) -> torch.Tensor:
         """Sample one latent clip per seed."""
 
     def decode(self, latents: torch.Tensor) -> tuple[Frames, tuple[bool, ...]]:
         """Decode latents to frames and say of each clip whether it was finite."""
+
+    @property
+    def device(self) -> str:
+        """The device of the models, such as cpu or cuda:0."""
 
     def synchronize(self) -> None:
         """Wait until the device has finished, so that a clock may be read."""

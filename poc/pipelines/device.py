@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Final
 
 import torch
 
 from poc.errors import InputError
+
+DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Options of glibc's mallopt(3)."""

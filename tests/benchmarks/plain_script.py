@@ -71,7 +71,9 @@ def _arm(plan: Plan, arm: Arm, arguments: argparse.Namespace) -> dict[str, float
 
 def _pipeline(arm: Arm, weights: Path) -> AnimateDiffPipeline:
     single = torch.float32
-    adapter = MotionAdapter.from_pretrained(_folder(weights, arm.motion_adapter), dtype=single)
+    adapter = MotionAdapter.from_pretrained(
+        _folder(weights, arm.motion_adapter or ""), dtype=single
+    )
     pipe = AnimateDiffPipeline.from_pretrained(
         weights / "base", motion_adapter=adapter, dtype=single
     )
