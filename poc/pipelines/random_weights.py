@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
+import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,17 +23,28 @@ import torch
 from diffusers import (
     AnimateDiffPipeline,
     AutoencoderKL,
+    AutoencoderKLWan,
     MotionAdapter,
     PNDMScheduler,
     StableDiffusionPipeline,
     UNet2DConditionModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
 )
 from peft import LoraConfig, get_peft_model_state_dict
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    T5TokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from poc.errors import InputError
+from poc.pipelines.device import DTYPES
 
-DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 EMBEDDING_STD: Final = 0.02
 """Of CLIP's tokens and positions; a normalisation follows."""
 SILU_SECOND_MOMENT: Final = 0.3557
@@ -47,8 +59,9 @@ _PART: Final = ".part"
 def write_random(architecture: Path, target: Path, *, dtype: str) -> None:
     """Write a model of the architecture that a folder describes, unless `target` is there.
 
-    The folder describes a base (`unet`, `vae`, `text_encoder`, `scheduler`), a motion module or a
-    VAE (`config.json`), or a LoRA (`lora.json`). Equal folders give equal weights.
+    The folder describes a base (`unet` or `transformer`, `vae`, `text_encoder`, `scheduler`), a
+    motion module or a VAE (`config.json`), or a LoRA (`lora.json`). Equal folders give equal
+    weights.
 
     Raises:
         InputError: the folder describes none of them.
@@ -62,6 +75,8 @@ def write_random(architecture: Path, target: Path, *, dtype: str) -> None:
         _write_lora(_json(architecture / "lora.json"), part, DTYPES[dtype])
     elif (architecture / "unet").is_dir():
         _write_base(architecture, part, DTYPES[dtype])
+    elif (architecture / "transformer").is_dir():
+        _write_wan(architecture, part, DTYPES[dtype])
     else:
         _network(architecture, DTYPES[dtype]).save_pretrained(part, safe_serialization=True)
     part.rename(target)
@@ -78,7 +93,7 @@ def randomise(module: torch.nn.Module, name: str) -> None:
 def _fill(parameter: torch.nn.Parameter, owner: torch.nn.Module, key: str, seed: int) -> None:
     if key == "bias":
         parameter.zero_()
-    elif parameter.ndim == 1:  # the scale of a normalisation
+    elif parameter.ndim == 1 or key == "gamma":  # the scale of a normalisation
         parameter.fill_(1.0)
     else:
         generator = torch.Generator().manual_seed(seed)
@@ -110,7 +125,14 @@ def _json(path: Path) -> dict[str, Any]:
 def _network(folder: Path, dtype: torch.dtype) -> Any:
     """Return the network that a folder's config.json describes, randomised."""
     config = _json(folder / "config.json")
-    classes = {one.__name__: one for one in (AutoencoderKL, MotionAdapter, UNet2DConditionModel)}
+    known = (
+        AutoencoderKL,
+        AutoencoderKLWan,
+        MotionAdapter,
+        UNet2DConditionModel,
+        WanTransformer3DModel,
+    )
+    classes = {one.__name__: one for one in known}
     name = str(config.get("_class_name"))
     if name not in classes:
         raise InputError(
@@ -145,6 +167,34 @@ def _text_encoder(folder: Path) -> torch.nn.Module:
     encoder: torch.nn.Module = CLIPTextModel(CLIPTextConfig(**_json(folder / "config.json")))
     randomise(encoder, "CLIPTextModel")
     return encoder.eval()
+
+
+def _write_wan(architecture: Path, target: Path, dtype: torch.dtype) -> None:
+    config = UMT5Config(**_json(architecture / "text_encoder/config.json"), is_decoder=False)
+    encoder = UMT5EncoderModel(config)
+    randomise(encoder, "UMT5EncoderModel")
+    WanPipeline(
+        vae=_network(architecture / "vae", dtype),
+        text_encoder=encoder.eval().to(dtype),
+        tokenizer=letter_tokenizer(),
+        transformer=_network(architecture / "transformer", dtype),
+        scheduler=UniPCMultistepScheduler.from_config(
+            _json(architecture / "scheduler/scheduler_config.json")
+        ),
+    ).save_pretrained(target, safe_serialization=True)
+
+
+def letter_tokenizer() -> T5TokenizerFast:
+    """Return a tokenizer of T5's kind whose words are letters.
+
+    The real vocabulary is a file of its makers. Wan pads every prompt to one length, so that the
+    time of a clip does not depend on which tokens its prompt has.
+    """
+    letters = [*string.ascii_letters, *string.digits, *string.punctuation]
+    words = [(f"▁{one}", -2.0) for one in letters] + [(one, -3.0) for one in ("▁", *letters)]
+    return T5TokenizerFast(
+        vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0), *words], extra_ids=0
+    )
 
 
 def clip_tokenizer() -> CLIPTokenizer:
