@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import date
@@ -91,3 +92,16 @@ def positive_number(text: str) -> float:
     if not 0.0 < number < math.inf:
         raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return number
+
+
+def duration(text: str) -> float:
+    """Return a length of time in seconds.
+
+    >>> [duration(text) for text in ("45m", "8h", "1.5d")]
+    [2700.0, 28800.0, 129600.0]
+    """
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([mhd])", text, re.ASCII)
+    seconds = float(match[1]) * {"m": 60.0, "h": 3600.0, "d": 86400.0}[match[2]] if match else 0.0
+    if not seconds:
+        raise ArgumentTypeError(f"expected a length of time such as 45m, 8h or 2d, got {text!r}")
+    return seconds

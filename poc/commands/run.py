@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from poc.commands.argument_types import clock, positive
+from poc.commands.argument_types import clock, duration, positive
 from poc.commands.exit_codes import COMPLETE, INCOMPLETE
 from poc.commands.parsers import Commands, add_command, add_spec
 from poc.commands.result import print_result
@@ -86,6 +86,8 @@ def add_plan(commands: Commands) -> None:
         metavar="RUN",
         help="earlier run whose spreads say what this plan shows, and how many prompts GO wants",
     )
+    text = "hours that there are, such as 8h or 45m: says which arms, replicates or prompts to cut"
+    parser.add_argument("--budget", type=duration, metavar="TIME", help=text)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -93,6 +95,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from poc.foresight import describe as promised
     from poc.licences import read_licences
     from poc.plan import describe, summary
+    from poc.plan_budget import budget_text, propose
     from poc.preflight import licence_rows
     from poc.preflight_table import preflight_json, preflight_text
     from poc.run import check_plan, read_plan
@@ -101,12 +104,17 @@ def _plan(arguments: argparse.Namespace) -> int:
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
     rows = licence_rows(plan, models, read_licences())
     shows = foreseen(plan, arguments.pilot)
+    budget = propose(plan, arguments.budget) if arguments.budget else None
     if arguments.json:
         shown = summary(plan).model_dump(mode="json") | preflight_json(rows, found)
         shown["foresight"] = shows.model_dump(mode="json")
+        if budget:
+            shown["budget"] = budget.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
         print(f"{describe(plan)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
+        if budget:
+            print(plain(budget_text(budget)))
     return COMPLETE
 
 
