@@ -49,7 +49,9 @@ class Calibration(Record):
     """What a machine was seen to need; makes the estimated time a single figure."""
 
     seconds_per_nfe: float
-    """For one network evaluation of one clip of the plan's shape, decoding included."""
+    """For one network evaluation of one clip of the plan's shape."""
+    seconds_per_clip: float = 0.0
+    """For what a clip takes besides: text, decoding, encoding. 0: part of its evaluations."""
     source: str
     """Where the number comes from: a run, a machine."""
 
@@ -140,6 +142,8 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
     latency = _latency_calls(plan) * once
     low, high = _seconds_per_nfe(plan, calibration)
     clips = sum(arm.clips for arm in arms)
+    calls = clips + _latency_calls(plan) * len(arms)
+    besides = calls * (calibration.seconds_per_clip if calibration else 0.0)
     return PlanSummary(
         name=plan.spec.name,
         kind=plan.spec.kind,
@@ -151,8 +155,8 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
         nfe_per_prompt=once * plan.spec.replicates,
         nfe_quality=quality,
         nfe_latency=latency,
-        seconds_low=(quality + latency) * low,
-        seconds_high=(quality + latency) * high,
+        seconds_low=(quality + latency) * low + besides,
+        seconds_high=(quality + latency) * high + besides,
         assumption=_assumption(plan, calibration),
         disk_bytes=clips * (3 * _pixels(plan) + BYTES_PER_RECORD),
         notes=tuple(_notes(plan)),

@@ -46,7 +46,7 @@ class Budget(Record):
 def propose(plan: Plan, budget_s: float, calibration: Calibration | None = None) -> Budget:
     """Return how a plan can be brought into `budget_s` seconds; no cuts where it fits as it is."""
     found = summary(plan, calibration)
-    seconds = _Seconds(plan, found)
+    seconds = _Seconds(plan, found, calibration)
     whole = seconds.of(found.replicates, found.prompts, found.arms)
     fits = whole <= budget_s
     ways = () if fits else (_replicates, _arms, _prompts)
@@ -80,19 +80,21 @@ def _line(cut: Cut) -> str:
 
 
 class _Seconds:
-    """Seconds of a smaller plan, in proportion to its network evaluations."""
+    """Seconds of a smaller plan: those of its network evaluations and of its clips."""
 
-    def __init__(self, plan: Plan, found: PlanSummary) -> None:
+    def __init__(self, plan: Plan, found: PlanSummary, calibration: Calibration | None) -> None:
         latency = plan.spec.latency
         self._calls = latency.warmup + latency.repeats if latency else 0
         self._random = plan.spec.weights is not None
         evaluations = found.nfe_quality + found.nfe_latency
-        self._each = found.seconds_high / evaluations if evaluations else 0.0
+        whole = found.seconds_high / evaluations if evaluations else 0.0
+        self._each = calibration.seconds_per_nfe if calibration else whole
+        self._besides = calibration.seconds_per_clip if calibration else 0.0
 
     def of(self, replicates: int, prompts: int, arms: tuple[ArmCost, ...]) -> float:
         """Quality and latency pass together."""
         clips = (0 if self._random else replicates * prompts) + self._calls
-        return clips * sum(arm.nfe_per_clip for arm in arms) * self._each
+        return clips * sum(arm.nfe_per_clip * self._each + self._besides for arm in arms)
 
 
 def _replicates(plan: Plan, found: PlanSummary, seconds: _Seconds, budget_s: float) -> Cut | None:

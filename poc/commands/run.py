@@ -6,12 +6,17 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poc.commands.argument_types import clock, duration, positive
 from poc.commands.exit_codes import COMPLETE, INCOMPLETE
 from poc.commands.parsers import Commands, add_command, add_spec
 from poc.commands.result import print_result
 from poc.errors import plain
+
+if TYPE_CHECKING:
+    from poc.plan import Calibration
+    from poc.records import Plan
 
 
 def add_run(commands: Commands) -> None:
@@ -86,6 +91,8 @@ def add_plan(commands: Commands) -> None:
         metavar="RUN",
         help="earlier run whose spreads say what this plan shows, and how many prompts GO wants",
     )
+    text = "run on this machine whose timed clips say how long this plan takes"
+    parser.add_argument("--calibrate", type=Path, metavar="RUN", help=text)
     text = "hours that there are, such as 8h or 45m: says which arms, replicates or prompts to cut"
     parser.add_argument("--budget", type=duration, metavar="TIME", help=text)
 
@@ -104,18 +111,28 @@ def _plan(arguments: argparse.Namespace) -> int:
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
     rows = licence_rows(plan, models, read_licences())
     shows = foreseen(plan, arguments.pilot)
-    budget = propose(plan, arguments.budget) if arguments.budget else None
+    pace = _pace(plan, arguments.calibrate) if arguments.calibrate else None
+    budget = propose(plan, arguments.budget, pace) if arguments.budget else None
     if arguments.json:
-        shown = summary(plan).model_dump(mode="json") | preflight_json(rows, found)
+        shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found)
         shown["foresight"] = shows.model_dump(mode="json")
         if budget:
             shown["budget"] = budget.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
-        print(f"{describe(plan)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
+        print(f"{describe(plan, pace)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
         if budget:
             print(plain(budget_text(budget)))
     return COMPLETE
+
+
+def _pace(plan: Plan, run: Path) -> Calibration:
+    """Return what a machine needs, from a run folder."""
+    from poc.calibration import calibrated
+    from poc.store import RunStore
+
+    store = RunStore.open_reader(run)
+    return calibrated(plan, store.plan, store.latency(), source=str(run))
 
 
 def add_close(commands: Commands) -> None:

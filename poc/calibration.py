@@ -1,0 +1,54 @@
+"""What a machine needs for one evaluation and one clip, from a run that timed arms. Pure.
+
+A minute of `latency-before-weights` is enough: seconds hardly depend on what weights say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+
+from poc.errors import InputError
+from poc.plan import Calibration
+from poc.records import LatencySample, Plan
+
+
+def calibrated(
+    plan: Plan, timed: Plan, samples: Iterable[LatencySample], *, source: str
+) -> Calibration:
+    """Return seconds for `plan` from the timed clips of another run of the same shape.
+
+    `seconds_per_nfe` is the median of denoising over evaluations, `seconds_per_clip` that of text,
+    decoding and encoding together; cold calls are left out.
+
+    Raises:
+        InputError: the run has no timed clip, or is of another shape, precision or family.
+    """
+    _refuse_others(plan, timed, source)
+    evaluations = {arm.id: arm.nfe for arm in timed.arms}
+    warm = [one for one in samples if one.round >= 0]
+    if not warm:
+        raise InputError(f"{source}: no clip was timed there. Give a run that timed some.")
+    machines = sorted({one.device for one in warm})
+    return Calibration(
+        seconds_per_nfe=median(one.denoise_s / evaluations[one.arm_id] for one in warm),
+        seconds_per_clip=median(one.text_s + one.decode_s + one.encode_s for one in warm),
+        source=f"{len(warm)} timed clips of {source} on {', '.join(machines)}",
+    )
+
+
+def _refuse_others(plan: Plan, timed: Plan, source: str) -> None:
+    for what, here, there in (
+        ("shape", plan.spec.shape, timed.spec.shape),
+        ("dtype", plan.spec.dtype, timed.spec.dtype),
+    ):
+        if here != there:
+            raise InputError(
+                f"{source}: expected clips of {what} {here}, as in the plan, found {there}. Time "
+                "this plan's own, with `weights: random` where nothing is fetched."
+            )
+    untimed = {arm.family for arm in plan.arms} - {arm.family for arm in timed.arms}
+    if untimed:
+        raise InputError(
+            f"{source}: no arm of family {', '.join(sorted(untimed))} was timed there. Time one."
+        )
