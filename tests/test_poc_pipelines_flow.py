@@ -226,6 +226,16 @@ def test_timesteps_are_recorded_as_they_are_sampled(ltx: Kind, wan: Kind) -> Non
     assert shifted[0][-1] < shifted[1][-1]  # a larger shift stays with noise for longer
 
 
+def test_a_lora_is_found_where_its_repository_keeps_it(wan: Kind, tmp_path: Path) -> None:
+    write_wan_lora(tmp_path / "deep" / "LoRAs" / "some", scale=0.3)
+    folders = {**wan.folders, "deep": tmp_path / "deep"}
+    family = WanFamily(base="base", dtype="float32", folders=folders)
+
+    resolved = family.prepare(wan_arm(loras=(lora("deep"),)))
+
+    assert "lora:deep" in resolved.component_digests
+
+
 def test_a_lora_that_can_change_nothing_is_refused(wan: Kind, tmp_path: Path) -> None:
     write_wan_lora(tmp_path / "dead", scale=0.0)
     family = WanFamily(

@@ -278,8 +278,8 @@ class FlowFamily(abc.ABC):
 
 
 def weight_file(folder: Path) -> Path:
-    """Return the one safetensors file of a folder, whatever its makers called it."""
-    found = sorted(folder.glob("*.safetensors"))
+    """Return the one safetensors file in or below a folder, whatever its makers called it."""
+    found = sorted(folder.rglob("*.safetensors"))
     if len(found) != 1:
         raise InputError(
             f"{folder}: expected one .safetensors file, found {len(found)}. Leave only the one "
