@@ -25,7 +25,7 @@ def calibrated(
         InputError: the run has no timed clip, or is of another shape, precision or family.
     """
     _refuse_others(plan, timed, source)
-    evaluations = {arm.id: arm.nfe for arm in timed.arms}
+    evaluations = {arm.id: arm.sampling.nfe for arm in timed.generated}
     warm = [one for one in samples if one.round >= 0]
     if not warm:
         raise InputError(f"{source}: no clip was timed there. Give a run that timed some.")
@@ -47,7 +47,7 @@ def _refuse_others(plan: Plan, timed: Plan, source: str) -> None:
                 f"{source}: expected clips of {what} {here}, as in the plan, found {there}. Time "
                 "this plan's own, with `weights: random` where nothing is fetched."
             )
-    untimed = {arm.family for arm in plan.arms} - {arm.family for arm in timed.arms}
+    untimed = {arm.family for arm in plan.generated} - {arm.family for arm in timed.generated}
     if untimed:
         raise InputError(
             f"{source}: no arm of family {', '.join(sorted(untimed))} was timed there. Time one."

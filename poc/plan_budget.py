@@ -94,7 +94,8 @@ class _Seconds:
     def of(self, replicates: int, prompts: int, arms: tuple[ArmCost, ...]) -> float:
         """Quality and latency pass together."""
         clips = (0 if self._random else replicates * prompts) + self._calls
-        return clips * sum(arm.nfe_per_clip * self._each + self._besides for arm in arms)
+        made = [arm.nfe_per_clip for arm in arms if arm.nfe_per_clip is not None]
+        return clips * sum(nfe * self._each + self._besides for nfe in made)
 
 
 def _replicates(plan: Plan, found: PlanSummary, seconds: _Seconds, budget_s: float) -> Cut | None:
@@ -120,11 +121,12 @@ def _arms(plan: Plan, found: PlanSummary, seconds: _Seconds, budget_s: float) ->
     """Leave out controls first, those that no contrast names first, the dearest first."""
     compared = {name for one in plan.spec.contrasts for name in (one.arm, one.against)}
     kept, without = list(found.arms), list[ArmCost]()
+    costly = [(arm, arm.nfe_per_clip) for arm in found.arms if not arm.baseline]
     order = sorted(
-        (arm for arm in found.arms if not arm.baseline),
-        key=lambda arm: (arm.role is not ArmRole.CONTROL, arm.name in compared, -arm.nfe_per_clip),
+        ((arm, nfe) for arm, nfe in costly if nfe is not None),
+        key=lambda one: (one[0].role is not ArmRole.CONTROL, one[0].name in compared, -one[1]),
     )
-    for arm in order:
+    for arm, _ in order:
         if seconds.of(found.replicates, found.prompts, tuple(kept)) <= budget_s:
             break
         candidates = [one for one in kept if one.role is ArmRole.CANDIDATE and not one.baseline]
