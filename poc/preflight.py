@@ -464,6 +464,22 @@ def _given_timesteps(parts: _Parts) -> Iterator[_Said]:
             )
 
 
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.json")
+"""Files of a vocabulary that are loaded here; a SentencePiece model is not."""
+
+
+def _vocabulary(parts: _Parts) -> Iterator[_Said]:
+    hub = parts.base.hub
+    if hub and not any(file.name.rpartition("/")[2] in _VOCABULARIES for file in hub.files):
+        yield _Said(
+            "vocabulary-missing",
+            Severity.ERROR,
+            f"'{parts.base.id}' has none of {', '.join(_VOCABULARIES)}: its prompts cannot be "
+            "turned into tokens here.",
+            "Convert its vocabulary to tokenizer.json, and name that file in models.yaml.",
+        )
+
+
 _RULES: Final[tuple[Callable[[_Parts], Iterator[_Said]], ...]] = (
     _beta_schedule,
     _trained_steps,
@@ -481,6 +497,7 @@ _RULES: Final[tuple[Callable[[_Parts], Iterator[_Said]], ...]] = (
     _known_good_frames,
     _flow_shift,
     _given_timesteps,
+    _vocabulary,
 )
 
 

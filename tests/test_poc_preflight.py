@@ -419,3 +419,15 @@ def _training(model: str) -> Training:
 @pytest.mark.parametrize("steps", [1, 2, 4, 8])
 def test_lightning_files_say_their_number_of_steps(steps: int) -> None:
     assert _training(f"animatediff-lightning-{steps}step").steps == (steps,)
+
+
+def test_a_base_without_a_vocabulary_that_is_loaded_here_is_refused(tmp_path: Path) -> None:
+    models = pinned_models()
+    base = models.models["sd15"]
+    assert base.entry.hub is not None
+    kept = tuple(file for file in base.entry.hub.files if not file.name.endswith("vocab.json"))
+    entry = base.entry.model_copy(update={"hub": base.entry.hub.model_copy(update={"files": kept})})
+    without = ModelTable(models.path, {**models.models, "sd15": replace(base, entry=entry)})
+
+    assert found(tmp_path) == ()
+    assert codes(found(tmp_path, models=without)) == [("error", "vocabulary-missing")]
