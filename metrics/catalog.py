@@ -670,7 +670,7 @@ _ROWS = (
         "one that went through the autoencoder",
         not_seen="a mark elsewhere, and whether one clip has it: blotches of the ground lift a "
         "corner too",
-        minimum_n=64,
+        minimum_n=16,
         source=_ORACLE_SOURCE,
     ),
 )

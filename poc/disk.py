@@ -72,10 +72,27 @@ def publish(path: Path, data: bytes) -> None:
 
     The name itself survives a loss of power once `sync_folder(path.parent)` has returned.
     """
+    with explained(path, wanted=len(data)):
+        put(stage(path, data), path)
+
+
+def stage(path: Path, data: bytes) -> Path:
+    """Return a flushed file beside `path` for `put`: what may fail for want of room is done."""
     beside = path.with_name(path.name + TEMPORARY)
     with explained(path, wanted=len(data)):
         try:
             _write_file(beside, data)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+    return beside
+
+
+def put(beside: Path, path: Path) -> None:
+    """Give a staged file its name; what stood there is replaced."""
+    with explained(path):
+        try:
             _replace(beside, path)
         except BaseException:
             with suppress(OSError):

@@ -94,15 +94,21 @@ class Cache:
 
 
 def finish(out: Path, rows: Sequence[FolderMeasurement], summary: FolderSummary) -> None:
-    """Write a run that has come to its end; at no moment a summary beside other measurements."""
+    """Write a run that has come to its end; at no moment a summary beside other measurements.
+
+    What may fail for want of room comes first, while the run before is still whole.
+    """
     lines, text = b"".join(encode(row) for row in rows), summary.to_json().encode() + b"\n"
+    staged = [
+        disk.stage(out / name, data) for name, data in ((MEASUREMENTS, lines), (SUMMARY, text))
+    ]
     with disk.explained(out):
         is_same = _has(out, MEASUREMENTS) and (out / MEASUREMENTS).read_bytes() == lines
         if not is_same:
             (out / SUMMARY).unlink(missing_ok=True)
             disk.sync_folder(out)
-    disk.publish(out / MEASUREMENTS, lines)
-    disk.publish(out / SUMMARY, text)
+    for beside, name in zip(staged, (MEASUREMENTS, SUMMARY), strict=True):
+        disk.put(beside, out / name)
     disk.sync_folder(out)
 
 

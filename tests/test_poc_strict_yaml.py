@@ -224,7 +224,8 @@ def test_a_right_file_becomes_its_record() -> None:
             "scheduler: ddim",
             "scheduler: dim",
             (
-                "a.yaml:2: 'scheduler': expected one of 'ddim', 'dpmpp_2m', 'euler' or 'lcm', "
+                "a.yaml:2: 'scheduler': expected one of 'ddim', 'dpmpp_2m', 'euler', 'lcm', "
+                "'flow_euler', 'flow_lcm' or 'flow_unipc', "
                 "got 'dim'. Did you mean 'ddim'?"
             ),
         ),

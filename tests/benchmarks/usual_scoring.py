@@ -4,8 +4,8 @@ Same files, networks and metrics as `poc measure`, by OpenCV, open_clip, torchme
 what `poc measure` makes besides, marks that all clips share and the noise floor and intervals of
 distances have no usual package and are left out here. Each program decodes every clip anew, as the
 usual packages do, and prints its numbers. A yardstick of speed, and a kind one: each clip's frames
-go through a network as one batch, the measures of stills share one program, those of light another,
-and mean flow and dynamic degree one flow.
+go through a network as one batch, FVD and KVD share their features, the measures of stills one
+program, those of light another, and mean flow and dynamic degree one flow.
 """
 
 from __future__ import annotations
@@ -102,25 +102,17 @@ def _video_features(weights: Path, *sides: Path) -> Iterator[npt.NDArray[np.floa
         yield np.concatenate([network.features(clips[i : i + 8]) for i in range(0, len(clips), 8)])
 
 
-def fvd(folder: Path, reference: Path, weights: Path) -> float:
-    """Frechet distance by SciPy's matrix square root."""
+def distances(folder: Path, reference: Path, weights: Path) -> float:
+    """FVD by SciPy's matrix square root, KVD by torchmetrics' kernel; returns the first."""
     import scipy.linalg
-
-    (mu1, s1), (mu2, s2) = (
-        (rows.mean(0), np.cov(rows, rowvar=False))
-        for rows in _video_features(weights, folder, reference)
-    )
-    root = scipy.linalg.sqrtm(s1 @ s2)
-    return float(np.sum((mu1 - mu2) ** 2) + np.trace(s1 + s2 - 2 * root).real)
-
-
-def kvd(folder: Path, reference: Path, weights: Path) -> float:
-    """Squared MMD by torchmetrics' polynomial kernel, once over all clips."""
     import torch
     from torchmetrics.image.kid import poly_mmd
 
-    own, other = map(torch.from_numpy, _video_features(weights, folder, reference))
-    return float(poly_mmd(own, other))
+    own, other = _video_features(weights, folder, reference)
+    (mu1, s1), (mu2, s2) = ((rows.mean(0), np.cov(rows, rowvar=False)) for rows in (own, other))
+    root = scipy.linalg.sqrtm(s1 @ s2)
+    poly_mmd(torch.from_numpy(own), torch.from_numpy(other))
+    return float(np.sum((mu1 - mu2) ** 2) + np.trace(s1 + s2 - 2 * root).real)
 
 
 def flow(folder: Path, _reference: Path, _weights: Path) -> float:
@@ -233,8 +225,7 @@ def image(folder: Path, _reference: Path, _weights: Path) -> float:
 PROGRAMS: Final[Mapping[str, Callable[[Path, Path, Path], float]]] = {
     "clip_score": clip_score,
     "consistency": consistency,
-    "fvd": fvd,
-    "kvd": kvd,
+    "distances": distances,
     "flow": flow,
     "smoothness": smoothness,
     "flicker": flicker,
