@@ -47,6 +47,12 @@ def _refuse_others(plan: Plan, timed: Plan, source: str) -> None:
                 f"{source}: expected clips of {what} {here}, as in the plan, found {there}. Time "
                 "this plan's own, with `weights: random` where nothing is fetched."
             )
+    bases = {arm.base for arm in plan.generated} | {arm.base for arm in timed.generated}
+    if len(bases) > 1:
+        raise InputError(
+            f"{source}: seconds are of one base's network and no other's, found "
+            f"{', '.join(sorted(bases))}. Plan and time each base by a spec of its own."
+        )
     untimed = {arm.family for arm in plan.generated} - {arm.family for arm in timed.generated}
     if untimed:
         raise InputError(

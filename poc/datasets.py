@@ -23,6 +23,10 @@ from poc.tiny import world
 DATASETS: Final = Path(__file__).resolve().parent.parent / "datasets.yaml"
 
 
+AttributeText = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+"""A word or some, on one line: it stands in tables."""
+
+
 class PromptEntry(Record):
     """One prompt as written in datasets.yaml."""
 
@@ -30,7 +34,7 @@ class PromptEntry(Record):
     language: Annotated[str, Field(min_length=2, max_length=35)]
     """BCP 47 tag of `text`."""
     text_ja: Annotated[str, Field(min_length=1, max_length=4000)]
-    attributes: dict[str, str]
+    attributes: dict[AttributeText, AttributeText]
 
 
 class DatasetEntry(Record):

@@ -200,7 +200,7 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
-    candidates = tuple(a for a in arms if _may_lead(summaries[a.arm_id].arm, baseline.arm))
+    candidates = tuple(a for a in arms if summaries[a.arm_id].arm.may_lead(baseline.arm))
     criteria_digest = criteria.content_digest()
     return _Case(
         estimates=estimates,
@@ -212,13 +212,6 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
     )
-
-
-def _may_lead(arm: Arm, baseline: Arm) -> bool:
-    """Return whether an arm may carry the technical light and be recommended."""
-    if arm.is_imported or arm.role is not ArmRole.CANDIDATE:
-        return False
-    return arm.sampling.nfe < baseline.sampling.nfe
 
 
 def judge_arm(

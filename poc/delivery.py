@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,6 +113,13 @@ def _rows(text: str, where: str) -> list[tuple[int, dict[str, str]]]:
     return [(line, dict(zip(header, map(str.strip, row), strict=True))) for line, row in lines[1:]]
 
 
+def _check_currency(currency: str, price: float | None) -> None:
+    if currency and not re.fullmatch(r"[A-Za-z]{3}", currency):
+        raise ValueError("'currency': expected three letters such as JPY (ISO 4217).")
+    if (price is None) != (currency == ""):
+        raise ValueError("'price' and 'currency' go together. Give both, or leave both empty.")
+
+
 def _take(row: Mapping[str, str], before: Sequence[Take]) -> Take:
     """Return one take; raises ValueError that says what is wrong with the line."""
     prompt = " ".join(row["prompt"].split())
@@ -124,8 +132,7 @@ def _take(row: Mapping[str, str], before: Sequence[Take]) -> Take:
     price = _value(row, "price", float, "a number of 0 or more, or nothing")
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise ValueError(f"'price': expected a number of 0 or more, got {row['price']!r}.")
-    if (price is None) != (row["currency"] == ""):
-        raise ValueError("'price' and 'currency' go together. Give both, or leave both empty.")
+    _check_currency(row["currency"], price)
     requested, received = _time(row, "requested"), _time(row, "received")
     if requested is not None and received is not None and received < requested:
         raise ValueError("'received' lies before 'requested'. Check both and their zones.")

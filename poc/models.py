@@ -247,7 +247,8 @@ def own_folder(path: Path = MODELS) -> Path:
 
 def own_tables(path: Path = MODELS) -> list[Path]:
     """Return the tables of the models that were trained here, by name."""
-    return sorted(own_folder(path).glob("*/models.yaml"))
+    found = own_folder(path).glob("*/models.yaml")
+    return sorted(one for one in found if not one.parent.name.endswith(".part"))
 
 
 def _read_table(path: Path, known: Mapping[str, Model]) -> dict[str, Model]:

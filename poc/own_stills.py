@@ -25,6 +25,8 @@ FEWEST: Final = 10
 HELD_OUT_EVERY: Final = 5
 CAPTIONS: Final = "captions.csv"
 _FORMATS: Final[Mapping[str, str]] = {"PNG": ".png", "JPEG": ".jpg"}
+_MODES: Final = ("RGB", "L")
+_ORIENTATION: Final = 0x0112  # of EXIF
 _BESIDE: Final = frozenset({CAPTIONS, "README.md"})
 _COLUMNS: Final = ("file", "caption")
 
@@ -104,7 +106,7 @@ def _problem(path: Path, smallest: int) -> str | None:
     if not path.is_file():
         return f"{path.name}: expected PNG and JPEG files only, found a folder. Move it away."
     try:
-        with Images.open(path) as picture:
+        with Images.open(path, formats=tuple(_FORMATS)) as picture:
             picture.load()
             return _shape_problem(path.name, picture, smallest)
     except UnidentifiedImageError:
@@ -117,6 +119,13 @@ def _shape_problem(name: str, picture: Image, smallest: int) -> str | None:
     frames, (width, height) = getattr(picture, "n_frames", 1), picture.size
     if picture.format not in _FORMATS:
         return f"{name}: expected PNG or JPEG, got {picture.format}. Convert it."
+    if picture.mode not in _MODES:
+        return (
+            f"{name}: expected 8-bit colour or grey without alpha, got mode {picture.mode}. "
+            "Convert it: what becomes of the rest is not for us to choose."
+        )
+    if picture.getexif().get(_ORIENTATION, 1) != 1:
+        return f"{name}: is stored turned, with a note of it. Turn the pixels and save it."
     if frames > 1:
         return f"{name}: expected one picture, got {frames} frames. Export a still of it."
     if min(width, height) < smallest:

@@ -142,7 +142,8 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
     latency = _latency_calls(plan) * once
     low, high = _seconds_per_nfe(plan, calibration)
     clips = sum(arm.clips for arm in arms)
-    calls = clips + _latency_calls(plan) * len(arms)
+    made = sum(arm.clips for arm in arms if arm.nfe is not None)
+    calls = made + _latency_calls(plan) * len(plan.generated)
     besides = calls * (calibration.seconds_per_clip if calibration else 0.0)
     return PlanSummary(
         name=plan.spec.name,
@@ -381,6 +382,17 @@ def _assumption(plan: Plan, calibration: Calibration | None) -> str:
     )
 
 
+def _leaders(plan: Plan) -> Iterator[Arm]:
+    baseline = next(arm for arm in plan.arms if arm.id == plan.baseline_id)
+    return (arm for arm in plan.arms if arm.may_lead(baseline))
+
+
+def unpublished(plan: Plan) -> tuple[str, ...]:
+    """Return the families of a plan whose seconds for one evaluation nobody published."""
+    families = {arm.family for arm in plan.generated} - {"animatediff"}
+    return tuple(sorted(families)) if _for_a_gpu(plan) else ()
+
+
 def _notes(plan: Plan) -> Iterator[str]:
     for one in plan.deliveries:
         lost = sum(take.file_digest is None for take in one.takes)
@@ -394,8 +406,12 @@ def _notes(plan: Plan) -> Iterator[str]:
         wanted = {"all": {True, False}, "styled": {True}, "unstyled": {False}}
         if not styles & wanted[criterion.applies_to]:
             yield f"criterion '{criterion.name}' applies to no arm of this plan"
-    others = sorted({arm.family for arm in plan.arms} - {"animatediff"})
-    if others and _for_a_gpu(plan):
+    if not plan.spec.weights and not any(_leaders(plan)):
+        yield (
+            "no candidate takes fewer evaluations of the baseline's own network: nothing can be "
+            "recommended, and only contrasts tell something"
+        )
+    if others := unpublished(plan):
         yield (
             f"family {', '.join(others)}: no published seconds for one evaluation; counted as "
             "AnimateLCM's, which a larger network takes many times over"

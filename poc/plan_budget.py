@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from poc.plan import ArmCost, Calibration, PlanSummary, describe_span, summary
+from poc.plan import ArmCost, Calibration, PlanSummary, describe_span, summary, unpublished
 from poc.records import ArmRole, Plan, Record
 
 FEWEST_PROMPTS: Final = 2
@@ -41,26 +41,35 @@ class Budget(Record):
     """Of the plan as it is, at most."""
     fits: bool
     cuts: tuple[Cut, ...]
+    unknown: tuple[str, ...] = ()
+    """Families whose seconds nobody knows; then nothing is said of fitting."""
 
 
 def propose(plan: Plan, budget_s: float, calibration: Calibration | None = None) -> Budget:
     """Return how a plan can be brought into `budget_s` seconds; no cuts where it fits as it is."""
     found = summary(plan, calibration)
+    unknown = unpublished(plan) if calibration is None else ()
     seconds = _Seconds(plan, found, calibration)
     whole = seconds.of(found.replicates, found.prompts, found.arms)
-    fits = whole <= budget_s
-    ways = () if fits else (_replicates, _arms, _prompts)
+    fits = whole <= budget_s and not unknown
+    ways = () if fits or unknown else (_replicates, _arms, _prompts)
     cuts = (way(plan, found, seconds, budget_s) for way in ways)
     return Budget(
         budget_s=budget_s,
         seconds=whole,
         fits=fits,
         cuts=tuple(cut for cut in cuts if cut is not None),
+        unknown=unknown,
     )
 
 
 def budget_text(found: Budget) -> str:
     """Return the lines that `poc plan --budget` prints."""
+    if found.unknown:
+        return (
+            f"budget: {describe_span(found.budget_s)}; whether the plan fits is not known: nobody "
+            f"published or timed an evaluation of {', '.join(found.unknown)}. Give --calibrate RUN."
+        )
     head = f"budget: {describe_span(found.budget_s)}; the plan takes {describe_span(found.seconds)}"
     if found.fits:
         return f"{head} at most and fits."

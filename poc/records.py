@@ -220,6 +220,17 @@ class Arm(Record):
         """True where the clips were made elsewhere."""
         return self.family == "imported"
 
+    def may_lead(self, baseline: Arm) -> bool:
+        """Whether this arm may be recommended in the baseline's place.
+
+        Of the baseline's own family it must take fewer evaluations; an evaluation of another
+        family costs otherwise, and its seconds have to tell.
+        """
+        if self.is_imported or self.role is not ArmRole.CANDIDATE:
+            return False
+        others = self.family != baseline.family
+        return others or self.sampling.nfe < baseline.sampling.nfe
+
     @property
     def sampling(self) -> Sampling:
         """How the clips are sampled; raises ValueError where they were made elsewhere."""

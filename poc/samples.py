@@ -341,24 +341,30 @@ class Pairs(NamedTuple):
 
     own: Grid
     base: Grid
-    takes: Grid | None = None
-    """The clips behind `own`, where that holds means of prompts."""
+    takes: tuple[Grid, Grid] | None = None
+    """The clips behind both, where those hold means of prompts."""
 
     def counted(self, sample: Sample) -> Sample:
         """Return a comparison with the clips that it stands on, not the means."""
         if self.takes is None or sample.reason:
             return sample
-        there = ~np.isnan(self.takes.values)
-        count = int(there[sample.present].sum())
-        lost = self.takes.planned - count
-        note = (f"{lost} of {self.takes.planned} takes have no value.",) if lost else ()
+        found = [self._found(grid, sample) for grid in self.takes]
+        # The side that lost the larger share: what is left of it is a choice.
+        count, planned = min(found, key=lambda one: one[0] / max(one[1], 1))
+        lost = planned - count
+        note = (f"{lost} of {planned} takes have no value.",) if lost else ()
         notes = (*(one for one in sample.notes if "pairs lost" not in one), BY_PROMPT, *note)
         return replace(sample, n_clips=count, n_missing=lost, notes=notes)
+
+    @staticmethod
+    def _found(grid: Grid, sample: Sample) -> tuple[int, int]:
+        """Return a side's clips with a value at prompts that both have, and those planned."""
+        return int((~np.isnan(grid.values))[sample.present].sum()), grid.planned
 
 
 def by_prompt(own: Grid, base: Grid) -> Pairs:
     """Return two grids that share no seeds as means of prompts, one column each."""
-    return Pairs(_of_prompts(own), _of_prompts(base), takes=own)
+    return Pairs(_of_prompts(own), _of_prompts(base), takes=(own, base))
 
 
 def _of_prompts(grid: Grid) -> Grid:

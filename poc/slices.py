@@ -6,6 +6,7 @@ is, from its own prompts alone; the same resamples serve all arms of a slice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,16 +32,20 @@ def slice_evidence(plan: Plan, book: Ledger, *, seed: int) -> tuple[SliceEvidenc
     if asked is None:
         return ()
     return tuple(
-        _evidence(plan, _part(book, rows, asked.metrics), factor, value, seed)
+        _evidence(plan, _part(plan, book, rows, asked.metrics), factor, value, seed)
         for factor in asked.by
         for value, rows in rows_of(factor, plan.prompts).items()
     )
 
 
-def _part(book: Ledger, rows: Sequence[int], metrics: Sequence[str]) -> Ledger:
+def _part(plan: Plan, book: Ledger, rows: Sequence[int], metrics: Sequence[str]) -> Ledger:
     """Return the grids of some metrics at some prompts alone."""
+    asked = {plan.prompts[row].id for row in rows}
+    counts = Counter(
+        clip.arm_id for batch in plan.batches for clip in batch.clips if clip.prompt_id in asked
+    )
     grids = {
-        key: replace(grid, values=grid.values[list(rows)], planned=len(rows) * grid.values.shape[1])
+        key: replace(grid, values=grid.values[list(rows)], planned=counts[key[0]])
         for key, grid in book.grids.items()
         if key[1] in metrics
     }

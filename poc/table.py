@@ -226,8 +226,8 @@ def _delivery(summary: ArmSummary) -> str:
     if found.latency_median_s is not None:
         time = f"median {figure(found.latency_median_s)} s of {found.latency_n}"
     return cut(
-        f"{summary.arm.name}: made elsewhere, paired by prompt; {found.basis}: price {price}; "
-        f"request to receipt {time}; {len(found.picked)} of {found.takes} takes HAND-PICKED",
+        f"{summary.arm.name}: {len(found.picked)} of {found.takes} takes HAND-PICKED; made "
+        f"elsewhere, paired by prompt; {found.basis}: price {price}; request to receipt {time}",
         WIDTH,
     )
 
@@ -293,7 +293,10 @@ def _worst_slices(estimates: Estimates) -> list[str]:
     if not rows:
         return []
     factors = ", ".join(dict.fromkeys(part.factor for part in estimates.slices))
-    head = f"slices by {factors}: the one in which an arm lies furthest behind the baseline"
+    head = (
+        f"slices by {factors}: of {len(estimates.slices)}, that in which an arm lies furthest "
+        "behind the baseline"
+    )
     return ["", head, *(line[:WIDTH] for line in aligned(rows))]
 
 

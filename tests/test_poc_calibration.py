@@ -81,3 +81,12 @@ def test_a_family_that_was_not_timed_is_refused(plan: Plan) -> None:
 
     with pytest.raises(InputError, match="no arm of family wan was timed"):
         calibrated(wan, plan, [sample(plan, 0, 0, 1.0, 1.0)], source="runs/one")
+
+
+def test_seconds_of_one_base_are_not_given_to_another(plan: Plan) -> None:
+    other = plan.arms[1].model_copy(update={"base": "a-larger-base"})
+    mixed = plan.model_copy(update={"arms": (plan.arms[0], other, *plan.arms[2:])})
+
+    for asked, timed in ((mixed, plan), (plan, mixed)):
+        with pytest.raises(InputError, match="a-larger-base"):
+            calibrated(asked, timed, [sample(plan, 0, 0, 1.0, 1.0)], source="runs/one")

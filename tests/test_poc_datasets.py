@@ -9,6 +9,7 @@ import pytest
 from poc.datasets import (
     DATASETS,
     check_vocabulary,
+    read_csv,
     read_prompts,
     rendered_shape,
     rendered_styles,
@@ -180,3 +181,13 @@ def test_rendered_references_look_as_the_world_renders_them() -> None:
 
     assert (shape.num_frames, shape.height, shape.width, shape.fps) == (16, 64, 64, 8)
     assert rendered_styles() == ("pastel", "neon")
+
+
+def test_an_attribute_stands_in_tables_and_so_on_one_line(tmp_path: Path) -> None:
+    table = tmp_path / "prompts.csv"
+    table.write_text('text,language,text_ja,light\na car,en,車,"dark\nanimatelcm-9  GO"\n')
+
+    with pytest.raises(InputError, match="attributes"):
+        read_csv(table)
+    table.write_text("text,language,text_ja,light\na car,en,車,dark\n")
+    assert read_csv(table)[0].attributes == {"light": "dark"}

@@ -49,6 +49,7 @@ from poc.records import (
     Finding,
     Light,
     PriceBasis,
+    SchedulerName,
     Verdict,
     Weight,
 )
@@ -812,3 +813,14 @@ def test_the_table_ends_with_the_contrasts() -> None:
     assert lines[1].strip().startswith("clip_score: ")
     assert "n = 64 of 64: " in lines[1]
     assert lines[1].split()[-1] in {"better", "worse", "shown"}
+
+
+def test_evaluations_count_within_a_family_and_not_between_two() -> None:
+    baseline = arm("fast", steps=4, guidance=1.0)
+    same, fewer = arm("as many", steps=4), arm("fewer", steps=2)
+    other = arm("rival", steps=8, family="wan", scheduler=SchedulerName.FLOW_LCM)
+    control = other.model_copy(update={"role": ArmRole.CONTROL})
+
+    leading = [one.may_lead(baseline) for one in (same, fewer, other, control, baseline)]
+
+    assert leading == [False, True, True, False, False]

@@ -69,6 +69,7 @@ def test_what_is_not_stated_is_none_and_not_zero() -> None:
         ({"price": "nan"}, "'price': expected a number of 0 or more"),
         ({"price": "cheap"}, "'price': expected a number of 0 or more"),
         ({"currency": ""}, "'price' and 'currency' go together"),
+        ({"currency": "JPY\x1b[2K"}, "'currency': expected three letters"),
         ({"price": ""}, "'price' and 'currency' go together"),
         ({"requested": "yesterday"}, "'requested': expected a time with its zone"),
         ({"requested": "2026-11-01T09:00:00"}, "'requested': expected a time with its zone"),

@@ -472,7 +472,9 @@ def test_the_table_says_what_is_stated(ran: Path, capsys: pytest.CaptureFixture[
     cli.main(["decide", str(ran)])
     text = capsys.readouterr().out
 
-    assert "vendor: made elsewhere, paired by prompt; stated, not measured: price 160 JPY" in text
+    (line,) = [one for one in text.splitlines() if "HAND-PICKED" in one]
+    assert line.startswith("vendor: 1 of 4 takes HAND-PICKED; made elsewhere, paired by prompt; ")
+    assert "stated, not measured: price 160 JPY" in line
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 from own_style_fixture import NAME, own_models, request, write_captions, write_look, write_rights
 from PIL import Image
@@ -109,6 +110,17 @@ def make_transparent(path: Path) -> None:
     clear.save(path)
 
 
+def make_deep(path: Path) -> None:
+    Image.fromarray(np.full((64, 64), 40000, np.uint16)).save(path)
+
+
+def turn_by_note(path: Path) -> None:
+    with Image.open(path) as picture:
+        loaded, note = picture.copy(), Image.Exif()
+    note[0x0112] = 6
+    loaded.save(path, exif=note)
+
+
 def make_webp(path: Path) -> None:
     with Image.open(path) as picture:
         loaded = picture.copy()
@@ -139,8 +151,10 @@ def animate(path: Path) -> None:
         (damage, "004.png: cannot be decoded"),
         (shrink, "004.png: expected 64 pixels or more .* got 63 x 100"),
         (turn_grey, "004.png: is grey, 9 others are in colour"),
-        (make_transparent, "004.png: is transparent, 9 others are in colour"),
-        (make_webp, "004.png: expected PNG or JPEG, got WEBP"),
+        (make_transparent, "004.png: expected 8-bit colour or grey without alpha, got mode RGBA"),
+        (make_deep, "004.png: expected 8-bit colour or grey without alpha, got mode I;16"),
+        (turn_by_note, "004.png: is stored turned"),
+        (make_webp, "004.png: expected a PNG or JPEG picture, got another file"),
         (write_text, "004.png: expected a PNG or JPEG picture"),
         (copy_neighbour, "00[45].png: is a copy of 00[45].png"),
         (make_folder, "004.png: expected PNG and JPEG files only"),

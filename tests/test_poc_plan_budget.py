@@ -104,3 +104,16 @@ def test_a_budget_that_is_no_time_is_refused(text: str, capsys: pytest.CaptureFi
         cli.main(["plan", "--budget", text])
     assert stop.value.code == 2
     assert "expected a length of time" in capsys.readouterr().err or text.startswith("-")
+
+
+def test_nothing_is_said_to_fit_where_nobody_knows_the_seconds(plan: Plan) -> None:
+    half = plan.spec.model_copy(update={"dtype": "float16"})
+    wan = plan.arms[0].model_copy(update={"family": "wan"})
+    known = plan.model_copy(update={"spec": half})
+    unknown = known.model_copy(update={"arms": (wan, *plan.arms[1:])})
+
+    assert propose(known, 1e9).fits
+    found = propose(unknown, 1e9)
+    assert (found.fits, found.unknown, found.cuts) == (False, ("wan",), ())
+    assert "not known" in budget_text(found)
+    assert " at most" not in budget_text(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from poc.foresight import Pilot, foresee
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
 from poc.records import (
     Arm,
+    Batch,
     Comparison,
     CriteriaFile,
     Criterion,
@@ -31,6 +33,8 @@ from poc.records import (
     SliceSpec,
     Verdict,
 )
+from poc.samples import ledger
+from poc.slices import slice_evidence
 from poc.slicing import check_slices
 from poc.spec import check_criteria, read_spec
 from poc.table import table
@@ -181,9 +185,18 @@ def test_a_chance_of_one_in_five_is_shared_among_the_slices() -> None:
 
 
 def test_the_next_measurement_counts_prompts_of_all_slices_for_one_of_the_slice() -> None:
-    decision = decided(sliced(EACH, dark=-0.1, bright=0.1))
-    assert decision.next_measurement is not None
-    assert "'quality'" in decision.next_measurement.text_en
+    asked = criterion(target=-0.004, minimum=-0.005, each="light")
+    result = sliced(asked, dark=0.0, bright=1.0)
+    gains = values(result, STUDENT, dark=True) - values(result, BASELINE, dark=True)
+    error, room = gains.std(ddof=1) / math.sqrt(len(gains)), gains.mean() + 0.005
+    wanted = len(gains) * ((stats.norm.ppf(0.95) * error / room) ** 2 - 1)
+
+    found = decided(result).next_measurement
+
+    assert gains.mean() > -0.004
+    assert found is not None
+    (count,) = re.findall(r"About (\d+) more prompts", found.text_en)
+    assert int(count) == pytest.approx(DARK_EVERY * wanted, rel=0.25)
 
 
 def test_the_table_says_where_a_candidate_is_worst() -> None:
@@ -277,3 +290,27 @@ def test_criteria_for_each_slice_need_a_spec_that_has_them() -> None:
     with pytest.raises(InputError, match="asked of each 'light'"):
         check_criteria(without, asked)
     check_criteria(sliced().plan.spec, asked)
+
+
+def test_only_planned_clips_count_as_missing_in_a_slice() -> None:
+    """Where one arm has more takes than another has replicates, the others lack none."""
+    result = sliced(prompts=30)
+    extra = [
+        clip.model_copy(update={"id": f"{clip.id}-again", "replicate": 1})
+        for clip in result.clips()
+        if clip.arm_id == BASELINE
+    ]
+    batches = [
+        Batch(id=f"b-{clip.id}", arm_id=clip.arm_id, block=900 + n, clips=(clip,))
+        for n, clip in enumerate(extra)
+    ]
+    a_plan = result.plan.model_copy(update={"batches": (*result.plan.batches, *batches)})
+    book = ledger(a_plan, result.generations, result.measurements)
+
+    (dark,) = [
+        one.estimates
+        for one in slice_evidence(a_plan, book, seed=1)
+        if one.estimates.value == "dark"
+    ]
+    own = [one for one in dark.estimates if one.arm_id == STUDENT]
+    assert {(one.n_clips, one.n_missing) for one in own} == {(10, 0)}

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 def print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json: bool) -> None:
     """Print what a run came to, and by their names the places to look at; `decision:` is last."""
     from poc.claims_table import claims_text
+    from poc.errors import plain
 
     if as_json:
         found = {name: str(place) for name, place in places.items()}
         print(json.dumps(result.as_json() | found, ensure_ascii=False))
         return
-    print(result.table)
+    print(plain(result.table))
     print(f"\n{claims_text(result.claims)}\n")
     for name, place in places.items():
         print(f"{name + ':':<11}{place}")

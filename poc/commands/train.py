@@ -62,7 +62,7 @@ def _add_ablations(actions: Commands) -> None:
     text = "make variants of the embedded weights that leave one part of the method out"
     parser = add_command(actions, "ablations", _train_ablations, text)
     parser.add_argument("--out", type=Path, help="default: where specs/ablations looks for them")
-    parser.add_argument("--work", type=Path, default=Path("runs/train-ablations/work"))
+    parser.add_argument("--work", type=Path, help="default: runs/train-ablations/work")
     parser.add_argument("--quick", action="store_true", help="a handful of steps: a smoke test")
     parser.add_argument(
         "--only",
@@ -77,7 +77,10 @@ def _train_ablations(arguments: argparse.Namespace) -> int:
     from poc.models import own_folder
     from poc.tiny.ablations import train_ablations
 
-    arguments.out = arguments.out or own_folder() / "tiny-ablations"
+    # What a smoke test leaves must never be taken for trained variants.
+    runs = Path("runs") / ("quick-ablations" if arguments.quick else "train-ablations")
+    home = runs / "weights" if arguments.quick else own_folder() / "tiny-ablations"
+    arguments.out, arguments.work = arguments.out or home, arguments.work or runs / "work"
     train_ablations(
         arguments.out,
         arguments.work,

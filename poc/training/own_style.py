@@ -7,6 +7,7 @@ lines. Frozen weights are float32; on a GPU the network computes in bfloat16.
 from __future__ import annotations
 
 import resource
+import shutil
 import statistics
 import time
 from collections.abc import Sequence
@@ -115,6 +116,8 @@ def train_own_style(
         ) from error
     finally:
         owner.release()
+        if not any(task.work.glob("*.pt")):  # nothing was learnt that could be lost
+            shutil.rmtree(task.work, ignore_errors=True)
 
 
 def _train(
