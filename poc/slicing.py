@@ -12,6 +12,15 @@ FEWEST_PROMPTS: Final = 2
 """Prompts of a slice below which nothing can be said of it."""
 
 
+def looks_compare(metric: str, style: str | None, baseline_style: str | None) -> bool:
+    """Whether a metric compares clips of two looks: of one look all do, of two what is right alone.
+
+    >>> looks_compare("clip_score", "neon", None), looks_compare("oracle_all", "neon", None)
+    (False, True)
+    """
+    return style == baseline_style or metric.startswith("oracle_")
+
+
 def check_slices(asked: SliceSpec, prompts: Sequence[Prompt], where: str) -> None:
     """Refuse factors that prompts do not have or that do not divide them; raises `InputError`."""
     for factor in asked.by:

@@ -24,6 +24,7 @@ from poc.records import (
     SliceEstimates,
     Standing,
 )
+from poc.slicing import looks_compare
 
 WIDTH = 120
 """Columns of a terminal that the table fits into."""
@@ -277,6 +278,7 @@ def _worst_slices(estimates: Estimates) -> list[str]:
         if s.arm.role is ArmRole.CANDIDATE and s.arm.id != estimates.baseline_id
     ]
     asked = dict.fromkeys(e.metric for part in estimates.slices for e in part.estimates)
+    base = next(s for s in estimates.arms if s.arm.id == estimates.baseline_id)
     rows = [
         [
             f"  {arm.name}",
@@ -286,6 +288,7 @@ def _worst_slices(estimates: Estimates) -> list[str]:
         ]
         for arm in candidates
         for metric in asked
+        if looks_compare(metric, arm.style, base.arm.style)
         if (found := _worst_slice(estimates.slices, arm.id, metric)) is not None
         for where, one in [found]
         if one.value is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from poc.records import ArmSummary, Comparison, Estimate, SliceEstimates
+from poc.slicing import looks_compare
 from reports import text as words
 from reports.judged import cell
 from reports.load import RunView
@@ -37,7 +38,8 @@ def _row(
 ) -> SliceRow:
     base = summary.arm.id == view.baseline.id
     how = Comparison.VALUE if base else Comparison.DIFFERENCE
-    found = (_find(one, summary.arm.id, metric, how) for one in parts)
+    seen = looks_compare(metric, summary.arm.style, view.baseline.style)
+    found = (_find(one, summary.arm.id, metric, how) if seen else None for one in parts)
     return SliceRow(
         name=words.arm_name(text, summary.arm),
         marked=base or summary.arm.id == view.decision.recommended_arm_id,
