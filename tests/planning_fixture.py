@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from poc.datasets import read_prompts
-from poc.models import ModelTable, read_models
+from poc.models import HubFile, ModelEntry, ModelTable, read_models
 from poc.plan import make_plan
 from poc.records import Plan
 from poc.spec import read_criteria, read_spec
@@ -97,13 +97,26 @@ def without_key(text: str, key: str) -> str:
 
 
 def pinned_models() -> ModelTable:
-    """Return our own models with made-up digests, as if the weights had been trained."""
+    """Return our own models with made-up digests, as if fetched, trained and ready to run."""
     table = read_models()
     models = {
-        key: replace(model, files={"a.json": hashlib.sha256(key.encode()).hexdigest()})
+        key: replace(
+            model,
+            entry=with_vocabulary(model.entry),
+            files={"a.json": hashlib.sha256(key.encode()).hexdigest()},
+        )
         for key, model in table.models.items()
     }
     return ModelTable(table.path, models)
+
+
+def with_vocabulary(entry: ModelEntry) -> ModelEntry:
+    """Return an entry as if somebody had converted its vocabulary."""
+    if entry.hub is None:
+        return entry
+    words = HubFile(name="tokenizer/tokenizer.json", sha256="0" * 64)
+    files = (*entry.hub.files, words)
+    return entry.model_copy(update={"hub": entry.hub.model_copy(update={"files": files})})
 
 
 def write_spec(folder: Path, spec: str = SPEC, criteria: str = CRITERIA) -> Path:

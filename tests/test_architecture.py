@@ -134,6 +134,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.plan",
         "poc.rating_votes",
         "poc.records",
+        "poc.slicing",
         "poc.spec",
         "poc.speed_split",
         "poc.store",

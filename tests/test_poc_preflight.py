@@ -303,6 +303,7 @@ def unpinned(entry: ModelEntry, missing: int) -> ModelEntry:
         HubFile(name=f"{place}.safetensors", sha256=None if place < missing else "0" * 64)
         for place in range(2)
     )
+    files = (*files, HubFile(name="tokenizer.json", sha256="0" * 64))
     return entry.model_copy(update={"hub": Hub(repository="a/b", revision=None, files=files)})
 
 
@@ -425,7 +426,11 @@ def test_a_base_without_a_vocabulary_that_is_loaded_here_is_refused(tmp_path: Pa
     models = pinned_models()
     base = models.models["sd15"]
     assert base.entry.hub is not None
-    kept = tuple(file for file in base.entry.hub.files if not file.name.endswith("vocab.json"))
+    kept = tuple(
+        file
+        for file in base.entry.hub.files
+        if not file.name.endswith(("vocab.json", "tokenizer.json"))
+    )
     entry = base.entry.model_copy(update={"hub": base.entry.hub.model_copy(update={"files": kept})})
     without = ModelTable(models.path, {**models.models, "sd15": replace(base, entry=entry)})
 
