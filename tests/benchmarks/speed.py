@@ -149,7 +149,7 @@ def same_spec(prompts: int) -> str:
     for reference in spec["references"]:
         reference["count"] = REFERENCE_CLIPS
     spec |= {"prompts": prompts, "latency": None, "criteria": "criteria.yaml"}
-    spec |= {"metrics": ["clip_score", "fvd"], "contrasts": []}
+    spec |= {"metrics": ["clip_score", "fvd"], "contrasts": [], "slices": None}
     return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
 
 
