@@ -126,10 +126,10 @@ def picture(view: RunView, text: Text, result: ClaimResult, row: ClaimRow) -> Pi
         found = _times(view, text, shown[0][0])
     elif result.status is not ClaimStatus.NOT_TESTABLE:
         found = _quality(view, text, shown)
-    return None if found is None else _named(found, result.claim.id)
+    return None if found is None else named(found, result.claim.id)
 
 
-def _named(found: Picture, stem: str) -> Picture:
+def named(found: Picture, stem: str) -> Picture:
     """Return a picture whose drawings know their files: `stem-1.png`, `stem-2.png`, ..."""
     number = count(1)
     rows = tuple(
@@ -151,7 +151,8 @@ def _quality(view: RunView, text: Text, shown: Sequence[_Shown]) -> Picture | No
         return _curves(view, text, tests, arms)
     if len(windows) == 1 and (ends := windows.pop()) is not None:
         return _window(text, shown, ends)
-    return _clips(view, text, arms)
+    own, other = arms
+    return clips_of(view, text, (other, own), own)
 
 
 # --- which arms ----------------------------------------------------------------------------------
@@ -237,15 +238,14 @@ def _bars(baseline: bool, place: int, columns: Sequence[_Column]) -> Iterator[Ce
 # --- clips ---------------------------------------------------------------------------------------
 
 
-def _clips(view: RunView, text: Text, arms: tuple[Arm, Arm]) -> Picture | None:
-    """Return the same prompt by both arms: the middle one of the arm that the claim is about."""
-    own, other = arms
+def clips_of(view: RunView, text: Text, arms: Sequence[Arm], own: Arm) -> Picture | None:
+    """Return the same prompt by several arms: the middle one of `own`; None without any clip."""
     prompt_id = middle_prompt(view, own.id)
-    found = [_clip(view, arm, prompt_id) for arm in (other, own)]
+    found = [_clip(view, arm, prompt_id) for arm in arms]
     prompt = prompt_text(view, text, prompt_id)
     rows = tuple(
         (words.arm_name(text, arm), _frames(view, text, clip, prompt))
-        for arm, clip in zip((other, own), found, strict=True)
+        for arm, clip in zip(arms, found, strict=True)
     )
     rule = _rule(view, text, words.arm_name(text, own))
     said = text("picture.clips", prompt=prompt, rule=rule, **_counts(view))

@@ -165,7 +165,9 @@ def arm_group(text: Text, arm: Arm) -> str:
 
     Known stems are translated; any other name is shown as the spec wrote it.
     """
-    stem = arm.name if arm.steps is None else re.sub(rf"[-_ ]?{arm.steps}$", "", arm.name)
+    stem = arm.name
+    if arm.steps is not None:  # "stills-14" of 4 steps keeps its 14
+        stem = re.sub(rf"[-_ ]?(?<![\d.]){arm.steps}$", "", stem)
     if arm.style:
         stem = re.sub(rf"[-_ ]?{re.escape(arm.style)}", "", stem)
     known = text.get(f"arm.{stem}", shown(stem))

@@ -386,9 +386,13 @@ def shipped(run: Estimates) -> ClaimsReport:
 def test_every_shipped_claim_is_answered_by_the_committed_run_or_says_why_not(
     demo: Estimates,
 ) -> None:
-    for found in shipped(demo).claims:
+    claims = shipped(demo).claims
+    for found in claims:
         assert found.reasons or found.status in (ClaimStatus.CONFIRMED, ClaimStatus.NOT_CONFIRMED)
-        assert all(one.figure.value is not None for one in found.results), found.claim.id
+    unmeasured = [c for c in claims if any(one.figure.value is None for one in c.results)]
+
+    assert [c.claim.id for c in unmeasured] == ["rough-video-suffices"]  # an ablation has its arms
+    assert unmeasured[0].status is ClaimStatus.NOT_TESTABLE
 
 
 def test_the_published_speed_up_is_the_ratio_of_the_published_times() -> None:
@@ -443,7 +447,7 @@ def _faults() -> Iterator[tuple[str, str, str]]:
     yield "above: 24.47\n", "above: null\n", "give 'above', 'below' or both"
     yield "must_match: [nfe]", "must_match: [weather]", "one of"
     yield "    untestable: null\n", "    untestable: no time\n", "not both"
-    yield "    needed: a metric", "    # needed: a metric", "'needed' and 'needed_ja' go with"
+    yield "    needed: votes of", "    # needed: votes of", "'needed' and 'needed_ja' go with"
     yield "    untestable: null\n", "    untestable: null\n    needed: time\n", "go with"
     yield "how: speed_up\n", "how: faster\n", "one of"
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_command
+from poc.errors import InputError
 
-FORMATS: Final = ("html", "pdf", "pptx", "xlsx", "md", "audit", "summary", "claims")
+FORMATS: Final = ("html", "pdf", "pptx", "xlsx", "md", "audit", "summary", "claims", "comparisons")
 """What a run can be written as."""
 
 
@@ -21,10 +22,11 @@ def add_report(commands: Commands) -> None:
     text = (
         "write the report: one HTML file in both languages; in one language PDF (a page for the "
         "board, then the evidence), PPTX, XLSX or Markdown; an archive for auditors; a summary "
-        "folder: numbers, table, two pictures; or the published claims as Markdown pages"
+        "folder: numbers, table, two pictures; the published claims as Markdown pages; or the "
+        "comparisons of one or more runs, alike"
     )
     parser = add_command(commands, "report", _report, text)
-    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("run", type=Path, nargs="+", help="run folder; for comparisons one or more")
     parser.add_argument("--format", choices=FORMATS, default="html")
     parser.add_argument(
         "--lang", choices=["ja", "en"], default="ja", help="language, in HTML the one shown first"
@@ -34,7 +36,7 @@ def add_report(commands: Commands) -> None:
         text = f"{name} file that the decision was made with, for the archive"
         parser.add_argument(f"--{name}", type=Path, help=text)
     parser.add_argument(
-        "--note", default="", help="what readers of the claims pages must know, said at their top"
+        "--note", default="", help="what readers of Markdown pages must know, said at their top"
     )
 
 
@@ -45,23 +47,37 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _written_report(arguments: argparse.Namespace) -> Path:
+    if arguments.format == "comparisons":
+        from reports.export.comparisons import write_comparisons
+
+        out = arguments.out or arguments.run[0] / "comparisons"
+        return write_comparisons(arguments.run, out, note=arguments.note)
+    run = _only(arguments.run, arguments.format)
     if arguments.format == "summary":
         from reports.export.summary import write_summary
 
-        return write_summary(arguments.run, arguments.out or arguments.run / "summary")
+        return write_summary(run, arguments.out or run / "summary")
     if arguments.format == "audit":
         from poc.audit import Given, write_audit
         from poc.models import read_models
 
         given = Given(arguments.criteria, arguments.rights, arguments.cost)
-        return write_audit(arguments.run, arguments.out, given, read_models())
+        return write_audit(run, arguments.out, given, read_models())
     if arguments.format == "claims":
         from reports.export.claims import write_claims
 
-        return write_claims(
-            arguments.run, arguments.out or arguments.run / "claims", note=arguments.note
+        return write_claims(run, arguments.out or run / "claims", note=arguments.note)
+    return _report_document(arguments.format)(run, arguments.out, language=arguments.lang)
+
+
+def _only(runs: list[Path], form: str) -> Path:
+    """Return the one run that a report is about."""
+    if len(runs) > 1:
+        raise InputError(
+            f"RUN: expected one run folder for the format {form}, got {len(runs)}. Write one "
+            "report after the other; only `--format comparisons` takes several."
         )
-    return _report_document(arguments.format)(arguments.run, arguments.out, language=arguments.lang)
+    return runs[0]
 
 
 def _report_document(form: str) -> Callable[..., Path]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from poc.intervals import wilson
 from poc.tiny import recipe as recipes
@@ -12,6 +14,8 @@ from poc.tiny.reconstruction import Reconstruction
 from poc.training.diffusion import HUBER
 from poc.training.loop import LoopConfig
 
+CURVE_WIDTH = 24
+_BLOCKS = "▁▂▃▄▅▆▇█"
 _STAGE_TEXT = {
     "vae": "AutoencoderKL, 64 px to 8 x 8 x 4, on plain, styled and degraded stills",
     "image": "CLIPTextModel and UNet2DConditionModel, on clean plain stills",
@@ -49,8 +53,8 @@ def _training(kitchen: recipes.Kitchen) -> Iterator[str]:
         "The two styles exist only as stills."
     )
     yield ""
-    yield "| stage | what | steps | batch | rate | seed | last loss | minutes |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| stage | what | steps | batch | rate | seed | loss over time | last | minutes |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for stage, text in _STAGE_TEXT.items():
         yield _row(kitchen, stage, text)
     yield ""
@@ -112,11 +116,28 @@ def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
 def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
     config = config_of(kitchen.recipe, stage)
     facts = kitchen.facts(stage)
-    loss = f"{facts['losses'][-1][1]:.4f}" if facts["losses"] else "not kept"
+    losses = [value for _, value in facts["losses"]]
+    last = f"{losses[-1]:.4f}" if losses else "not kept"
     return (
         f"| {stage} | {text} | {facts['steps']} | {config.batch} | {config.learning_rate:g} | "
-        f"{config.seed} | {loss} | {facts['duration_s'] / 60:.0f} |"
+        f"{config.seed} | {curve(losses)} | {last} | {facts['duration_s'] / 60:.0f} |"
     )
+
+
+def curve(losses: Sequence[float]) -> str:
+    """Draw positive losses as a line of at most `CURVE_WIDTH` blocks, on a log scale.
+
+    Each block is the geometric mean of its share of the steps. Empty for fewer than two values.
+
+    >>> curve([1.0, 0.1, 0.01, 0.001])
+    '█▆▃▁'
+    """
+    if len(losses) < 2 or min(losses) <= 0:
+        return ""
+    shares = np.array_split(np.log(losses), min(CURVE_WIDTH, len(losses)))
+    heights = np.array([share.mean() for share in shares])
+    low, span = heights.min(), np.ptp(heights) or 1.0
+    return "".join(_BLOCKS[round(place)] for place in (heights - low) / span * (len(_BLOCKS) - 1))
 
 
 def config_of(recipe: recipes.Recipe, stage: str) -> LoopConfig:

@@ -9,12 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from reports.claim_figures import draw
 from reports.claims_page import ClaimsPage, make_page
 from reports.export.folder import together
-from reports.export.markdown import literal
+from reports.export.markdown import template
 from reports.load import load_run
 from reports.text import LANGUAGES, Language, load_text
 
@@ -50,8 +48,4 @@ def page_name(language: Language) -> str:
 
 def render(page: ClaimsPage) -> str:
     """Return the page as Markdown."""
-    environment = Environment(  # noqa: S701  # `literal` escapes for Markdown, and HTML in it
-        loader=PackageLoader("reports", "templates"), finalize=literal, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    return environment.get_template(TEMPLATE).render(page=page, t=page.text)
+    return template(TEMPLATE).render(page=page, t=page.text)

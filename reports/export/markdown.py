@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
 from reports.content import make_content
 from reports.document import (
     Block,
@@ -44,6 +46,15 @@ def literal(value: object) -> str:
     '&#42;a&#42; &#60;b&#62; &#124; http&#58;//x'
     """
     return _SIGNS.sub(lambda found: f"&#{ord(found[0])};", str(value))
+
+
+def template(name: str) -> Template:
+    """Return a Markdown template whose every value is shown as it is."""
+    environment = Environment(  # noqa: S701  # `literal` escapes for Markdown, and HTML in it
+        loader=PackageLoader("reports", "templates"), finalize=literal, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(name)
 
 
 def write_markdown(run: Path, out: Path | None, *, language: Language = "ja") -> Path:
