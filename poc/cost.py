@@ -132,6 +132,8 @@ def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
         curves=tuple(curve(case, name) for name in assumed(inputs)),
         limits=tuple(limits(case, base, drawn)),
         share_within_all=share_within_all(case, drawn),
+        valid_until=inputs.valid_until,
+        rollout=inputs.rollout,
         examples=_examples(case, swings),
         other_examples=sum(one.example for one in case.numbers.values())
         - len(_examples(case, swings)),

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from poc.records import Record
 from poc.strict_yaml import Problem, decode, load, read_text, refuse
@@ -73,25 +75,25 @@ class AlternativeName(StrEnum):
     DOING_NOTHING = "doing_nothing"
 
 
+def _real(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"expected a day of the calendar, got '{text}'. Mend the date.") from error
+    return text
+
+
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_real)]
+"""ISO 8601."""
+
+
 class Dated(Record):
     """A number with its unit, the day it was true, and who says so."""
 
     value: float
     unit: Annotated[str, Field(min_length=1, max_length=30)]
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    """ISO 8601."""
+    date: Day
     source: Text
-
-    @field_validator("date")
-    @classmethod
-    def _real(cls, text: str) -> str:
-        try:
-            date.fromisoformat(text)
-        except ValueError as error:
-            raise ValueError(
-                f"expected a day of the calendar, got '{text}'. Mend the date."
-            ) from error
-        return text
 
 
 class Quantity(Dated):
@@ -323,6 +325,35 @@ class Limits(Record):
     ]
 
 
+class Stage(Record):
+    """One stage of a roll-out: how far it goes, and what lets it go on or ends it."""
+
+    months: Annotated[int, Field(ge=1, le=120)]
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of the deliverables: in the shadow stage made beside the usual ones, later in their place."""
+    budget: Annotated[Dated, Rule("most to be spent", "支出の上限", "¤")]
+    """In this stage; who spends more stops."""
+    gate: Text
+    gate_ja: Text
+    """What must be shown before the next stage begins; of the last, what keeps it going."""
+    stop: Text
+    stop_ja: Text
+    """What ends it, besides the budget."""
+
+
+class Rollout(Record):
+    """From the trial to all deliverables, each stage no smaller than the one before."""
+
+    poc: Annotated[Stage, Named("roll-out, PoC", "段階導入・PoC")]
+    shadow: Annotated[Stage, Named("roll-out, shadow", "段階導入・並行運用")]
+    limited: Annotated[Stage, Named("roll-out, limited", "段階導入・限定導入")]
+    scale: Annotated[Stage, Named("roll-out, scale", "段階導入・全面導入")]
+
+    def stages(self) -> dict[str, Stage]:
+        """Return the stages by name, the first one first."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
 class CostInputs(Record):
     """All inputs of the model; money comes out in `currency`."""
 
@@ -349,6 +380,9 @@ class CostInputs(Record):
     rights: Annotated[Charge, Named("rights", "権利")]
     alternatives: Alternatives
     limits: Limits
+    valid_until: Day | None = Field(default=None, exclude_if=not_)
+    """Last day of the offers behind the prices; None where nobody named one."""
+    rollout: Rollout | None = Field(default=None, exclude_if=not_)
 
 
 # --- walking -------------------------------------------------------------------------------------
@@ -419,6 +453,7 @@ def faults(inputs: CostInputs) -> Iterator[Fault]:
         yield from _value_faults(one)
         yield from _unit_faults(one, inputs)
     yield from _life_faults(inputs)
+    yield from _rollout_faults(inputs)
 
 
 def _value_faults(one: Stated) -> Iterator[Fault]:
@@ -450,7 +485,7 @@ def _unit_faults(one: Stated, inputs: CostInputs) -> Iterator[Fault]:
     came, currency = one.number.unit, currency_of(one)
     if currency is None:
         text = f"expected unit '{expected}', got '{came}'. Convert the number, or mend the unit."
-    elif one.name.startswith("limits."):
+    elif one.name.startswith(("limits.", "rollout.")):
         text = f"expected unit '{expected}', got '{came}'. A limit is in the file's own currency."
     elif currency not in {rate.currency for rate in inputs.rates}:
         text = (
@@ -479,6 +514,16 @@ def _life_faults(inputs: CostInputs) -> Iterator[Fault]:
             f"'horizon_months': a period of up to {horizon:g} months, but a bought GPU may last "
             f"only {life:g} (gpu.bought.life_months). Shorten the period: one purchase is counted.",
         )
+
+
+def _rollout_faults(inputs: CostInputs) -> Iterator[Fault]:
+    stages = {} if inputs.rollout is None else inputs.rollout.stages()
+    for (before, small), (name, large) in pairwise(stages.items()):
+        if large.share < small.share:
+            text = f"'rollout.{name}.share': {large.share:g} is less than {small.share:g} in stage"
+            yield Fault(
+                ("rollout", name, "share"), f"{text} '{before}'. A roll-out grows: mend one."
+            )
 
 
 def read_cost(path: Path) -> CostInputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity
+from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity, Stage
 from poc.cost_model import Part
 from poc.records import ClipShape, Finding
 
@@ -28,6 +28,13 @@ MODES: Final[Mapping[GpuMode, Finding]] = {
     GpuMode.RENTED: Finding(text_en="rented", text_ja="従量課金"),
     GpuMode.RESERVED: Finding(text_en="reserved", text_ja="期間契約"),
     GpuMode.BOUGHT: Finding(text_en="bought", text_ja="購入"),
+}
+
+STAGES: Final[Mapping[str, Finding]] = {
+    "poc": Finding(text_en="PoC", text_ja="PoC"),
+    "shadow": Finding(text_en="shadow", text_ja="並行運用"),
+    "limited": Finding(text_en="limited", text_ja="限定導入"),
+    "scale": Finding(text_en="scale", text_ja="全面導入"),
 }
 
 
@@ -299,6 +306,25 @@ def replace_examples(count: int, foremost: Sequence[Finding]) -> Finding:
         text_en=f"Example inputs: {noun}; replace by own dated figures, first of all: {en}.",
         text_ja=f"例示の入力: {count}件が例示である。自社の値（日付と出典つき）に置き換える。"
         f"影響の大きい順に{ja}。",
+    )
+
+
+def renew_offers(until: str) -> Finding:
+    """Ask for prices that still stand."""
+    return Finding(
+        text_en=f"Prices: the offers behind them ended on {until}; ask for new ones.",
+        text_ja=f"価格: 見積もりの有効期限（{until}）が過ぎている。取り直す。",
+    )
+
+
+def stage(one: Stage, currency: str) -> Finding:
+    """Say how far a stage of the roll-out goes, and what lets it go on or ends it."""
+    most = money(one.budget.value, currency)
+    return Finding(
+        text_en=f"{one.months} months, {percent(one.share)} of the deliverables, at most "
+        f"{most.text_en}. Goes on when: {one.gate}. Stops when: {one.stop}.",
+        text_ja=f"{one.months}か月、制作本数の{percent(one.share)}、支出は{most.text_ja}まで。"
+        f"次へ進む条件: {one.gate_ja}。中止の条件: {one.stop_ja}。",
     )
 
 

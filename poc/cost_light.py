@@ -6,6 +6,7 @@ What is assumed, stated or an example is marked as such and never becomes more t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName, Basis, GpuMode
@@ -14,18 +15,23 @@ from poc.records import Finding, Light
 from poc.verdicts import FAIL_SHARE, PASS_SHARE
 
 
-def economic_light(result: CostResult) -> EconomicLight:
-    """Return the economic light by the limits of the inputs.
+def economic_light(result: CostResult, on: date | None = None) -> EconomicLight:
+    """Return the economic light by the limits of the inputs, on a day where they have a last one.
 
     GO: all limits hold at once in 95 % of the simulations, and nothing that it stands on is
-    assumed, told by the tiny world's oracle, not timed on the GPU to be paid for, an example, or
-    dearer than another way of getting the deliverable.
+    assumed, told by the tiny world's oracle, not timed on the GPU to be paid for, an example,
+    dearer than another way of getting the deliverable, or of offers that have ended.
     CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
     value of its range. NO_GO: all limits hold at once in fewer than 20 %, at every assumed value,
-    on numbers that are no examples. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
+    on numbers that are neither examples nor of offers that have ended. INSUFFICIENT_EVIDENCE:
+    anything else, such as no limit.
     """
+    ended = has_ended(result.valid_until, on)
     light, reached = _light(result)
-    open_ = tuple(_conditions(result)) + (() if reached is None else (reached,))
+    open_ = (*_conditions(result), *((reached,) if reached else ()))
+    if ended and result.valid_until is not None:
+        light = Light.INSUFFICIENT_EVIDENCE if light is Light.NO_GO else light
+        open_ = (*open_, said.renew_offers(result.valid_until))
     if light is Light.GO and open_:
         light = Light.CONDITIONAL
     return EconomicLight(
@@ -34,6 +40,17 @@ def economic_light(result: CostResult) -> EconomicLight:
         conditions=() if light in {Light.GO, Light.NO_GO} else open_,
         next_step=_next_step(result) if light is Light.INSUFFICIENT_EVIDENCE else None,
     )
+
+
+def has_ended(until: str | None, on: date | None) -> bool:
+    """Tell whether a last day, ISO 8601, lies before a day.
+
+    >>> [has_ended("2026-12-31", date(2026, 12, 31)), has_ended("2026-12-31", date(2027, 1, 1))]
+    [False, True]
+    >>> has_ended(None, date(2027, 1, 1))
+    False
+    """
+    return until is not None and on is not None and date.fromisoformat(until) < on
 
 
 def _light(result: CostResult) -> tuple[Light, Finding | None]:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Final, Literal
 
-from poc.cost_file import AlternativeName, Basis, CostInputs, Deliverable, GpuMode, Quantity, Text
+from pydantic import Field
+
+from poc.cost_file import (
+    AlternativeName,
+    Basis,
+    CostInputs,
+    Deliverable,
+    GpuMode,
+    Quantity,
+    Rollout,
+    Text,
+)
 from poc.cost_model import Part
 from poc.records import ClipShape, Finding, Light, PriceBasis, Record
 
@@ -229,6 +241,9 @@ class CostResult(Record):
     limits: tuple[LimitCheck, ...]
     share_within_all: float | None
     """Simulations within all limits at once; None without a limit."""
+    valid_until: str | None = Field(default=None, exclude_if=not_)
+    """Last day of the offers behind the prices, ISO 8601; None where nobody named one."""
+    rollout: Rollout | None = Field(default=None, exclude_if=not_)
     examples: tuple[str, ...]
     """Names of the inputs in use that are examples, the one that moves the cost most first."""
     other_examples: int

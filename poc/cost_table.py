@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from poc import cost_findings as said
-from poc.cost_file import GpuMode
+from poc.cost_file import GpuMode, Rollout
 from poc.cost_findings import amount
 from poc.cost_records import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
 from poc.records import Finding
@@ -31,6 +31,7 @@ def cost_text(result: CostResult, light: EconomicLight) -> str:
         _returns(result),
         _tornado(result.tornado),
         *(_curve(curve, result.currency) for curve in result.curves),
+        *([_rollout(result.rollout, result.currency)] if result.rollout else []),
         _light(light),
         [*_both(result.largest_part), f"economic: {light.light}"],
     ]
@@ -188,6 +189,15 @@ def _curve(curve: Curve, currency: str) -> list[str]:
     ]
     note = f"money in {currency}, payback in months; within: simulations within all limits at once"
     return [*_rows(header + rows), note]
+
+
+def _rollout(rollout: Rollout, currency: str) -> list[str]:
+    lines = []
+    for name, one in rollout.stages().items():
+        called, stage = said.STAGES[name], said.stage(one, currency)
+        en, ja = f"{called.text_en}: {stage.text_en}", f"{called.text_ja}: {stage.text_ja}"
+        lines += _both(Finding(text_en=en, text_ja=ja))
+    return ["roll-out", *lines]
 
 
 def _light(light: EconomicLight) -> list[str]:

@@ -133,6 +133,7 @@ def decide(
     technical = case.technical
     priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
     economic = Light.INSUFFICIENT_EVIDENCE if priced is None else priced.light
+    last_day = _last_day(cleared.basis, priced.basis if priced else None)
     return Decision(
         format_version=1,
         kind=plan.spec.kind,
@@ -144,13 +145,24 @@ def decide(
         arms=case.arms,
         criteria_digest=case.criteria_digest,
         criteria_edited=case.edited,
-        reasons=(*_technical_reasons(plan, case), *_price_reasons(priced), cleared.reason),
+        reasons=(
+            *_technical_reasons(plan, case),
+            *_price_reasons(priced),
+            cleared.reason,
+            *([findings.valid_until(last_day)] if last_day else []),
+        ),
         conditions=(*_conditions(case, cleared), *(priced.conditions if priced else ())),
         next_measurement=_next_measurement(plan, case, cleared, priced),
         estimates_digest=estimates.content_digest(),
         rights_basis=cleared.basis,
         price_basis=priced.basis if priced else None,
+        valid_until=last_day,
     )
+
+
+def _last_day(*bases: RightsBasis | PriceBasis | None) -> str | None:
+    ends = (basis.valid_until for basis in bases if basis is not None)
+    return min((end for end in ends if end is not None), default=None)
 
 
 # --- the technical light -------------------------------------------------------------------------

@@ -249,6 +249,14 @@ def rights_judged(light: Light, on: str, until: str | None) -> Finding:
 # --- conditions ----------------------------------------------------------------------------------
 
 
+def valid_until(day: str) -> Finding:
+    """Say when the decision has to be taken again."""
+    return Finding(
+        text_en=f"This decision stands until {day}, when rights or prices end: decide again then.",
+        text_ja=f"この判定の有効期限は{day}である（権利または価格の期限）。以後は判定し直す。",
+    )
+
+
 def confirm(arm: Arm) -> Finding:
     """Ask for a second look at the chosen arm."""
     return Finding(

@@ -851,6 +851,10 @@ class PriceBasis(Record):
     """Arm whose deliverable was priced."""
     seed: int
     """Of the simulation."""
+    on: str | None = _NOT_THERE
+    """Day that was judged, ISO 8601, where the prices have a last one."""
+    valid_until: str | None = _NOT_THERE
+    """Last day of the prices; None where they have none, or it had passed."""
 
 
 class Decision(Record):
@@ -874,3 +878,5 @@ class Decision(Record):
     estimates_digest: str
     rights_basis: RightsBasis | None = _NOT_THERE
     price_basis: PriceBasis | None = _NOT_THERE
+    valid_until: str | None = _NOT_THERE
+    """Last day on which rights and prices both stand, ISO 8601; None where none is named."""

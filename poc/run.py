@@ -20,7 +20,7 @@ from poc.claims_file import read_claims
 from poc.cost import evaluate as price_deliverable
 from poc.cost import with_seconds
 from poc.cost_file import read_cost
-from poc.cost_light import economic_light
+from poc.cost_light import economic_light, has_ended
 from poc.cost_records import MoneyOfRun
 from poc.cost_run import seconds_of_run
 from poc.datasets import read_prompts
@@ -71,6 +71,8 @@ class Beside:
     rights: RightsAt | None = None
     cost: Path | None = None
     """Inputs file of `poc cost`."""
+    on: date | None = None
+    """Day on which prices are judged that have a last one; None: today."""
 
 
 _ALONE = Beside()
@@ -119,15 +121,19 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
-        basis = self.decision.rights_basis
-        stated = {"rights": str(self.decision.rights), "valid_until": basis and basis.valid_until}
-        return (stated if basis else {}) | {
-            "complete": self.complete,
-            "decision": str(self.decision.decision),
-            "kind": self.decision.kind,
-            "claims": {one.claim.id: str(one.status) for one in self.claims.claims},
-            "run": str(self.path),
-        }
+        basis, until = self.decision.rights_basis, self.decision.valid_until
+        stated = {"rights": str(self.decision.rights)} if basis else {}
+        return (
+            stated
+            | ({"valid_until": until} if basis or until else {})
+            | {
+                "complete": self.complete,
+                "decision": str(self.decision.decision),
+                "kind": self.decision.kind,
+                "claims": {one.claim.id: str(one.status) for one in self.claims.claims},
+                "run": str(self.path),
+            }
+        )
 
 
 def read_plan(spec_path: Path) -> tuple[Plan, ModelTable]:
@@ -326,7 +332,7 @@ def derive(
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = beside.criteria or plan.criteria
     rights = None if beside.rights is None else _judged_rights(plan, models, beside.rights)
-    pricing = None if beside.cost is None else _Pricing(store, evidence.estimates, beside.cost)
+    pricing = None if beside.cost is None else _Pricing(store, evidence.estimates, beside)
     decision = decide(
         plan,
         evidence.estimates,
@@ -376,8 +382,9 @@ def _rights_answer(found: RightsResult) -> RightsAnswer:
 class _Pricing:
     """Prices the arm that a decision asks about, and keeps what stands behind the answer."""
 
-    def __init__(self, store: RunStore, estimates: Estimates, inputs: Path) -> None:
-        self._store, self._estimates, self._inputs = store, estimates, inputs
+    def __init__(self, store: RunStore, estimates: Estimates, beside: Beside) -> None:
+        self._store, self._estimates = store, estimates
+        self._inputs, self._on = beside.cost or Path(), beside.on or _today()
         self.found: MoneyOfRun | None = None
 
     def __call__(self, arm: Arm) -> PriceAnswer:
@@ -387,14 +394,13 @@ class _Pricing:
         seconds = seconds_of_run(store.path, arm.name) if timed else None
         inputs = read_cost(self._inputs)
         cost = price_deliverable(inputs, seed=PRICE_SEED, timed=seconds)
-        digest = hashlib.sha256(run_folder.read_bytes(self._inputs)).hexdigest()
         found = MoneyOfRun(
             format_version=1,
             kind=store.plan.spec.kind,
             estimates_digest=self._estimates.content_digest(),
-            basis=PriceBasis(digest=digest, arm_id=arm.id, seed=PRICE_SEED),
+            basis=self._basis(arm, inputs.valid_until),
             cost=cost,
-            economic=economic_light(cost),
+            economic=economic_light(cost, self._on),
             inputs=with_seconds(inputs, seconds),
         )
         self.found, light = found, found.economic
@@ -406,6 +412,15 @@ class _Pricing:
             basis=found.basis,
         )
 
+    def _basis(self, arm: Arm, until: str | None) -> PriceBasis:
+        return PriceBasis(
+            digest=hashlib.sha256(run_folder.read_bytes(self._inputs)).hexdigest(),
+            arm_id=arm.id,
+            seed=PRICE_SEED,
+            on=self._on.isoformat() if until else None,
+            valid_until=None if has_ended(until, self._on) else until,
+        )
+
 
 def decide_again(
     path: Path,
@@ -413,13 +428,14 @@ def decide_again(
     criteria: Path | None,
     rights: RightsAt | None = None,
     cost: Path | None = None,
+    on: date | None = None,
 ) -> RunResult:
     """Decide from a run folder as it is; nothing is generated or measured."""
     with RunStore.open_writer(path) as store:
         asked = read_criteria(criteria) if criteria else None
         if asked is not None:
             check_criteria(store.plan.spec, asked)
-        return conclude(store, read_models(), Beside(asked, rights, cost))
+        return conclude(store, read_models(), Beside(asked, rights, cost, on))
 
 
 def verify(
@@ -442,28 +458,47 @@ def verify(
     """
     store = RunStore.open_reader(path)
     asked = read_criteria(criteria) if criteria else None
-    at = None if rights is None else RightsAt(rights, _day_decided(store))
-    beside = Beside(asked, at, cost)
+    day = _day_decided(store)
+    at = None if rights is None else RightsAt(rights, day)
+    beside = Beside(asked, at, cost, day)
     derived = (*_derived_amiss(store, beside), *votes_amiss(path, store.plan))
     frames = _clips_amiss(store) if clips else ()
     return (*store.damage, *frames, *derived)
 
 
 def _day_decided(store: RunStore) -> date:
-    """Return the day on which decision.json judged the rights; without one, today."""
+    """Return the day on which decision.json judged rights and prices; without one, today."""
+    decision = _decision_of(store)
+    bases = (decision.rights_basis, decision.price_basis) if decision is not None else ()
+    days = [basis.on for basis in bases if basis is not None and basis.on is not None]
+    try:
+        return date.fromisoformat(days[0]) if days else _today()
+    except ValueError:  # an edited day is named by the comparison that follows
+        return _today()
+
+
+def _decision_of(store: RunStore) -> Decision | None:
+    """Return what decision.json says; of one that is absent or damaged, None."""
     text = store.read_derived("decision.json")
     try:
-        basis = None if text is None else Decision.from_json(text).rights_basis
-        if basis is not None:
-            return date.fromisoformat(basis.on)
-    except ValueError:  # a damaged decision.json is named by the comparison that follows
-        pass
+        return None if text is None else Decision.from_json(text)
+    except ValueError:
+        return None
+
+
+def valid_until(path: Path) -> str | None:
+    """Return the last day of a run's decision, ISO 8601; None where it names none."""
+    decision = _decision_of(RunStore.open_reader(path))
+    return None if decision is None else decision.valid_until
+
+
+def _today() -> date:
     return datetime.now().astimezone().date()
 
 
 def _clips_amiss(store: RunStore) -> Iterator[str]:
     for clip_id, result in store.results().items():
-        if result.frames_digest is None:
+        if result.frames_digest is None or store.is_redacted(clip_id):
             continue
         try:
             store.read_clip(clip_id)

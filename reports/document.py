@@ -449,6 +449,9 @@ def _money(content: Content, text: Text) -> Iterator[Block]:
         for one in found.swings
     )
     yield Table(head, rows)
+    if found.rollout:
+        yield Heading(text("section.money.rollout"))
+        yield Terms(found.rollout)
 
 
 def _missing(content: Content, text: Text) -> Iterator[Block]:

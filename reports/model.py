@@ -242,6 +242,8 @@ class MoneyDetail:
     parts: tuple[Line, ...]
     returns: tuple[Line, ...]
     swings: tuple[SwingRow, ...]
+    rollout: tuple[Line, ...] = ()
+    """Stages, each with its gate and what stops it; none where the prices state none."""
 
 
 @dataclass(frozen=True, slots=True)

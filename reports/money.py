@@ -126,6 +126,7 @@ def detail(view: RunView, text: Text) -> MoneyDetail | None:
         parts=tuple(_parts(text, cost)),
         returns=tuple(_returns(text, cost)),
         swings=tuple(_swing(text, cost, one) for one in cost.tornado[:SHOWN_SWINGS]),
+        rollout=tuple(_rollout(text, cost)),
     )
 
 
@@ -173,6 +174,14 @@ def _swing(text: Text, cost: CostResult, one: Swing) -> SwingRow:
         cost_at_low=_money(text, cost, one.cost_at_low),
         cost_at_high=_money(text, cost, one.cost_at_high),
     )
+
+
+def _rollout(text: Text, cost: CostResult) -> Iterator[Line]:
+    """Yield every stage of the roll-out: how far it goes, its gate and what stops it."""
+    stages = {} if cost.rollout is None else cost.rollout.stages()
+    for name, stage in stages.items():
+        sentence = text.pick(said.stage(stage, cost.currency))
+        yield Line(text.pick(said.STAGES[name]), words.shown(sentence, 1500))
 
 
 def limits(view: RunView, text: Text) -> Iterator[Line]:

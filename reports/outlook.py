@@ -28,9 +28,10 @@ def request(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
     """Yield what is asked, the amount, until when, and when it was measured."""
     yield Line(text("request.matter"), asked(view, text, focus))
     yield Line(text("request.amount"), money.amount(view, text))
-    basis = view.decision.rights_basis
-    day = basis.valid_until if basis is not None else None
-    until = text("request.until.rights", day=day) if day else text("request.until.none")
+    day, basis = view.decision.valid_until, view.decision.rights_basis
+    until = text("request.until.both", day=day) if day else text("request.until.none")
+    if not day and basis is not None and basis.valid_until:
+        until = text("request.until.rights", day=basis.valid_until)
     yield Line(text("request.until"), until)
     yield Line(text("request.made"), words.shown(str(view.manifest.get("created", ""))[:10]))
 
@@ -48,6 +49,9 @@ def stops(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
     basis = view.decision.rights_basis
     if basis is not None and basis.valid_until is not None:
         yield Line(text("lights.rights"), text("stop.after", day=basis.valid_until))
+    priced = view.decision.price_basis
+    if priced is not None and priced.valid_until is not None:
+        yield Line(text("lights.economic"), text("stop.after", day=priced.valid_until))
 
 
 def gaps(view: RunView, text: Text, focus: Arm) -> Iterator[str]:

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -891,6 +892,38 @@ def test_within_every_limit_on_measured_numbers_is_go() -> None:
     assert light.light is Light.GO
     assert light.conditions == ()
     assert light.next_step is None
+
+
+@pytest.mark.parametrize(
+    ("day", "light"), [(31, Light.GO), (32, Light.CONDITIONAL)], ids=["last day", "day after"]
+)
+def test_offers_carry_a_go_to_their_last_day(day: int, light: Light) -> None:
+    result = result_of(changed(certain(INPUTS), ONE_WAY), timed=timed_on(INPUTS.gpu.model))
+    offered = result.model_copy(update={"valid_until": "2026-12-31"})
+
+    found = economic_light(offered, date(2026, 11, 30) + timedelta(days=day))
+
+    assert found.light is light
+    assert names(found) == ([] if light is Light.GO else ["Prices"])
+
+
+def test_offers_that_have_ended_show_no_no_go() -> None:
+    limit = {"limits.price_per_deliverable": {"value": 470_000}}
+    result = result_of(changed(certain(INPUTS), ONE_WAY | limit), timed=timed_on("any"))
+    offered = result.model_copy(update={"valid_until": "2026-12-31"})
+
+    assert economic_light(offered, date(2026, 12, 31)).light is Light.NO_GO
+    assert economic_light(offered, date(2027, 1, 1)).light is Light.INSUFFICIENT_EVIDENCE
+
+
+def test_a_roll_out_moves_no_figure_and_is_printed() -> None:
+    planned = result_of(INPUTS)
+    without = result_of(INPUTS.model_copy(update={"rollout": None}))
+
+    assert planned.model_copy(update={"rollout": None}) == without
+    text = cost_text(planned, economic_light(planned))
+    assert "shadow: 3 months, 25 % of the deliverables, at most 3,000,000 JPY." in text
+    assert "roll-out" not in cost_text(without, economic_light(without))
 
 
 def test_beyond_a_limit_is_no_go() -> None:

@@ -81,10 +81,35 @@ def test_no_limit_at_all_may_be_set(tmp_path: Path) -> None:
     assert read_cost(path).limits.payback_months is None
 
 
+def test_a_roll_out_and_a_last_day_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "cost.yaml"
+    path.write_text(TEXT.partition("# Both may be left out")[0], encoding="utf-8")
+
+    inputs = read_cost(path)
+
+    assert (inputs.rollout, inputs.valid_until) == (None, None)
+    assert "rollout" not in inputs.to_json()
+    assert [*(read_cost(EXAMPLE).rollout or inputs.rollout).stages()] == [  # type: ignore[union-attr]
+        "poc",
+        "shadow",
+        "limited",
+        "scale",
+    ]
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
 def _refused() -> Iterator[tuple[str, str, str]]:
+    yield "share: 0.25", "share: 0.01", "'rollout.shadow.share': 0.01 is less than 0.05 in stage"
+    yield "share: 1.0", "share: 1.5", "expected a number of at most 1.0, got 1.5."
+    yield 'budget: {value: 1500000, unit: "JPY"', 'budget: {value: -1, unit: "JPY"', "got -1."
+    yield (
+        'budget: {value: 1500000, unit: "JPY"',
+        'budget: {value: 1500000, unit: "USD"',
+        "'rollout.poc.budget': expected unit 'JPY', got 'USD'",
+    )
+    yield "valid_until: null", 'valid_until: "2027-02-30"', "expected a day of the calendar"
     yield (
         PRICE,
         "price_per_hour: {value: -3.5, low: -4, high: 4.5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -545,6 +546,31 @@ def test_with_prices_their_light_counts_for_the_recommended_arm(light: Light) ->
     assert decision.price_basis.arm_id == decision.recommended_arm_id == STUDENT
     assert "costs that much" in said(decision.reasons)
     assert ("costs that much" in said(decision.conditions)) == (light is Light.CONDITIONAL)
+
+
+@pytest.mark.parametrize(
+    ("rights_end", "prices_end", "expected"),
+    [
+        ("2027-03-31", "2027-01-31", "2027-01-31"),
+        ("2027-01-15", "2027-01-31", "2027-01-15"),
+        ("2027-03-31", None, "2027-03-31"),
+        (None, "2027-01-31", "2027-01-31"),
+        (None, None, None),
+    ],
+)
+def test_a_decision_stands_until_the_first_of_its_last_days(
+    rights_end: str | None, prices_end: str | None, expected: str | None
+) -> None:
+    def price(arm: Arm) -> PriceAnswer:
+        found = priced(Light.GO)(arm)
+        return found._replace(basis=found.basis.model_copy(update={"valid_until": prices_end}))
+
+    result = simulated(criteria=criteria_file(QUALITY), kind="procurement")
+    decision = decided(result, rights=answer(Light.GO, rights_end), price=price)
+
+    assert decision.valid_until == expected
+    assert (f"stands until {expected}" in said(decision.reasons)) == (expected is not None)
+    assert ("valid_until" in json.loads(decision.to_json())) == (expected is not None)
 
 
 def test_nothing_is_priced_where_no_arm_is_recommended() -> None:

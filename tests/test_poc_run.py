@@ -287,6 +287,25 @@ def test_what_stands_behind_money_and_rights_is_kept_only_where_it_was_asked_for
     assert {path.name: path.read_bytes() for path in copy.glob("*.json")} == before
 
 
+def test_prices_end_and_both_commands_say_when_that_has_passed(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, prices = shutil.copytree(whole, tmp_path / "run"), tmp_path / "cost.yaml"
+    text = Path(COST[1]).read_text("utf-8")
+    prices.write_text(text.replace("valid_until: null", 'valid_until: "2026-01-31"'), "utf-8")
+
+    cli.main(["decide", str(copy), "--cost", str(prices), "--on", "2026-01-31"])
+    assert "valid:     until 2026-01-31 (has passed: decide again" in capsys.readouterr().out
+    assert cli.main(["verify", str(copy), "--cost", str(prices), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["valid_until"], found["has_passed"]) == ("2026-01-31", True)
+
+    cli.main(["decide", str(copy), "--cost", str(prices), "--on", "2026-02-01"])
+    assert "valid:" not in capsys.readouterr().out
+    assert "the offers behind them ended" in (copy / "decision.json").read_text("utf-8")
+    assert cli.main(["verify", str(copy), "--cost", str(prices)]) == 0
+
+
 @pytest.mark.parametrize("name", ["money.json", "rights.json"])
 def test_edited_money_and_rights_do_not_verify_and_missing_ones_hurt_no_old_run(
     whole: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

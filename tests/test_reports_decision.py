@@ -386,6 +386,29 @@ def test_every_must_minimum_every_limit_and_the_last_day_stop(run: Path) -> None
     assert "stop after 2027-03-31 unless renewed" in said
 
 
+def test_the_stages_of_the_roll_out_stand_beside_the_money(run: Path, bare: Path) -> None:
+    found = content(run).money
+    assert found is not None
+
+    assert [line.term for line in found.rollout] == ["PoC", "shadow", "limited", "scale"]
+    assert "at most 3,000,000 JPY. Goes on when: eight of ten" in found.rollout[1].said
+    for language in LANGUAGES:
+        money = content(run, language).money
+        assert money is not None
+        assert all(line.said in article(run, language) for line in money.rollout)
+    assert content(bare).money is None
+
+
+def test_what_is_asked_for_ends_when_the_decision_does(run: Path) -> None:
+    change(run / "decision.json", lambda found: found.update(valid_until="2027-01-31"))
+    change(
+        run / "decision.json", lambda found: found["price_basis"].update(valid_until="2027-01-31")
+    )
+
+    assert any(line.said.startswith("2027-01-31 at the latest") for line in content(run).request)
+    assert "stop after 2027-01-31 unless renewed" in [line.said for line in content(run).stops]
+
+
 def test_where_no_arm_is_recommended_nobody_is_blamed_for_missing_prices(bare: Path) -> None:
     change(bare / "decision.json", lambda found: found.update(recommended_arm_id=None))
     found = content(bare)

@@ -28,6 +28,7 @@ def add_cost(commands: Commands) -> None:
 
 
 def _cost(arguments: argparse.Namespace) -> int:
+    from poc.commands.rights import today
     from poc.cost import evaluate
     from poc.cost_file import read_cost
     from poc.cost_light import economic_light
@@ -39,7 +40,7 @@ def _cost(arguments: argparse.Namespace) -> int:
     inputs = read_cost(arguments.inputs)
     timed = None if arguments.run is None else seconds_of_run(arguments.run, arguments.arm)
     result = evaluate(inputs, seed=arguments.seed, timed=timed)
-    light = economic_light(result)
+    light = economic_light(result, today())
     if arguments.json:
         found = {"cost": result.model_dump(mode="json"), "economic": light.model_dump(mode="json")}
         print(json.dumps(found, ensure_ascii=False, allow_nan=False))

@@ -28,7 +28,9 @@ def add_decide(commands: Commands) -> None:
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--criteria", type=Path, help="another criteria file (marked as edited)")
     parser.add_argument("--rights", type=Path, metavar="FILE", help="rights file, for its light")
-    parser.add_argument("--on", type=day, metavar="DATE", help="day for --rights (default: today)")
+    parser.add_argument(
+        "--on", type=day, metavar="DATE", help="day for --rights and --cost (today)"
+    )
     parser.add_argument(
         "--cost", type=Path, metavar="FILE", help="inputs of `poc cost`, for the economic light"
     )
@@ -38,20 +40,28 @@ def _decide(arguments: argparse.Namespace) -> int:
     from poc.decide import exit_code
     from poc.run import RightsAt, decide_again
 
-    if arguments.on is not None and arguments.rights is None:
-        raise InputError("--on: expected --rights beside it, got none. Give the rights file.")
+    if arguments.on is not None and arguments.rights is None and arguments.cost is None:
+        raise InputError("--on: expected --rights or --cost beside it, got none. Give the file.")
     on = arguments.on or today()
     rights = None if arguments.rights is None else RightsAt(arguments.rights, on)
     result = decide_again(
-        arguments.run, criteria=arguments.criteria, rights=rights, cost=arguments.cost
+        arguments.run, criteria=arguments.criteria, rights=rights, cost=arguments.cost, on=on
     )
     places: dict[str, Path | str] = {"run": result.path}
     basis = result.decision.rights_basis
     if basis is not None and not arguments.json:
         until = basis.valid_until or "-"
         places["rights"] = f"{result.decision.rights} on {basis.on}, valid until {until}"
+    if result.decision.valid_until is not None and not arguments.json:
+        places["valid"] = _until(result.decision.valid_until)
     print_result(result, places, as_json=arguments.json)
     return exit_code(result.decision.decision)
+
+
+def _until(day: str) -> str:
+    """Say how long a decision stands, and whether that day has passed."""
+    passed = f" (has passed: decide again, today is {today()})" if day < str(today()) else ""
+    return f"until {day}{passed}"
 
 
 def add_verify(commands: Commands) -> None:
@@ -70,14 +80,14 @@ def add_verify(commands: Commands) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from poc.audit import NOT_CHECKED, Given, is_archive
     from poc.gate_report import shown
-    from poc.run import verify
+    from poc.run import valid_until, verify
 
     given = Given(arguments.criteria, arguments.rights, arguments.cost)
     archive = is_archive(arguments.run)
-    amiss = (
+    amiss, until = (
         _verify_archive(arguments.run, given)
         if archive
-        else verify(arguments.run, **given._asdict())
+        else (verify(arguments.run, **given._asdict()), valid_until(arguments.run))
     )
     if arguments.json:
         found = {
@@ -85,20 +95,26 @@ def _verify(arguments: argparse.Namespace) -> int:
             "clips": not archive,
             "not_checked": list(NOT_CHECKED) if archive else [],
             "amiss": list(amiss),
+            "valid_until": until,
+            "has_passed": until is not None and until < str(today()),
         }
         print(json.dumps(found, ensure_ascii=False))
     else:
-        said = "\n".join([*map(shown, amiss), f"verified: {'no' if amiss else 'yes'}"])
+        ends = [f"valid: {_until(until)}"] if until else []
+        said = "\n".join([*map(shown, amiss), *ends, f"verified: {'no' if amiss else 'yes'}"])
         kept = "records, spec and criteria; not the clips, licence facts and bill of materials"
         print(f"{said} ({kept})" if archive else said)
     return DIFFERENT if amiss else COMPLETE
 
 
-def _verify_archive(path: Path, given: Given) -> tuple[str, ...]:
-    """Return what does not hold in an archive; files given by hand go before its own."""
+def _verify_archive(path: Path, given: Given) -> tuple[tuple[str, ...], str | None]:
+    """Return what does not hold in an archive, and the last day of its decision.
+
+    Files given by hand go before its own.
+    """
     from poc.audit import Given, unpacked
-    from poc.run import verify
+    from poc.run import valid_until, verify
 
     with unpacked(path) as (run, inside, amiss):
         both = Given(*(one or other for one, other in zip(given, inside, strict=True)))
-        return (*amiss, *verify(run, **both._asdict(), clips=False))
+        return (*amiss, *verify(run, **both._asdict(), clips=False)), valid_until(run)

@@ -150,6 +150,9 @@ def _money(shown: app.Shown) -> None:
     st.markdown(f"**{text('section.money.swings')}**")
     st.caption(app.plain(text("section.money.swings.about")))
     app.table([_swing(text, one) for one in money.swings])
+    if money.rollout:
+        st.markdown(f"**{text('section.money.rollout')}**")
+        app.lines(money.rollout, term, said)
 
 
 def _swing(text: Text, one: SwingRow) -> dict[str, str | Mark]:
