@@ -12,8 +12,10 @@ PYTEST  ?=
 # For `make audit`: run folders to draw from, and trials of each row.
 RUNS    ?=
 TRIALS  ?= 2000
-# For `make gpu`.
+# For `make gpu` and `make gate-gpu`.
 DEVICE  ?= cuda:0
+# For `make gate-gpu`: the commit to compare with.
+BASE    ?= HEAD~1
 
 BIN := $(VENV)/bin
 
@@ -22,11 +24,12 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo gpu test lint browser format endure bench report-card metric-reference golden audit lock setup clean distclean
+.PHONY: help demo gpu gate-gpu test lint browser format endure bench report-card metric-reference golden audit lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
 	@echo 'make gpu       what this machine can run, then the real architectures timed with random weights on DEVICE'
+	@echo 'make gate-gpu  is this commit worse or slower than BASE on DEVICE? into runs/gate-gpu'
 	@echo 'make test      format, lint and type checks, then every test'
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
@@ -49,6 +52,11 @@ demo: setup
 gpu: setup
 	@$(BIN)/poc doctor
 	@$(BIN)/poc run poc/specs/latency-before-weights.yaml --device $(DEVICE) --out runs/gpu
+
+# Make ends with 2 whatever the gate says, so the gate's own exit code is kept beside its files.
+gate-gpu:
+	@code=0; DEVICE=$(DEVICE) .ci/gate-gpu $(BASE) runs/gate-gpu || code=$$?; \
+	  if [ -d runs/gate-gpu ]; then echo $$code > runs/gate-gpu/exit-code; fi; exit $$code
 
 test: lint browser
 	@$(OFFLINE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)

@@ -1,0 +1,126 @@
+"""What a CI runs: workflows that can do little, and the GPU gate's one exit code out of two."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def workflow(path: Path) -> dict[Any, Any]:
+    found: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in workflow(path)["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_and_get_nothing_but_the_code(path: Path) -> None:
+    used = [step for step in steps(path) if "uses" in step]
+
+    assert used
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"]) for step in used)
+    assert workflow(path)["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in workflow(path)["jobs"].values())
+    checkouts = [step for step in used if "/checkout@" in step["uses"]]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+    assert "secrets." not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_text_from_outside_becomes_part_of_a_script(path: Path) -> None:
+    assert not any("${{" in step.get("run", "") for step in steps(path))
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "gate-gpu.yml"])
+def test_a_gate_keeps_its_files_when_it_fails(name: str) -> None:
+    kept = [
+        s for s in steps(WORKFLOWS[0].with_name(name)) if "/upload-artifact@" in s.get("uses", "")
+    ]
+
+    assert [step["if"] for step in kept] == ["${{ always() }}"]
+
+
+def test_no_code_of_a_fork_reaches_the_gpu() -> None:
+    found = workflow(WORKFLOWS[0].with_name("gate-gpu.yml"))
+
+    # YAML 1.1 reads the key `on` as true.
+    assert set(found[True]) == {"push", "workflow_dispatch"}
+    (job,) = found["jobs"].values()
+    assert "fork" in job["if"]
+    assert "ephemeral" in job["runs-on"]
+
+
+# --- the gate on a GPU ---------------------------------------------------------------------------
+
+TOLD = {0: "gate: PASS", 1: "gate: REGRESSION", 2: "gate: could not be told",
+        3: "gate: not shown either way"}  # fmt: skip
+
+
+def stub(path: Path, script: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n", "utf-8")
+    path.chmod(0o755)
+
+
+def gate_gpu(folder: Path, timed: int, accepted: int | None) -> subprocess.CompletedProcess[str]:
+    """Run the script beside stand-ins for the two checks, which exit as told."""
+    (folder / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci" / "gate-gpu", folder / ".ci" / "gate-gpu")
+    stub(
+        folder / ".ci" / "gate-timed",
+        f'mkdir -p "$2/head"; touch "$2/head/manifest.json"; echo "$POC_RUN"; exit {timed}',
+    )
+    stub(folder / ".venv" / "bin" / "poc", f"exit {accepted or 0}")
+    if accepted is not None:
+        (folder / "baseline").mkdir()
+        (folder / "baseline" / "accepted.jsonl").touch()
+    return subprocess.run(
+        [folder / ".ci" / "gate-gpu", "HEAD~1", "out"],
+        env={"PATH": "/usr/bin:/bin", "BASELINE": "baseline", "DEVICE": "cuda:7"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("timed", "accepted", "code"),
+    [
+        (0, None, 0), (0, 0, 0), (0, 1, 1), (1, 0, 1), (3, 0, 3), (0, 3, 3), (3, 1, 1), (1, 3, 1),
+        (0, 2, 2), (2, 0, 2), (1, 2, 2),
+    ],
+)  # fmt: skip
+def test_the_worse_of_both_answers_counts(
+    tmp_path: Path, timed: int, accepted: int | None, code: int
+) -> None:
+    done = gate_gpu(tmp_path, timed, accepted)
+
+    assert done.returncode == code
+    assert done.stdout.splitlines()[0] == "--device cuda:7"
+    assert done.stdout.splitlines()[-1] == TOLD[code]
+    assert ("no baseline was accepted" in done.stderr) == (accepted is None)
+
+
+def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci" / "gate-gpu", tmp_path / ".ci" / "gate-gpu")
+    stub(tmp_path / ".ci" / "gate-timed", "exit 0")
+    done = subprocess.run(
+        [tmp_path / ".ci" / "gate-gpu", "HEAD~1", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, TOLD[2])
