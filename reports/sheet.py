@@ -125,8 +125,10 @@ def frames_of(strip: Path, count: int, wanted: int) -> npt.NDArray[np.uint8] | N
     return chosen
 
 
-def viewing_copy(strip: Path, frames: int) -> bytes | None:
+def viewing_copy(strip: Path, frames: int, packet: bytes = b"") -> bytes | None:
     """Return a film strip as a small WebP; None when the file cannot be read as a picture.
+
+    `packet`: what is written into it of its origin, as XMP.
 
     A damaged picture hurts nobody else: its place in the sheet says that it is missing.
     """
@@ -140,7 +142,7 @@ def viewing_copy(strip: Path, frames: int) -> bytes | None:
         height = round(picture.height / frames * FRAME_PIXELS / side) * frames
         picture = picture.resize((round(picture.width * FRAME_PIXELS / side), height))
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY, method=4)
+    picture.save(buffer, "WEBP", quality=QUALITY, method=4, xmp=packet)
     return buffer.getvalue()
 
 

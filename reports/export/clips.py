@@ -19,6 +19,7 @@ from reports import text as words
 from reports.evidence import prompt_text
 from reports.judged import focus_arm
 from reports.load import ClipView, RunView
+from reports.origin import origin, xmp
 from reports.sheet import (
     Column,
     Sheet,
@@ -99,7 +100,7 @@ def fitting_sheet(view: RunView) -> tuple[Sheet, Pictures]:
 
 
 def copies(view: RunView, sheet: Sheet, arms: tuple[Arm, ...]) -> Pictures:
-    """Return viewing copies of the sheet's good clips of the given arms."""
+    """Return viewing copies of the sheet's good clips of the given arms, each with its origin."""
     frames = view.plan.spec.shape.num_frames
     found = {}
     for column in sheet.columns:
@@ -107,7 +108,8 @@ def copies(view: RunView, sheet: Sheet, arms: tuple[Arm, ...]) -> Pictures:
             clip = sheet.clips.get((arm.id, column.prompt_id))
             if clip is None or clip.strip is None or shows(clip):
                 continue
-            picture = viewing_copy(clip.strip, frames)
+            said = origin(view.plan, arm, clip.clip_id)
+            picture = viewing_copy(clip.strip, frames, xmp(said))
             if picture is not None:
                 found[clip.clip_id] = data_uri(picture)
     return found

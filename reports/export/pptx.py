@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ from reports.export.files import publish
 from reports.export.stills import Still, StillColumn, still_columns
 from reports.load import RunView, load_run
 from reports.model import Content, Line, Mark
+from reports.origin import marked_film
 from reports.text import Language, Text, load_text
 from reports.tidy import points_table
 
@@ -289,10 +291,14 @@ class _Slides:
         moving = _moving(still)
         side = 3.2
         if moving is not None and still.poster is not None:
-            slide.shapes.add_movie(
-                str(moving), *_emu(left, top + 0.45, side * still.wide, side),
-                poster_frame_image=io.BytesIO(still.poster), mime_type=_MIME[moving.suffix],
-            )  # fmt: skip
+            # A path, since python-pptx takes the name of the part from its ending.
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / f"clip{moving.suffix}"
+                copy.write_bytes(moving.data)
+                slide.shapes.add_movie(
+                    str(copy), *_emu(left, top + 0.45, side * still.wide, side),
+                    poster_frame_image=io.BytesIO(still.poster), mime_type=_MIME[moving.suffix],
+                )  # fmt: skip
         elif still.poster is not None:
             poster = io.BytesIO(still.poster)
             slide.shapes.add_picture(poster, *_emu(left, top + 0.45, side * still.wide, side))
@@ -345,12 +351,23 @@ class _Slides:
         ]
 
 
-def _moving(still: Still) -> Path | None:
-    """Return the viewing copy of a clip that a slide can play; None where none was kept."""
+class _Film(NamedTuple):
+    suffix: str
+    data: bytes
+
+
+def _moving(still: Still) -> _Film | None:
+    """Return the viewing copy of a clip with its origin; None where none was kept, or a bad one."""
     if still.clip is None or still.clip.strip is None:
         return None
-    copies = (still.clip.strip.with_suffix(suffix) for suffix in _MIME)
-    return next((path for path in copies if path.is_file()), None)
+    for suffix in _MIME:
+        path = still.clip.strip.with_suffix(suffix)
+        if path.is_file():
+            try:
+                return _Film(suffix, marked_film(path, still.said))
+            except OSError:
+                return None
+    return None
 
 
 # --- text ----------------------------------------------------------------------------------------

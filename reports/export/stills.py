@@ -6,8 +6,8 @@ The frames are those that were measured, without loss; only their size on the pa
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from reports.evidence import prompt_text
 from reports.export.clips import worst_arms
 from reports.judged import focus_arm
 from reports.load import ClipView, RunView
+from reports.origin import origin
 from reports.sheet import Sheet, frames_of, make_sheet, shows
 from reports.text import Text
 
@@ -40,6 +41,8 @@ class Still:
     """The first frame alone, PNG."""
     wide: float = 1.0
     """Width of a frame over its height."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Its origin, for what is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def _stills(view: RunView, text: Text, sheet: Sheet, prompt_id: str) -> Iterator
             clip=clip,
             poster=png(found[0]),
             wide=found.shape[2] / found.shape[1],
+            said=origin(view.plan, arm, clip.clip_id) if clip else {},
         )
 
 
