@@ -31,6 +31,7 @@ from poc.fingerprint import commits
 from poc.gate_records import GateStatus
 from poc.gate_report import shown
 from poc.records import Record
+from poc.redaction import REDACTIONS
 from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN
 from poc.store import RunStore
 
@@ -39,7 +40,8 @@ MOST_BYTES = 512 * 1024**2
 """Of all records and features of a baseline, unpacked."""
 
 _MEMBER = re.compile(
-    "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS))) + rf"|{FEATURES}/[0-9a-f]{{16}}\.npz"
+    "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, REDACTIONS)))
+    + rf"|{FEATURES}/[0-9a-f]{{16}}\.npz"
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every packed file: equal records make equal archives."""
@@ -317,7 +319,8 @@ def _remove_others(folder: Path, ledger: tuple[Acceptance, ...]) -> None:
 
 def packed(store: RunStore) -> bytes:
     """Return a run's records and features as an archive; equal records give equal bytes."""
-    names = [MANIFEST, PLAN, *JOURNALS]
+    gone = [REDACTIONS] * (store.path / REDACTIONS).exists()
+    names = [MANIFEST, PLAN, *JOURNALS, *gone]
     names += sorted(
         f"{FEATURES}/{path.name}" for path in (store.path / FEATURES).iterdir()
         if _MEMBER.fullmatch(f"{FEATURES}/{path.name}")

@@ -18,6 +18,7 @@ from poc.commands import (
     init,
     measure,
     rate,
+    redact,
     report,
     rights,
     run,
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     rate.add_rate(commands)
     decide.add_verify(commands)
     run.add_close(commands)
+    redact.add_redact(commands)
     report.add_report(commands)
     report.add_dashboard(commands)
     train.add_train(commands)

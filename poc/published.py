@@ -25,6 +25,7 @@ from poc.records import (
     Record,
     ResolvedArm,
 )
+from poc.redaction import Redaction
 
 _Key: TypeAlias = tuple[str, str, int, str, str]
 _SHOWN = 5
@@ -62,6 +63,7 @@ class Published:
         self.measurements: dict[_Key, Measurement] = {}
         self.closings: list[Closing] = []
         self.fingerprints: list[Fingerprint] = []
+        self.redactions: list[Redaction] = []
 
     # --- generations -----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from poc import disk, encoding, run_folder
+from poc import disk, encoding, redaction, run_folder
 from poc.errors import InputError
 from poc.fingerprint import Fingerprint
 from poc.journal import Journal
@@ -41,6 +41,7 @@ from poc.records import (
     Record,
     ResolvedArm,
 )
+from poc.redaction import REDACTIONS, Redaction
 from poc.run_folder import CLIPS, FEATURES, MANIFEST, Manifest
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class RunStore:
             self._closings,
             self._provenance,
         )
+        if (path / REDACTIONS).exists():
+            self._journals += (self._redactions,)
         self._read_journals()
 
     def _read_journals(self) -> None:
@@ -105,6 +108,9 @@ class RunStore:
         self._provenance = self._journal(
             "provenance", Fingerprint, _welcome, run.fingerprints.append
         )
+        self._redactions = self._journal(
+            Path(REDACTIONS).stem, Redaction, _welcome, run.redactions.append
+        )
 
     def _journal(
         self, name: str, kind: type[R], refusal: Callable[[R], str], accept: Callable[[R], None]
@@ -132,6 +138,7 @@ class RunStore:
                 run_folder.create(path, plan, manifest)
             run_folder.refuse_other_plan(path, run_folder.read(path)[1], plan)
             store = cls._own(path, owner)
+            store.refuse_redacted()
             store.note_machine(manifest.fingerprint)
         except BaseException:
             owner.release()
@@ -284,13 +291,15 @@ class RunStore:
     @property
     def findings(self) -> tuple[str, ...]:
         """What a reader must know: repaired tails, damaged records, a change of machine."""
-        return (*self.damage, *self._fresh().changed_machines())
+        gone = redaction.described(self.redactions())
+        return (*self.damage, *self._fresh().changed_machines(), *gone)
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What of the records was lost or cannot be read: repaired tails, damaged lines."""
         self._fresh()
-        return tuple(chain.from_iterable(journal.findings for journal in self._journals))
+        lost = chain.from_iterable(journal.findings for journal in self._journals)
+        return (*lost, *redaction.amiss(self.path, self.redactions()))
 
     def fingerprints(self) -> tuple[Fingerprint, ...]:
         """Return every machine and installation that the run was made on, the first one first."""
@@ -331,6 +340,34 @@ class RunStore:
         if self.closed_reason is None:
             raise InputError(f"{self.path}: is not closed; there is nothing to take up again.")
         self._record_closing("reopened", reason)
+
+    def append_redaction(self, one: Redaction) -> None:
+        """Write down the beginning or the end of a removal; returns once that is safe."""
+        self._require_owner()
+        if self._redactions not in self._journals:
+            with disk.explained(self.path):
+                (self.path / REDACTIONS).touch()
+            disk.sync_folder(self.path)
+            self._redactions.open_for_append()
+            self._journals += (self._redactions,)
+        self._redactions.append(one)
+
+    def redactions(self) -> tuple[Redaction, ...]:
+        """Return the beginning and the end of every removal, in order."""
+        return tuple(self._fresh().redactions)
+
+    def is_redacted(self, clip_id: str) -> bool:
+        """Tell whether the frames of a clip were removed for good, or are about to be."""
+        name = self.clip_path(clip_id).relative_to(self.path).as_posix()
+        return name in redaction.files(self.redactions())
+
+    def refuse_redacted(self) -> None:
+        """Raise InputError for a run from which something was removed: it is not gone on with."""
+        if self.redactions():
+            raise InputError(
+                f"{self.path}: clips were removed from this run for good; nothing more is made in "
+                "it. Begin anew with another --out."
+            )
 
     def closings(self) -> tuple[Closing, ...]:
         """Return every end and new beginning, oldest first."""
@@ -383,6 +420,8 @@ class RunStore:
             InputError: no frames there, damaged, or not those of the record.
         """
         path = self.clip_path(clip_id)
+        if self._published.redactions and self.is_redacted(clip_id):
+            raise InputError(f"{path}: was removed for good; {REDACTIONS} says when and why.")
         try:
             frames = encoding.decode_frames(run_folder.read_bytes(path))
         except encoding.DecodingError as error:
