@@ -6,7 +6,7 @@ number), NO_GO one that fails; whatever is unknown, thin or unfinished is never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from poc import findings
@@ -36,6 +36,8 @@ from poc.records import (
 )
 from poc.table import table
 from poc.verdicts import applies, is_quality_must, judge_all
+from poc.vote_contradictions import contradictions
+from poc.vote_records import VotesOfRun
 
 __all__ = [
     "EXIT_CODES",
@@ -111,6 +113,7 @@ def decide(
     licences: Mapping[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
     price: Callable[[Arm], PriceAnswer] | None = None,
+    votes: VotesOfRun | None = None,
 ) -> Decision:
     """Return the decision on a run by the given criteria.
 
@@ -118,6 +121,7 @@ def decide(
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
     With `rights`, the rights light is that of the rights file and `licences` do not count. `price`
     is asked what the recommended arm costs; without one, or without an arm, that stays open.
+    Metrics that contradict the `votes` are named; the lights are those without votes.
 
     Raises:
         ValueError: the estimates are of another plan, or two criteria share a name.
@@ -147,6 +151,7 @@ def decide(
         criteria_edited=case.edited,
         reasons=(
             *_technical_reasons(plan, case),
+            *_contradictions(case, votes),
             *_price_reasons(priced),
             cleared.reason,
             *([findings.valid_until(last_day)] if last_day else []),
@@ -158,6 +163,12 @@ def decide(
         price_basis=priced.basis if priced else None,
         valid_until=last_day,
     )
+
+
+def _contradictions(case: _Case, votes: VotesOfRun | None) -> Iterator[Finding]:
+    for one in contradictions(case.estimates, votes):
+        arm = case.summary(one.arm_id).arm
+        yield findings.contradicts(arm, one.metric, one.question, metric_better=one.metric_better)
 
 
 def _last_day(*bases: RightsBasis | PriceBasis | None) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from metrics.catalog import CATALOG
 from poc.records import Arm, Finding, Light, Verdict
+from poc.vote_records import Question
 
 
 def _steps(arm: Arm) -> str:
@@ -247,6 +249,27 @@ def rights_judged(light: Light, on: str, until: str | None) -> Finding:
 
 
 # --- conditions ----------------------------------------------------------------------------------
+
+
+_ASKED = {
+    Question.MOTION: ("motion", "動き"),
+    Question.PICTURE: ("picture", "画質"),
+    Question.AS_ASKED: ("as asked", "指示どおりか"),
+    Question.OVERALL: ("overall", "総合"),
+}
+
+
+def contradicts(arm: Arm, metric: str, question: Question, *, metric_better: bool) -> Finding:
+    """Say that a metric and people judge an arm the opposite way."""
+    info, (asked_en, asked_ja) = CATALOG[metric], _ASKED[question]
+    says, say = ("better", "worse") if metric_better else ("worse", "better")
+    says_ja, say_ja = ("良い", "悪い") if metric_better else ("悪い", "良い")
+    return Finding(
+        text_en=f"Contradiction: {info.label_en} calls {arm.name} {says} than the baseline, people "
+        f"call it {say} ({asked_en}). Trust the people, and find out why.",
+        text_ja=f"矛盾: {arm.name}は、{info.label_ja}ではベースラインより{says_ja}が、"
+        f"人の評価（{asked_ja}）では{say_ja}。人の評価を優先し、原因を調べる。",
+    )
 
 
 def valid_until(day: str) -> Finding:

@@ -34,7 +34,7 @@ from poc.licences import read_licences
 from poc.models import ModelKind, ModelTable, read_models, stills_of
 from poc.plan import make_plan
 from poc.preflight import Surroundings, line_of, preflight, refuse_errors
-from poc.rating_votes import votes_amiss
+from poc.rating_votes import stored_votes, votes_amiss
 from poc.records import (
     Arm,
     CriteriaFile,
@@ -49,6 +49,7 @@ from poc.rights import rights_of
 from poc.spec import check_criteria, read_criteria, read_spec
 from poc.store import Manifest, RunStore
 from poc.turns import Turns
+from poc.vote_records import VotesOfRun
 
 Progress = Callable[[str, int, int], None]
 Clock = tuple[int, int]
@@ -341,6 +342,7 @@ def derive(
         licences=licences,
         rights=None if rights is None else _rights_answer(rights),
         price=pricing,
+        votes=_votes(store),
     )
     return RunResult(
         complete=evidence.estimates.complete,
@@ -357,6 +359,14 @@ def derive(
         money=None if pricing is None else pricing.found,
         rights=None if rights is None else _rights_file(plan, rights, decision.rights_basis),
     )
+
+
+def _votes(store: RunStore) -> VotesOfRun | None:
+    """Return the summed-up votes; None where there are none, or where they do not hold."""
+    try:
+        return stored_votes(store.path, store.plan)
+    except InputError:  # `poc verify` and `poc rate show` say what is wrong with them
+        return None
 
 
 def _judged_rights(plan: Plan, models: ModelTable, rights: RightsAt) -> RightsResult:
@@ -520,7 +530,8 @@ def _derived_amiss(store: RunStore, beside: Beside) -> Iterator[str]:
                 yield f"{store.path / name}: is not there. `poc decide {store.path}` writes it."
         elif there != text:
             yield (
-                f"{store.path / name}: is not what follows from the records. It was edited, or "
+                f"{store.path / name}: is not what follows from the records. It was edited, made "
+                "before votes came in, or "
                 "made by another version, by other judges or, where decision.json says "
                 "criteria_edited, rights_basis or price_basis, with the file of --criteria, "
                 "--rights or --cost."
