@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from poc.commands import (
     brief,
     check,
+    confirm,
     cost,
     decide,
     doctor,
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_init(commands)
     measure.add_measure(commands)
     decide.add_decide(commands)
+    confirm.add_confirm(commands)
     cost.add_cost(commands)
     rights.add_rights(commands)
     check.add_check(commands)

@@ -91,6 +91,11 @@ def read_prompts(
     return _first(matches[0], count)
 
 
+def composed_prompts() -> tuple[Prompt, ...]:
+    """Return every prompt that the tiny world can compose and no training has seen."""
+    return tuple(_composed(text) for text in world.unseen_prompts(len(world.unseen_scenes())))
+
+
 def dataset_licences(*, beside: Path | None = None, path: Path = DATASETS) -> dict[str, str]:
     """Return the licence of every prompt set by its id; arguments and errors as `read_prompts`."""
     entries = (item.entry for place in _places(beside, path) for item in _read(place))

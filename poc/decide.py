@@ -156,7 +156,7 @@ def decide(
             cleared.reason,
             *([findings.valid_until(last_day)] if last_day else []),
         ),
-        conditions=(*_conditions(case, cleared), *(priced.conditions if priced else ())),
+        conditions=(*_conditions(plan, case, cleared), *(priced.conditions if priced else ())),
         next_measurement=_next_measurement(plan, case, cleared, priced),
         estimates_digest=estimates.content_digest(),
         rights_basis=cleared.basis,
@@ -378,6 +378,7 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
     if plan.spec.kind == "demonstration":
         reasons.append(findings.demonstration())
     reasons.append(_headline(case))
+    reasons += _confirmation(plan, case)
     reasons += _blocks(case)
     best = case.chosen if case.chosen and case.chosen.technical is Light.GO else None
     beside = case.summary(best.arm_id).arm if best else None
@@ -390,6 +391,20 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
         arm = case.summary(case.chosen.arm_id).arm
         reasons += [findings.lost_clips(arm, lost)] if lost else []
     return reasons
+
+
+def _confirms(plan: Plan, arm: Arm) -> bool:
+    """Tell whether a run was made to look again at this arm alone."""
+    return plan.spec.confirms is not None and plan.spec.confirms.arm_id == arm.id
+
+
+def _confirmation(plan: Plan, case: _Case) -> list[Finding]:
+    choice = plan.spec.confirms
+    if choice is None:
+        return []
+    arms = {one.arm_id: one for one in case.arms}
+    light = arms[choice.arm_id].technical if choice.arm_id in arms else None
+    return [findings.confirmed(choice, light, len(plan.prompts))]
 
 
 def _sufficient_controls(case: _Case) -> list[Arm]:
@@ -448,7 +463,7 @@ def _pending(case: _Case) -> int:
     return sum(summary.counts.pending for summary in case.estimates.arms)
 
 
-def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
+def _conditions(plan: Plan, case: _Case, rights: _Rights) -> tuple[Finding, ...]:
     conditions = [findings.approve_criteria()] if case.edited else []
     if rights.unclear:
         conditions.append(findings.clear_licence(rights.unclear))
@@ -459,7 +474,7 @@ def _conditions(case: _Case, rights: _Rights) -> tuple[Finding, ...]:
         most = chosen.sampling.nfe
         cheap = [c for c in _sufficient_controls(case) if c.sampling.nfe <= most]
         conditions += [findings.justify_over_control(control, chosen) for control in cheap]
-        conditions.append(findings.confirm(chosen))
+        conditions += [] if _confirms(plan, chosen) else [findings.confirm(chosen)]
     return tuple(conditions)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrics.catalog import CATALOG
-from poc.records import Arm, Finding, Light, Verdict
+from poc.records import Arm, Choice, Finding, Light, Verdict
 from poc.vote_records import Question
 
 
@@ -277,6 +277,24 @@ def valid_until(day: str) -> Finding:
     return Finding(
         text_en=f"This decision stands until {day}, when rights or prices end: decide again then.",
         text_ja=f"この判定の有効期限は{day}である（権利または価格の期限）。以後は判定し直す。",
+    )
+
+
+def confirmed(choice: Choice, light: Light | None, prompts: int) -> Finding:
+    """Say what a second look at the chosen arm gave; None: the arm is not in it."""
+    day = choice.time[:10]
+    if light is Light.GO:
+        return Finding(
+            text_en=f"Confirmed: {choice.arm} was chosen on {day}, and passes again on {prompts} "
+            "prompts drawn after that.",
+            text_ja=f"再確認済み: {choice.arm}は{day}に選ばれ、その後に選んだ"
+            f"プロンプト{prompts}件でも基準を満たす。",
+        )
+    return Finding(
+        text_en=f"Not confirmed: {choice.arm} was chosen on {day}, and is not shown to pass on "
+        f"{prompts} prompts drawn after that.",
+        text_ja=f"再確認できず: {choice.arm}は{day}に選ばれたが、その後に選んだ"
+        f"プロンプト{prompts}件では基準を満たすと示されていない。",
     )
 
 

@@ -404,6 +404,24 @@ class SliceSpec(Record):
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+class Choice(Record):
+    """The arm that a sweep's decision recommends, written down before it is looked at again."""
+
+    format_version: Literal[1]
+    arm: str
+    arm_id: str
+    baseline_id: str
+    plan_digest: str
+    """Of the sweep in which it was chosen."""
+    decision_digest: str
+    time: str
+    """UTC, ISO 8601."""
+
+    def seed(self) -> int:
+        """Return the seed of the confirming run: nobody can know it before the choice."""
+        return int(self.content_digest()[:8], 16)
+
+
 class SweepSpec(Record):
     """A spec as read: factors not yet expanded into arms. `poc.spec` makes it, `poc.plan` uses."""
 
@@ -436,6 +454,8 @@ class SweepSpec(Record):
     """Random: latency before weights. Nothing is fetched, no clip is judged, arms are timed."""
     protocol: ComparisonProtocol | None = _NOT_THERE
     """Wanted where an arm is imported: the form in which the clips of all arms are measured."""
+    confirms: Choice | None = _NOT_THERE
+    """Of a run that looks again at one arm, on prompts drawn after it was chosen."""
 
 
 class ClipRequest(Record):

@@ -246,6 +246,12 @@ def _spec_problems(
     yield from _slice_problems(spec, node)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
+    if spec.confirms is not None and spec.seed != spec.confirms.seed():
+        yield Problem(
+            node.get("seed").line,
+            f"'seed': expected {spec.confirms.seed()}, which follows from what is confirmed, got "
+            f"{spec.seed}. `poc confirm` writes such a spec.",
+        )
     if not (path.parent / spec.criteria).is_file():
         yield Problem(
             node.get("criteria").line,
