@@ -9,10 +9,10 @@ exports and weights of a subject are gone. A removal that was cut short says so 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from poc.records import Record
 
@@ -29,6 +29,14 @@ class Removed(Record):
     path: str
     """Relative to the run; with `own:` before it, to the folder of models trained here."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> Self:
+        """Refuse a path out of its folder: a run from others may remove nothing but its own."""
+        inner = PurePosixPath(self.path.removeprefix(OWN))
+        if inner.is_absolute() or not inner.parts or ".." in inner.parts or "\\" in self.path:
+            raise ValueError(f"'{self.path}' does not lie in the folder that it is named in")
+        return self
 
 
 class Redaction(Record):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import small_run
+from pydantic import ValidationError
 
 from poc import cli
 from poc.audit import Given, unpacked, write_audit
@@ -19,7 +20,7 @@ from poc.errors import InputError
 from poc.models import ModelTable, StillsFolder, read_models
 from poc.records import Plan
 from poc.redact import Said, loras_of, redact
-from poc.redaction import REDACTIONS
+from poc.redaction import REDACTIONS, Removed
 from poc.run import decide_again, valid_until, verify
 from poc.store import RunStore
 
@@ -138,6 +139,16 @@ def test_a_file_that_comes_back_is_named(run: Path, models: ModelTable) -> None:
     (found,) = verify(run, criteria=None)
 
     assert found.startswith("report.html: was removed by `poc redact` and is there again")
+
+
+@pytest.mark.parametrize(
+    "path", ["../other/clip.png", "/etc/passwd", "clips/../../x", "own:../models.yaml", "own:", ""]
+)
+def test_a_tombstone_cannot_name_a_file_outside_of_its_folder(path: str) -> None:
+    with pytest.raises(ValidationError, match="does not lie in the folder"):
+        Removed(path=path, sha256="0" * 64)
+
+    assert Removed(path="clips/a.b.png", sha256="0" * 64).path == "clips/a.b.png"
 
 
 def test_a_redacted_run_is_not_gone_on_with(run: Path, models: ModelTable) -> None:
