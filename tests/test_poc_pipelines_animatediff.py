@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tiny_components import SHAPE, SMALL, lora, make_arm, write_lora, write_models
 
 from poc.errors import InputError
-from poc.pipelines.animatediff import AnimateDiffFamily, fill, load_adapter, weight_file
+from poc.pipelines.animatediff import AnimateDiffFamily, fill, load_adapter
+from poc.pipelines.resident import weight_file
 from poc.records import Arm, BetaSchedule, SchedulerName
 from poc.tiny.architecture import build_motion_adapter, build_vae
 

@@ -8,7 +8,6 @@ was taken out the untouched weights are put back and compared.
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from poc.errors import InputError
-from poc.pipelines.base import Frames, plain_json, tensors_digest, to_uint8
-from poc.pipelines.device import DTYPES
+from poc.pipelines.base import tensors_digest
 from poc.pipelines.recorded import RecordedNetwork
+from poc.pipelines.resident import Embedded, ResidentFamily, as_floats, weight_file
 from poc.pipelines.schedulers import make_scheduler
 from poc.records import Arm, ResolvedArm, digest
 
@@ -37,11 +36,8 @@ class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers
         return device
 
 
-class AnimateDiffFamily:
-    """Base model, motion adapters and LoRAs of all arms of a plan, loaded once each.
-
-    `folders` maps ids of models.yaml to local folders that were verified before.
-    """
+class AnimateDiffFamily(ResidentFamily):
+    """Base model, motion adapters and LoRAs of all arms of a plan, loaded once each."""
 
     def __init__(
         self,
@@ -52,28 +48,22 @@ class AnimateDiffFamily:
         device: str = "cpu",
         vae: str | None = None,
     ) -> None:
-        self._base, self._vae, self._dtype = base, vae, DTYPES[dtype]
-        self._folders, self._device = folders, torch.device(device)
+        super().__init__(base=base, dtype=dtype, folders=folders, device=device, vae=vae)
         self._adapters: dict[str, MotionAdapter] = {}
-        self._embeddings: dict[str, torch.Tensor] = {}
         self._loras: dict[str, str] = {}
         self._lora_checked: set[str] = set()
-        self._digests: dict[str, str] = {}
-        self._pipe: Any = None
         self._recorded: RecordedNetwork | None = None
         self._motion = ""
         self._pristine: dict[str, torch.Tensor] = {}
         self._fused: tuple[str, ...] = ()
         self._wrappers: dict[str, torch.nn.Module] = {}
         self._taken_out: set[tuple[str, ...]] = set()
-        self._arm: Arm | None = None
 
     # --- switching -------------------------------------------------------------------------------
 
     def prepare(self, arm: Arm) -> ResolvedArm:
         """Make the resident pipeline sample as `arm` says; returns what it turned out to be."""
-        if arm.base != self._base:
-            raise InputError(f"arm {arm.name!r}: base {arm.base!r}, but {self._base!r} is loaded")
+        self._refuse_another_base(arm)
         if arm.vae != self._vae:
             raise InputError(f"arm {arm.name!r}: VAE {arm.vae!r}, but {self._vae!r} is loaded")
         self._load_base(arm)
@@ -86,7 +76,8 @@ class AnimateDiffFamily:
             self._recorded.start()
         self._pipe.scheduler = make_scheduler(arm.sampling.scheduler, self._noise_of(arm))
         self._arm = arm
-        return self._resolved(arm)
+        wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
+        return self._resolved(arm, wanted + [f"lora:{use.model}" for use in arm.loras])
 
     def _load_base(self, arm: Arm) -> None:
         if self._pipe is not None:
@@ -210,7 +201,7 @@ class AnimateDiffFamily:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # meant: we switch
             self._pipe.load_lora_weights(
-                self._folders[model],
+                lora_file.parent,
                 weight_name=lora_file.name,
                 adapter_name=name,
                 use_safetensors=True,
@@ -266,21 +257,6 @@ class AnimateDiffFamily:
             )
         self._lora_checked.add(name)
 
-    def _resolved(self, arm: Arm) -> ResolvedArm:
-        self._pipe.scheduler.set_timesteps(arm.sampling.steps, device="cpu")
-        wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
-        wanted += [f"lora:{use.model}" for use in arm.loras]
-        arguments = self._arguments(arm)
-        return ResolvedArm(
-            arm_id=arm.id,
-            component_digests={key: self._digests[key] for key in wanted},
-            scheduler_class=type(self._pipe.scheduler).__name__,
-            scheduler_config=plain_json(_settings(self._pipe.scheduler)),
-            timesteps=tuple(float(t) for t in self._pipe.scheduler.timesteps),
-            pipeline_arguments=plain_json(arguments),
-            device=self._device.type,
-        )
-
     def network(self) -> UNetMotionModel:
         """The denoising network of the prepared arm: its motion module in, its LoRAs fused."""
         self._ready()
@@ -290,101 +266,31 @@ class AnimateDiffFamily:
     # --- sampling --------------------------------------------------------------------------------
 
     def _arguments(self, arm: Arm) -> dict[str, Any]:
-        arguments = {
+        return {
             "num_frames": arm.shape.num_frames,
             "height": arm.shape.height,
             "width": arm.shape.width,
             "num_inference_steps": arm.steps,
             "guidance_scale": arm.guidance,
         }
-        known = inspect.signature(self._pipe.__call__).parameters
-        unknown = sorted(set(arguments) - set(known))
-        if unknown:
-            raise InputError(
-                f"{type(self._pipe).__name__} takes no argument {', '.join(unknown)}; "
-                "this version of diffusers does not fit. Install the locked one."
-            )
-        return arguments
 
-    @torch.inference_mode()
-    def encode(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Embed prompts, and the negative prompt where the arm is guided: (n, tokens, width)."""
-        arm = self._ready()
-        embedded = {"prompt_embeds": self._embed(texts)}
-        if arm.sampling.guidance > 1:
-            embedded["negative_prompt_embeds"] = self._embed([arm.negative_prompt] * len(texts))
-        return embedded
+    def _timesteps(self, arm: Arm) -> tuple[float, ...]:
+        self._pipe.scheduler.set_timesteps(arm.sampling.steps, device="cpu")
+        return as_floats(self._pipe.scheduler.timesteps)
 
-    def _embed(self, texts: Sequence[str]) -> torch.Tensor:
+    def _embed(self, texts: Sequence[str]) -> Embedded:
         embeds, _ = self._pipe.encode_prompt(list(texts), self._device, 1, False)
-        return torch.as_tensor(embeds)
+        return {"prompt_embeds": torch.as_tensor(embeds)}
 
-    def encode_reused(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """As `encode`, each text embedded once and kept; for the quality pass only."""
-        arm = self._ready()
-        for text in {*texts, arm.negative_prompt} - self._embeddings.keys():
-            self._embeddings[text] = self.encode_one(text)
-        embedded = {"prompt_embeds": torch.cat([self._embeddings[text] for text in texts])}
-        if arm.sampling.guidance > 1:
-            negative = self._embeddings[arm.negative_prompt]
-            embedded["negative_prompt_embeds"] = negative.repeat(len(texts), 1, 1)
-        return embedded
-
-    @torch.inference_mode()
-    def encode_one(self, text: str) -> torch.Tensor:
-        """Embed one text alone, so that its embedding does not depend on its neighbours."""
-        return self._embed([text])
-
-    @torch.inference_mode()
-    def denoise(self, embeddings: Mapping[str, torch.Tensor], seeds: Sequence[int]) -> torch.Tensor:
-        """Sample latents (n, c, t, h/8, w/8), one fresh CPU generator per clip."""
-        arm = self._ready()
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        result = self._pipe(
-            **embeddings, **self._arguments(arm), generator=generators, output_type="latent"
-        )
-        return torch.as_tensor(result.frames)
-
-    @torch.inference_mode()
-    def decode(self, latents: torch.Tensor) -> tuple[Frames, tuple[bool, ...]]:
-        """Decode to frames (n, t, h, w, 3); a clip that is not finite is flagged, not blackened."""
-        video = self._pipe.decode_latents(latents)
-        finite = tuple(bool(torch.isfinite(clip).all()) for clip in video)
-        video = torch.nan_to_num(video, nan=-1.0, posinf=1.0, neginf=-1.0)
-        unit = self._pipe.video_processor.denormalize(video)
-        return to_uint8(unit.permute(0, 2, 3, 4, 1).cpu().numpy()), finite
-
-    @property
-    def device(self) -> str:
-        """The device of the models, such as cpu or cuda:0."""
-        return str(self._device)
-
-    def synchronize(self) -> None:
-        """Wait for the device; nothing to wait for on a CPU."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-    def _ready(self) -> Arm:
-        if self._arm is None:
-            raise RuntimeError("no arm is prepared; call prepare(arm) first")
-        return self._arm
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
+        video: torch.Tensor = self._pipe.decode_latents(latents)
+        return video
 
 
 def _motion_of(arm: Arm) -> str:
     if arm.motion_adapter is None:
         raise InputError(f"arm {arm.name!r}: this family needs a motion module, found none")
     return arm.motion_adapter
-
-
-def weight_file(folder: Path) -> Path:
-    """Return the one safetensors file of a folder, whatever its makers called it."""
-    found = sorted(folder.glob("*.safetensors"))
-    if len(found) != 1:
-        raise InputError(
-            f"{folder}: expected one .safetensors file, found {len(found)}. Leave only the one "
-            "that the model is."
-        )
-    return found[0]
 
 
 def load_adapter(folder: Path, dtype: torch.dtype) -> MotionAdapter:
@@ -426,11 +332,6 @@ def _tensors_in(path: Path) -> int:
     """Count the LoRA's matrices in a file; scalars such as `.alpha` are settings, not layers."""
     with safe_open(path, framework="pt") as file:
         return sum(len(file.get_slice(key).get_shape()) > 0 for key in file.keys())  # noqa: SIM118
-
-
-def _settings(scheduler: Any) -> dict[str, Any]:
-    """Return a scheduler's settings, less diffusers' own notes: their order differs by process."""
-    return {key: value for key, value in scheduler.config.items() if not key.startswith("_")}
 
 
 def _lora_layers(unet: torch.nn.Module) -> set[str]:

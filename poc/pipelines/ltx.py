@@ -20,7 +20,8 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_sche
 from diffusers.utils.torch_utils import randn_tensor
 
 from poc.errors import InputError
-from poc.pipelines.flow import Embedded, FlowFamily, as_floats
+from poc.pipelines.flow import FlowFamily
+from poc.pipelines.resident import Embedded, as_floats
 from poc.records import Arm, SchedulerName
 
 TOKENS: Final = 256

@@ -18,7 +18,8 @@ from diffusers import (
 )
 
 from poc.errors import InputError
-from poc.pipelines.flow import Embedded, FlowFamily, as_floats
+from poc.pipelines.flow import FlowFamily
+from poc.pipelines.resident import Embedded, as_floats
 from poc.records import Arm, SchedulerName
 
 TOKENS: Final = 512
