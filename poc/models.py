@@ -147,6 +147,8 @@ class ModelEntry(Record):
     """Numbers that it holds; None: not known."""
     has_vae: bool = True
     """Of a base: whether a VAE is among its files."""
+    approximate: bool = False
+    """Of a VAE: a smaller network that decodes about as the one it stands for."""
     architecture: Annotated[str, Field(min_length=1)] | None = None
     """Folder of its configuration, relative to models.yaml: what `weights: random` builds."""
 

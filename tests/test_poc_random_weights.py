@@ -11,7 +11,13 @@ from typing import Any, Final
 import open_clip
 import pytest
 import torch
-from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel, UNetMotionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    MotionAdapter,
+    UNet2DConditionModel,
+    UNetMotionModel,
+)
 from planning_fixture import CRITERIA, changed, write_spec
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -62,6 +68,7 @@ def numbers(module: torch.nn.Module) -> int:
             lambda config: CLIPTextModel(CLIPTextConfig(**config)),
             123_060_480,
         ),
+        ("taesd/config.json", AutoencoderTiny.from_config, 2_445_063),
         ("motion-v2/config.json", MotionAdapter.from_config, 453_209_280),
         ("motion-v3/config.json", MotionAdapter.from_config, 417_137_600),
     ],
@@ -147,7 +154,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of every reduced architecture, under the names of the snapshots."""
     home = tmp_path_factory.mktemp("random")
     architectures = write_architectures(home / "architectures")
-    for name in ("sd15", "motion-v2", "motion-v3", "sd-vae", "lora-rank64"):
+    for name in ("sd15", "motion-v2", "motion-v3", "sd-vae", "taesd", "lora-rank64"):
         write_random(architectures / name, home / name, dtype="float32")
     return home
 
@@ -167,6 +174,7 @@ def test_activations_keep_their_variance(small: Path) -> None:
     motion = load_adapter(small / "motion-v2", torch.float32)
     vae = AutoencoderKL.from_pretrained(small / "sd15" / "vae")
     text = CLIPTextModel.from_pretrained(small / "sd15" / "text_encoder")
+    tiny_vae = AutoencoderTiny.from_pretrained(small / "taesd")
     video = UNetMotionModel.from_unet2d(unet, motion)
     words = noise(1, 77, 32)
 
@@ -174,6 +182,7 @@ def test_activations_keep_their_variance(small: Path) -> None:
     assert alive(unet(noise(1, 4, 16, 16), 500, words).sample)
     assert alive(video(noise(1, 4, 4, 16, 16), torch.tensor(500), words.repeat(4, 1, 1)).sample)
     assert alive(vae.decode(noise(1, 4, 8, 8)).sample)
+    assert alive(tiny_vae.decode(noise(1, 4, 8, 8)).sample)
 
 
 @torch.inference_mode()

@@ -23,7 +23,12 @@ import torch
 from diffusers import (
     AnimateDiffPipeline,
     AutoencoderKL,
+    AutoencoderKLLTXVideo,
     AutoencoderKLWan,
+    AutoencoderTiny,
+    FlowMatchEulerDiscreteScheduler,
+    LTXConditionPipeline,
+    LTXVideoTransformer3DModel,
     MotionAdapter,
     PNDMScheduler,
     StableDiffusionPipeline,
@@ -37,6 +42,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
     T5TokenizerFast,
     UMT5Config,
     UMT5EncoderModel,
@@ -76,7 +83,9 @@ def write_random(architecture: Path, target: Path, *, dtype: str) -> None:
     elif (architecture / "unet").is_dir():
         _write_base(architecture, part, DTYPES[dtype])
     elif (architecture / "transformer").is_dir():
-        _write_wan(architecture, part, DTYPES[dtype])
+        name = _json(architecture / "transformer/config.json").get("_class_name")
+        write = _write_ltx if name == LTXVideoTransformer3DModel.__name__ else _write_wan
+        write(architecture, part, DTYPES[dtype])
     else:
         _network(architecture, DTYPES[dtype]).save_pretrained(part, safe_serialization=True)
     part.rename(target)
@@ -84,26 +93,30 @@ def write_random(architecture: Path, target: Path, *, dtype: str) -> None:
 
 def randomise(module: torch.nn.Module, name: str) -> None:
     """Draw every weight of a network anew, from a seed of its own for each."""
+    silu = not isinstance(module, AutoencoderTiny)  # its ReLUs stand beside a path around them
     for path, child in module.named_modules():
         for key, parameter in child.named_parameters(recurse=False):
-            _fill(parameter, child, key, _seed(f"{name}.{path}.{key}"))
+            std = _std(parameter, child, silu=silu) if parameter.ndim > 1 else 0.0
+            _fill(parameter, key, std, _seed(f"{name}.{path}.{key}"))
 
 
 @torch.no_grad()
-def _fill(parameter: torch.nn.Parameter, owner: torch.nn.Module, key: str, seed: int) -> None:
+def _fill(parameter: torch.nn.Parameter, key: str, std: float, seed: int) -> None:
+    if parameter.ndim == 0:
+        return  # a setting: what LTX's decoder multiplies its timestep by
     if key == "bias":
         parameter.zero_()
     elif parameter.ndim == 1 or key == "gamma":  # the scale of a normalisation
         parameter.fill_(1.0)
     else:
         generator = torch.Generator().manual_seed(seed)
-        parameter.normal_(0.0, _std(parameter, owner), generator=generator)
+        parameter.normal_(0.0, std, generator=generator)
 
 
-def _std(parameter: torch.nn.Parameter, owner: torch.nn.Module) -> float:
+def _std(parameter: torch.nn.Parameter, owner: torch.nn.Module, *, silu: bool) -> float:
     if isinstance(owner, torch.nn.Embedding):
         return EMBEDDING_STD
-    after_silu = isinstance(owner, torch.nn.Conv2d) and owner.kernel_size != (1, 1)
+    after_silu = silu and isinstance(owner, torch.nn.Conv2d) and owner.kernel_size != (1, 1)
     kept = SILU_SECOND_MOMENT if after_silu else 1.0
     return float((parameter[0].numel() * kept) ** -0.5)
 
@@ -127,7 +140,10 @@ def _network(folder: Path, dtype: torch.dtype) -> Any:
     config = _json(folder / "config.json")
     known = (
         AutoencoderKL,
+        AutoencoderKLLTXVideo,
         AutoencoderKLWan,
+        AutoencoderTiny,
+        LTXVideoTransformer3DModel,
         MotionAdapter,
         UNet2DConditionModel,
         WanTransformer3DModel,
@@ -184,11 +200,27 @@ def _write_wan(architecture: Path, target: Path, dtype: torch.dtype) -> None:
     ).save_pretrained(target, safe_serialization=True)
 
 
+def _write_ltx(architecture: Path, target: Path, dtype: torch.dtype) -> None:
+    encoder = T5EncoderModel(
+        T5Config(**_json(architecture / "text_encoder/config.json"), is_decoder=False)
+    )
+    randomise(encoder, "T5EncoderModel")
+    LTXConditionPipeline(
+        vae=_network(architecture / "vae", dtype),
+        text_encoder=encoder.eval().to(dtype),
+        tokenizer=letter_tokenizer(),
+        transformer=_network(architecture / "transformer", dtype),
+        scheduler=FlowMatchEulerDiscreteScheduler.from_config(
+            _json(architecture / "scheduler/scheduler_config.json")
+        ),
+    ).save_pretrained(target, safe_serialization=True)
+
+
 def letter_tokenizer() -> T5TokenizerFast:
     """Return a tokenizer of T5's kind whose words are letters.
 
-    The real vocabulary is a file of its makers. Wan pads every prompt to one length, so that the
-    time of a clip does not depend on which tokens its prompt has.
+    The real vocabulary is a file of its makers. Wan and LTX pad every prompt to one length, so
+    that the time of a clip does not depend on which tokens its prompt has.
     """
     letters = [*string.ascii_letters, *string.digits, *string.punctuation]
     words = [(f"▁{one}", -2.0) for one in letters] + [(one, -3.0) for one in ("▁", *letters)]
