@@ -40,7 +40,8 @@ def calibrated(
 def _refuse_others(plan: Plan, timed: Plan, source: str) -> None:
     for what, here, there in (
         ("shape", plan.spec.shape, timed.spec.shape),
-        ("dtype", plan.spec.dtype, timed.spec.dtype),
+        ("dtype", _every(plan, "dtype"), _every(timed, "dtype")),
+        ("fast settings", _every(plan, "fast"), _every(timed, "fast")),
     ):
         if here != there:
             raise InputError(
@@ -58,3 +59,8 @@ def _refuse_others(plan: Plan, timed: Plan, source: str) -> None:
         raise InputError(
             f"{source}: no arm of family {', '.join(sorted(untimed))} was timed there. Time one."
         )
+
+
+def _every(plan: Plan, setting: str) -> str:
+    """Return the values that a plan's timed arms have of a setting, as text."""
+    return ", ".join(sorted({str(getattr(arm, setting)) for arm in plan.generated}))

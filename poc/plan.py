@@ -219,7 +219,7 @@ def _arm(
         negative_prompt=entry.negative_prompt,
         loras=entry.loras,
         style=entry.style,
-        dtype=spec.dtype,
+        dtype=entry.dtype or spec.dtype,
         shape=spec.shape if delivery_digest is None else measured_shape(spec),
         batch_size=spec.batch_size,
         model_digests=digests,
@@ -230,6 +230,7 @@ def _arm(
         delivery_digest=delivery_digest,
         flow_shift=entry.flow_shift,
         timesteps=entry.timesteps,
+        fast=entry.fast,
     )
     return draft.model_copy(update={"id": arm_id(draft.model_dump(mode="json"))})
 
@@ -363,7 +364,7 @@ def _seconds_per_nfe(plan: Plan, calibration: Calibration | None) -> tuple[float
 
 def _for_a_gpu(plan: Plan) -> bool:
     """Whether a plan is meant for a GPU: half precision is for nothing else."""
-    return plan.spec.dtype != "float32"
+    return any(arm.dtype != "float32" for arm in plan.generated)
 
 
 def _assumption(plan: Plan, calibration: Calibration | None) -> str:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from metrics.catalog import CATALOG
 from poc.errors import InputError
 from poc.families import FAMILIES
+from poc.fast_settings import changes
 from poc.licences import Judgement, LicenceTable, Use, ids_of, severity
 from poc.models import (
     UNPINNED,
@@ -94,6 +95,7 @@ def preflight(
     found = [
         *_files(plan, models, around),
         *_settings(parts),
+        *_quality_changes(plan, parts),
         *_languages(plan, parts),
         *_judges(plan, models, parts),
         *_rights(plan, models, licences),
@@ -461,6 +463,20 @@ def _given_timesteps(parts: _Parts) -> Iterator[_Said]:
                 f"'{entry.id}' was distilled for given timesteps, which this arm does not sample "
                 "at: wrong ones over-expose or flash.",
                 f"Give 'timesteps: [{', '.join(f'{one:g}' for one in wanted)}]'.",
+            )
+
+
+def _quality_changes(plan: Plan, parts: Iterable[_Parts]) -> Iterator[PreflightFinding]:
+    """Mark arms whose frames are not shown to be those of the same arm without a fast setting."""
+    for one in parts:
+        approximate = one.vae is not None and one.vae.approximate
+        found = list(changes(one.arm, dtype=plan.spec.dtype, approximate_vae=approximate))
+        if found:
+            yield _warning(
+                "quality-changes",
+                f"arm {one.arm.name}",
+                f"its frames may be others than without its fast settings: {'; '.join(found)}.",
+                "Judge its clips by a contrast with the arm without them, not by its time alone.",
             )
 
 

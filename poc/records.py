@@ -89,6 +89,10 @@ LCM_GRID_STEPS = 50
 """Timesteps of the grid on which consistency models are sampled (AnimateLCM, section 4)."""
 
 
+DECODED_AT_ONCE = 16
+"""Frames that diffusers' AnimateDiffPipeline decodes at once when it is not told (v0.42)."""
+
+
 class BetaSchedule(StrEnum):
     """How noise grows over the 1000 training timesteps, in diffusers' words."""
 
@@ -130,6 +134,24 @@ class LoraUse(Record):
     model: str
     """Id of an entry in models.yaml."""
     scale: Annotated[float, Field(gt=0, le=2)]
+
+
+def _is_false(item: object) -> bool:
+    return item is False
+
+
+class FastSettings(Record):
+    """What an arm does to be faster; each setting is part of the arm's id.
+
+    How far each may change a frame stands in `poc.fast_settings`.
+    """
+
+    channels_last: Annotated[bool, Field(exclude_if=_is_false)] = False
+    """Weights and activations of convolutions with the channels innermost."""
+    compile: Literal["default", "cuda_graphs"] | None = _NOT_THERE
+    """`torch.compile`, without or with CUDA graphs; the first call takes minutes."""
+    decode_frames: Annotated[int, Field(ge=1, le=1024)] | None = _NOT_THERE
+    """Frames that the VAE decodes at once."""
 
 
 class ClipShape(Record):
@@ -202,6 +224,7 @@ class Arm(Record):
     """Of a flow: how far its timesteps are moved towards noise."""
     timesteps: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = _NOT_THERE
     """Where a flow is sampled, instead of a grid of the pipeline's own."""
+    fast: FastSettings | None = _NOT_THERE
     delivery_digest: str | None = _NOT_THERE
     """Of an imported arm: `Delivery.files_digest`, so of every take and every file."""
 
@@ -383,6 +406,9 @@ class ArmSpec(Record):
     """Of an imported arm, which has nothing else but a name, a role and a style."""
     flow_shift: Annotated[float, Field(gt=0, le=20)] | None = _NOT_THERE
     timesteps: tuple[Annotated[float, Field(ge=0, le=1000)], ...] | None = _NOT_THERE
+    dtype: Literal["float32", "float16", "bfloat16"] | None = _NOT_THERE
+    """In place of the spec's."""
+    fast: FastSettings | None = _NOT_THERE
 
 
 class Contrast(Record):
@@ -621,6 +647,8 @@ class ResolvedArm(Record):
     pipeline_arguments: dict[str, JsonValue]
     device: str
     """Kind of device, cpu or cuda: one arm's clips never come from two kinds."""
+    fast: dict[str, str] = Field(default_factory=dict, exclude_if=lambda fast: not fast)
+    """Fast settings as they are found on the networks."""
 
 
 class LatencySample(Record):

@@ -231,6 +231,12 @@ def _refuse_slow(plan: Plan, device: str) -> None:
             f"--device cpu: expected float32 arms, got {', '.join(sorted(dtypes))}. "
             "Give --device cuda:0, or dtype: float32 in the spec."
         )
+    graphs = [arm.name for arm in plan.arms if arm.fast and arm.fast.compile == "cuda_graphs"]
+    if device == "cpu" and graphs:
+        raise InputError(
+            f"--device cpu: 'compile: cuda_graphs' does nothing there ({', '.join(graphs)}). "
+            "Give --device cuda:0, or compile: default in the spec."
+        )
 
 
 def check_plan(

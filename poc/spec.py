@@ -20,6 +20,7 @@ from poc.clip_folder import Protocol, ProtocolError
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.families import FAMILIES, FAMILY_FACTORS, FamilyRules
+from poc.fast_settings import IDLE, idle
 from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
     ArmRole,
@@ -77,6 +78,7 @@ def read_spec(path: Path, models: ModelTable | None = None) -> SweepSpec:
         InputError: every fault with its line, the topmost first.
     """
     node = _with_lists(load(read_text(path), path))
+    refuse(path, _idle_names(node))
     spec = decode(SweepSpec, node, path)
     refuse(path, _spec_problems(spec, node, path, models or read_models()))
     return spec
@@ -238,6 +240,7 @@ def _spec_problems(
         else:
             yield from _sampling_problems(arm, at)
             yield from _family_problems(arm, FAMILIES[arm.family], at)
+            yield from _fast_problems(spec, arm, at)
             yield from _model_problems(arm, at, models)
     yield from _protocol_problems(spec, node)
     yield from _metric_problems(spec, node)
@@ -368,7 +371,7 @@ def _imported_problems(spec: SweepSpec, arm: ArmSpec, at: Node) -> Iterator[Prob
     for key, nothing in _UNKNOWN_ELSEWHERE.items():
         if getattr(arm, key) != nothing:
             yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
-    for key in sorted(FAMILY_FACTORS - {"motion_adapter"}):
+    for key in sorted((FAMILY_FACTORS | {"dtype", "fast"}) - {"motion_adapter"}):
         if getattr(arm, key) is not None:
             yield Problem(at.get(key).line, f"'{key}': an imported arm has none. Remove it.")
     if arm.clips is None:
@@ -455,6 +458,23 @@ def _family_problems(arm: ArmSpec, rules: FamilyRules, at: Node) -> Iterator[Pro
         named = ", ".join(sorted(rules.schedulers))
         text = f"'scheduler': {arm.scheduler} does not sample family {arm.family}. Take {named}."
         yield Problem(at.get("scheduler").line, text)
+
+
+def _idle_names(root: Node) -> Iterator[Problem]:
+    """Yield settings that people know from elsewhere and that do nothing on AnimateDiff."""
+    arms = root.get("arms")
+    for arm in arms.value if isinstance(arms.value, tuple) else ():
+        fast = arm.get("fast")
+        for name in (name for name in fast.children() if name in IDLE):
+            text = f"'fast': '{name}' does nothing here: {IDLE[str(name)]}. Remove it."
+            yield Problem(fast.get(name).line, text)
+
+
+def _fast_problems(spec: SweepSpec, arm: ArmSpec, at: Node) -> Iterator[Problem]:
+    for name, reason in idle(arm, spec.shape, spec.batch_size):
+        setting = f"'{name}' does nothing here: " if name else ""
+        text = f"'fast': {setting}{reason}. Remove it."
+        yield Problem(at.get("fast", name).line if name else at.get("fast").line, text)
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

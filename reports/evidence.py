@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from poc.records import Arm, ClipStatus
@@ -102,6 +102,7 @@ def resolved(view: RunView, text: Text) -> Iterator[dict[str, str]]:
             text("column.sampler"): words.shown(found.scheduler_class),
             text("column.timesteps"): ", ".join(f"{step:g}" for step in found.timesteps),
             text("column.guidance"): _guidance(text, view.arm(found.arm_id)),
+            text("column.settings"): words.shown(_settings(view.arm(found.arm_id))),
             text("column.device"): words.shown(found.device),
             text("column.digest"): found.content_digest()[:16],
         }
@@ -109,6 +110,13 @@ def resolved(view: RunView, text: Text) -> Iterator[dict[str, str]]:
 
 def _guidance(text: Text, arm: Arm) -> str:
     return text("number.none") if arm.guidance is None else f"{arm.guidance:g}"
+
+
+def _settings(arm: Arm) -> str:
+    """Return the precision and what an arm does to be faster."""
+    fast = arm.fast.model_dump(mode="json") if arm.fast else {}
+    named = [f"VAE {arm.vae}"] if arm.vae else []
+    return ", ".join([arm.dtype, *named, *(f"{key}: {value}" for key, value in fast.items())])
 
 
 def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
@@ -141,6 +149,12 @@ def journal(view: RunView, text: Text) -> Iterator[Line]:
     yield Line(text("journal.closed"), closed)
     for finding in view.findings or (text("journal.nothing"),):
         yield Line(text("journal.findings"), words.shown(finding))
+    for warning in view.manifest.get("warnings", ()):
+        yield Line(text("journal.preflight"), words.shown(_warning(warning)))
+
+
+def _warning(found: Mapping[str, str]) -> str:
+    return f"{found['where']}: {found['text']} {found['change']}"
 
 
 def provenance(view: RunView, text: Text) -> Iterator[Line]:

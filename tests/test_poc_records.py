@@ -60,6 +60,7 @@ CHANGES: dict[str, Any] = {
     "delivery_digest": "4" * 64,
     "flow_shift": 3.0,
     "timesteps": [1000.0, 500.0],
+    "fast": {"channels_last": True},
     "model_digests": {"b": "1" * 64, "m": "3" * 64},
 }
 

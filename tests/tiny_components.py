@@ -8,7 +8,7 @@ import torch
 from diffusers import AnimateDiffPipeline, StableDiffusionPipeline
 from peft import LoraConfig, get_peft_model_state_dict
 
-from poc.records import Arm, ClipShape, LoraUse, SchedulerName, arm_id
+from poc.records import Arm, ClipShape, FastSettings, LoraUse, SchedulerName, arm_id
 from poc.tiny import architecture as tiny
 
 SMALL = tiny.TinyConfig(vae_channels=(8, 8, 8, 8), unet_channels=(16, 32), text_width=16, groups=8)
@@ -79,7 +79,7 @@ def lora(name: str, scale: float = 1.0) -> LoraUse:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, ClipShape | LoraUse):
+    if isinstance(value, ClipShape | FastSettings | LoraUse):
         return value.model_dump(mode="json")
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

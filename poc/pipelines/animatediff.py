@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter, UNetMotionModel
+from diffusers import (
+    AnimateDiffPipeline,
+    AutoencoderKL,
+    AutoencoderTiny,
+    MotionAdapter,
+    UNetMotionModel,
+)
 from diffusers.utils import logging as diffusers_logging
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -24,7 +30,7 @@ from poc.pipelines.base import tensors_digest
 from poc.pipelines.recorded import RecordedNetwork
 from poc.pipelines.resident import Embedded, ResidentFamily, as_floats, weight_file
 from poc.pipelines.schedulers import make_scheduler
-from poc.records import Arm, ResolvedArm, digest
+from poc.records import DECODED_AT_ONCE, Arm, FastSettings, ResolvedArm
 
 
 class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers is untyped here
@@ -54,6 +60,7 @@ class AnimateDiffFamily(ResidentFamily):
         self._lora_checked: set[str] = set()
         self._recorded: RecordedNetwork | None = None
         self._motion = ""
+        self._layout = torch.contiguous_format
         self._pristine: dict[str, torch.Tensor] = {}
         self._fused: tuple[str, ...] = ()
         self._wrappers: dict[str, torch.nn.Module] = {}
@@ -69,11 +76,15 @@ class AnimateDiffFamily(ResidentFamily):
         self._load_base(arm)
         if self._recorded:
             self._recorded.stop()
+        self._run_uncompiled()
         self._take_loras_out()
         self._set_motion(_motion_of(arm))
         self._put_loras_in(arm)
-        if self._recorded:
+        fast = arm.fast or FastSettings()
+        self._lay_out(torch.channels_last if fast.channels_last else torch.contiguous_format)
+        if self._recorded and fast.compile is None:
             self._recorded.start()
+        self._run_compiled(arm)
         self._pipe.scheduler = make_scheduler(arm.sampling.scheduler, self._noise_of(arm))
         self._arm = arm
         wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
@@ -108,12 +119,20 @@ class AnimateDiffFamily(ResidentFamily):
             "unet": tensors_digest(unet),
         }
 
-    def _own_vae(self) -> dict[str, AutoencoderKL]:
+    def _own_vae(self) -> dict[str, AutoencoderKL | AutoencoderTiny]:
         """Return the VAE that takes the place of the base's, as an argument; none: nothing."""
         if self._vae is None:
             return {}
-        vae = AutoencoderKL.from_pretrained(
-            self._folders[self._vae],
+        folder = self._folders[self._vae]
+        known = {one.__name__: one for one in (AutoencoderKL, AutoencoderTiny)}
+        name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
+        if name not in known:
+            raise InputError(
+                f"{folder / 'config.json'}: '_class_name': expected {' or '.join(known)}, got "
+                f"'{name}'. Take a VAE of Stable Diffusion 1.5."
+            )
+        vae = known[name].from_pretrained(
+            folder,
             dtype=self._dtype,
             use_safetensors=True,
             local_files_only=True,
@@ -257,6 +276,30 @@ class AnimateDiffFamily(ResidentFamily):
             )
         self._lora_checked.add(name)
 
+    def _lay_out(self, layout: torch.memory_format) -> None:
+        """Lay the weights of convolutions out anew; activations follow them."""
+        if layout == self._layout:
+            return
+        for network in (self._pipe.unet, self._pipe.vae):
+            for parameter in network.parameters():
+                if parameter.ndim == 4:
+                    # Of a 1 x 1 kernel only a copy has the strides of the layout.
+                    parameter.data = parameter.data.clone(memory_format=layout)
+        self._layout = layout
+        self._compiled.clear()
+
+    def _fast_found(self, arm: Arm) -> dict[str, str]:
+        found = super()._fast_found(arm)
+        weight = self._pipe.unet.conv_in.weight
+        if not weight.is_contiguous():
+            found["layout"] = "channels_last"
+        if arm.fast and arm.fast.decode_frames:
+            found["decode_frames"] = str(arm.fast.decode_frames)
+        return found
+
+    def _to_compile(self) -> tuple[torch.nn.Module, ...]:
+        return self._pipe.unet, self._pipe.vae.decoder
+
     def network(self) -> UNetMotionModel:
         """The denoising network of the prepared arm: its motion module in, its LoRAs fused."""
         self._ready()
@@ -283,7 +326,8 @@ class AnimateDiffFamily(ResidentFamily):
         return {"prompt_embeds": torch.as_tensor(embeds)}
 
     def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
-        video: torch.Tensor = self._pipe.decode_latents(latents)
+        at_once = (self._ready().fast or FastSettings()).decode_frames or DECODED_AT_ONCE
+        video: torch.Tensor = self._pipe.decode_latents(latents, decode_chunk_size=at_once)
         return video
 
 
@@ -336,8 +380,3 @@ def _tensors_in(path: Path) -> int:
 
 def _lora_layers(unet: torch.nn.Module) -> set[str]:
     return {name for name, module in unet.named_modules() if hasattr(module, "base_layer")}
-
-
-def resolved_digest(resolved: ResolvedArm) -> str:
-    """Return the digest by which a resumed run knows that an arm is still the same."""
-    return digest(resolved.model_dump(mode="json"))

@@ -56,8 +56,10 @@ class FlowFamily(ResidentFamily):
         """Make the resident pipeline sample as `arm` says; returns what it turned out to be."""
         self._refuse_another_base(arm)
         self._load_base()
+        self._run_uncompiled()
         self._take_loras_out()
         self._put_loras_in(arm)
+        self._run_compiled(arm)
         self._pipe.scheduler = self._scheduler(arm)
         self._arm = arm
         loras = (f"lora:{use.model}" for use in arm.loras)
@@ -147,6 +149,9 @@ class FlowFamily(ResidentFamily):
                 "arms would be wrong. Report this with the versions of diffusers and peft."
             )
         self._taken_out.add(taken_out)
+
+    def _to_compile(self) -> tuple[torch.nn.Module, ...]:
+        return (self._pipe.transformer,)
 
     def network(self) -> torch.nn.Module:
         """The denoising network of the prepared arm, its LoRAs fused."""

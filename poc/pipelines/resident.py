@@ -6,14 +6,14 @@ import abc
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from poc.errors import InputError
 from poc.pipelines.base import Frames, plain_json, to_uint8
 from poc.pipelines.device import DTYPES
-from poc.records import Arm, ResolvedArm
+from poc.records import Arm, FastSettings, ResolvedArm
 
 Embedded = dict[str, torch.Tensor]
 """A text encoder's answer by the argument of the pipeline that takes it; rows are prompts."""
@@ -36,9 +36,12 @@ class ResidentFamily(abc.ABC):
     ) -> None:
         self._base, self._vae, self._dtype = base, vae, DTYPES[dtype]
         self._folders, self._device = folders, torch.device(device)
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)  # whose memory is counted
         self._pipe: Any = None
         self._digests: dict[str, str] = {}
         self._embeddings: dict[str, Embedded] = {}
+        self._compiled: dict[tuple[int, str], Any] = {}
         self._arm: Arm | None = None
 
     # --- what differs between families -----------------------------------------------------------
@@ -66,6 +69,10 @@ class ResidentFamily(abc.ABC):
     @abc.abstractmethod
     def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode what `denoise` returned to video (n, 3, t, h, w) in [-1, 1]."""
+
+    @abc.abstractmethod
+    def _to_compile(self) -> tuple[torch.nn.Module, ...]:
+        """Return the networks that `compile` is of, the denoiser first."""
 
     def _before(self, generators: list[torch.Generator]) -> None:
         """Hand the clips' generators to what the pipeline does not hand them to."""
@@ -102,7 +109,36 @@ class ResidentFamily(abc.ABC):
             timesteps=timesteps,
             pipeline_arguments=plain_json(arguments),
             device=self._device.type,
+            fast=self._fast_found(arm),
         )
+
+    def _fast_found(self, arm: Arm) -> dict[str, str]:
+        """Return the fast settings as the networks have them."""
+        compiled = [name for name, one in self._named_to_compile() if "forward" in one.__dict__]
+        mode = arm.fast.compile if arm.fast else None
+        return {"compiled": f"{mode}: {', '.join(compiled)}"} if mode else {}
+
+    def _named_to_compile(self) -> list[tuple[str, torch.nn.Module]]:
+        return [(type(one).__name__, one) for one in self._to_compile()]
+
+    # --- compilation -----------------------------------------------------------------------------
+
+    def _run_uncompiled(self) -> None:
+        """Let the networks run their own code: LoRAs and weights are exchanged under it."""
+        for network in self._to_compile():
+            network.__dict__.pop("forward", None)
+
+    def _run_compiled(self, arm: Arm) -> None:
+        """Run compiled code from now on, where the arm asks for it; compiled once a process."""
+        mode = (arm.fast or FastSettings()).compile
+        if mode is None:
+            return
+        for place, network in enumerate(self._to_compile()):
+            # Decoded parts are kept until all are there; a CUDA graph would write over them.
+            own = mode if place == 0 else "default"
+            if (place, own) not in self._compiled:
+                self._compiled[place, own] = compiled(network, own)
+            network.forward = self._compiled[place, own]
 
     def _ready(self) -> Arm:
         if self._arm is None:
@@ -166,6 +202,21 @@ class ResidentFamily(abc.ABC):
         """Wait for the device; nothing to wait for on a CPU."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
+
+
+BACKEND: Final = "inductor"
+"""What compiles: the default of `torch.compile`."""
+_MODES: Final = {"default": "default", "cuda_graphs": "reduce-overhead"}
+"""Ours -> those of `torch.compile`."""
+
+
+def compiled(network: torch.nn.Module, mode: str) -> Any:
+    """Return the compiled code of a network for shapes that do not vary.
+
+    One that would have to be compiled too often is an error: torch would quietly go on without.
+    """
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # noqa: SLF001 - its only name
+    return torch.compile(network.forward, backend=BACKEND, mode=_MODES[mode], dynamic=False)
 
 
 def weight_file(folder: Path) -> Path:
