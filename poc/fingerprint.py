@@ -6,6 +6,7 @@ What cannot be told is "unknown", which is neither "none" nor "unchanged". Machi
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -214,6 +215,13 @@ def reset_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
     if (cuda := _cuda()) is not None:
         cuda.reset_peak_memory_stats()
+
+
+def free_cached_memory() -> None:
+    """Give back what a failed computation left behind, so that it is not missing in the next."""
+    gc.collect()
+    if (cuda := _cuda()) is not None:
+        cuda.empty_cache()
 
 
 def peak_memory_bytes() -> int:

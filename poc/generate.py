@@ -19,7 +19,12 @@ import numpy.typing as npt
 
 from poc.clip_folder import ProtocolError
 from poc.engine.local import run_tasks
-from poc.fingerprint import machine_name, peak_memory_bytes, reset_peak_memory
+from poc.fingerprint import (
+    free_cached_memory,
+    machine_name,
+    peak_memory_bytes,
+    reset_peak_memory,
+)
 from poc.imported import ImportedClips, NotDeliveredError
 from poc.records import (
     Arm,
@@ -52,11 +57,23 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a run may use: processes, threads in each, and the device."""
+    """What a run may use: processes, threads in each, and devices."""
 
     workers: int
+    """Processes that measure, and that make clips where the one device is a CPU."""
     threads: int
-    device: str
+    devices: tuple[str, ...]
+    """Such as cpu, or cuda:0 and cuda:1."""
+
+    @property
+    def device(self) -> str:
+        """The one that arms are timed on."""
+        return self.devices[0]
+
+    @property
+    def makers(self) -> int:
+        """Processes that make clips: one a device."""
+        return self.workers if self.devices == ("cpu",) else len(self.devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +90,11 @@ class GeneratedBatch:
     """One batch as a worker hands it over."""
 
     clips: tuple[GeneratedClip, ...]
-    resolved: ResolvedArm
+    resolved: ResolvedArm | None
+    """None where it failed before that was known."""
     duration_s: float
+    peak_memory_bytes: int | None = None
+    """Of a batch that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +104,13 @@ class QualitySetup:
     arms: Mapping[str, Arm]
     prompts: Mapping[str, str]
     folders: Mapping[str, Path]
-    device: str
+    devices: tuple[str, ...]
     imports: Mapping[str, ImportedClips] = field(default_factory=dict)
     """Of the arms whose clips were made elsewhere, by arm id."""
 
-    def __call__(self) -> Callable[[Batch], GeneratedBatch]:
-        """Return the handler; models load at its first batch."""
-        families = Families(self.folders, self.device)
+    def __call__(self, worker: int) -> Callable[[Batch], GeneratedBatch]:
+        """Return the handler of a worker on its own device; models load at its first batch."""
+        families = Families(self.folders, self.devices[worker % len(self.devices)])
 
         def handle(batch: Batch) -> GeneratedBatch:
             if batch.arm_id in self.imports:
@@ -109,7 +129,7 @@ class Families:
 
     def of(self, arm: Arm) -> VideoPipeline:
         """Return the pipeline that can run `arm`, loading it on first use."""
-        key = (arm.family, arm.base, arm.vae, arm.dtype)
+        key = self._key(arm)
         if key not in self._loaded:
             self._loaded[key] = _pipeline_class(arm)(
                 base=arm.base,
@@ -119,6 +139,14 @@ class Families:
                 device=self._device,
             )
         return self._loaded[key]
+
+    def drop(self, arm: Arm) -> None:
+        """Forget the pipeline of `arm`, whose switching broke off halfway."""
+        self._loaded.pop(self._key(arm), None)
+
+    @staticmethod
+    def _key(arm: Arm) -> tuple[str, str, str | None, str]:
+        return (arm.family, arm.base, arm.vae, arm.dtype)
 
 
 def _pipeline_class(arm: Arm) -> Callable[..., VideoPipeline]:
@@ -160,13 +188,13 @@ def quality_pass(
         arms={arm.id: arm for arm in plan.arms},
         prompts={prompt.id: prompt.text for prompt in plan.prompts},
         folders=folders,
-        device=machine.device,
+        devices=machine.devices,
         imports=imports,
     )
     count = len(done)
     progress("generate", count, len(plan.batches))
     tasks = _until(open_batches, deadline)
-    workers = max(1, min(machine.workers, len(open_batches)))
+    workers = max(1, min(machine.makers, len(open_batches)))
     for outcome in run_tasks(setup, tasks, workers=workers, threads=machine.threads):
         _publish(store, outcome.task, outcome.result, outcome.error, outcome.worker)
         count += 1
@@ -185,29 +213,31 @@ def _publish(
 ) -> None:
     if made is None:
         results = tuple(_failed(request, error) for request in batch.clips)
-        store.append_generation(_record(batch, results, "", 0.0, worker))
+        store.append_generation(_record(batch, results, GeneratedBatch((), None, 0.0), worker))
         return
-    store.append_resolved(made.resolved)
+    if made.resolved is not None:
+        store.append_resolved(made.resolved)
     for request, clip in zip(batch.clips, made.clips, strict=True):
         if clip.frames is not None:
             store.write_clip(request.id, clip.frames)
         if clip.view:
             store.write_view(request.id, clip.view, VIEW_SUFFIX)
-    resolved = digest(made.resolved.model_dump(mode="json"))
     results = tuple(clip.result for clip in made.clips)
-    store.append_generation(_record(batch, results, resolved, made.duration_s, worker))
+    store.append_generation(_record(batch, results, made, worker))
 
 
 def _record(
-    batch: Batch, clips: tuple[ClipResult, ...], resolved: str, duration_s: float, worker: int
+    batch: Batch, clips: tuple[ClipResult, ...], made: GeneratedBatch, worker: int
 ) -> Generation:
+    resolved = made.resolved
     return Generation(
         batch_id=batch.id,
         arm_id=batch.arm_id,
         clips=clips,
-        resolved_digest=resolved,
-        duration_s=duration_s,
+        resolved_digest=digest(resolved.model_dump(mode="json")) if resolved else "",
+        duration_s=made.duration_s,
         worker=worker,
+        peak_memory_bytes=made.peak_memory_bytes,
     )
 
 
@@ -220,8 +250,16 @@ def _failed(request: ClipRequest, reason: str) -> ClipResult:
 def _generate(
     batch: Batch, arm: Arm, prompts: Mapping[str, str], families: Families
 ) -> GeneratedBatch:
-    family = families.of(arm)
-    resolved = family.prepare(arm)
+    reset_peak_memory()
+    start = time.perf_counter()
+    try:
+        family = families.of(arm)
+        resolved = family.prepare(arm)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        families.drop(arm)
+        return _failed_batch(batch, None, error, start)
     start = time.perf_counter()
     try:
         embeddings = family.encode_reused([prompts[clip.prompt_id] for clip in batch.clips])
@@ -230,14 +268,30 @@ def _generate(
     except (RuntimeError, MemoryError, ValueError) as error:
         if _device_is_lost(error):
             raise
-        reason = f"{type(error).__name__}: {str(error)[:300]}"
-        clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
-    else:
-        clips = tuple(
-            _clip(request, arm, clip, finite=is_finite)
-            for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
-        )
+        return _failed_batch(batch, resolved, error, start)
+    clips = tuple(
+        _clip(request, arm, clip, finite=is_finite)
+        for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
+    )
     return GeneratedBatch(clips, resolved, time.perf_counter() - start)
+
+
+def _failed_batch(
+    batch: Batch, resolved: ResolvedArm | None, error: Exception, start: float
+) -> GeneratedBatch:
+    """Return a batch without clips, with the memory that was in use at the most."""
+    duration_s, peak = time.perf_counter() - start, peak_memory_bytes()
+    reason = f"{type(error).__name__}: {str(error)[:300]}"
+    error.__traceback__ = None  # it holds the tensors of every frame that it went through
+    free_cached_memory()
+    clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
+    return GeneratedBatch(clips, resolved, duration_s, peak)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was short, in the words of CUDA's allocator, the CPU's, or Python."""
+    said = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in said or "allocate memory" in said
 
 
 def _import(batch: Batch, arm: Arm, clips: ImportedClips) -> GeneratedBatch:

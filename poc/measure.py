@@ -100,7 +100,7 @@ class MeasureSetup:
     protocol: ComparisonProtocol | None = None
     """The form in which clips are compared, where some were made elsewhere."""
 
-    def __call__(self) -> Callable[[Batch | ReferenceTask], Any]:
+    def __call__(self, _: int) -> Callable[[Batch | ReferenceTask], Any]:
         """Return the handler of batches and reference sets."""
         bench = Bench(self)
 

@@ -94,8 +94,9 @@ class Published:
         Asked when writing only: damage to resolved.jsonl must not hurt batches that are there.
         """
         resolved = self.resolved.get(new.arm_id)
-        if resolved is None and all(clip.status is ClipStatus.FAILED for clip in new.clips):
-            return ""
+        failed = all(clip.status is ClipStatus.FAILED for clip in new.clips)
+        if failed and (resolved is None or new.resolved_digest == ""):
+            return ""  # its worker died, or had no memory to load the arm
         if resolved is None:
             return f"arm {new.arm_id} has clips but is not resolved; append_resolved comes first"
         if new.resolved_digest != resolved.content_digest():

@@ -629,10 +629,15 @@ class Generation(Record):
     arm_id: str
     clips: tuple[ClipResult, ...]
     resolved_digest: str
-    """Digest of `ResolvedArm`: the real weights, scheduler config and timesteps."""
+    """Digest of `ResolvedArm`: the real weights, scheduler config and timesteps.
+
+    Empty where the batch failed before they were known.
+    """
     duration_s: float
     """Wall time of the batch; never used as a latency."""
     worker: int
+    peak_memory_bytes: int | None = _NOT_THERE
+    """Of a batch that failed: of the CUDA device in use, else of the process; None: not known."""
 
 
 class ResolvedArm(Record):

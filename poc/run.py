@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -166,8 +166,11 @@ def run(
     """
     plan, models = read_plan(spec_path)
     out, workers = out or Path("runs") / plan.spec.name, workers or _default_workers()
-    warnings = refuse_errors(check_plan(plan, models, out, device=device, workers=workers))
-    _refuse_slow(plan, device)
+    devices = _devices(device)
+    sharing = workers if devices == ("cpu",) else 1
+    warnings = refuse_errors(check_plan(plan, models, out, device=device, workers=sharing))
+    for each in devices:
+        _refuse_slow(plan, each)
     for one in warnings:
         warn(line_of(one))
 
@@ -176,18 +179,30 @@ def run(
     from poc.measure import measure
     from poc.pipelines.device import check_device
 
-    check_device(device)
+    for each in devices:
+        check_device(each)
     turns = None if in_turns_with is None else Turns(out, in_turns_with)
     check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     judges = judges_of(models, {arm.style for arm in plan.arms})
-    machine = Machine(workers, threads=1, device=device)
+    machine = Machine(workers, threads=1, devices=devices)
     imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
         _make(store, folders, machine, until, imports=imports, turns=turns, progress=progress)
         measure(store, judges, machine, progress=progress)
         return conclude(store, models)
+
+
+def _devices(given: str) -> tuple[str, ...]:
+    """Return the devices that `--device` names, each once: every one gets a process of its own."""
+    devices = tuple(one.strip() for one in given.split(","))
+    if len(set(devices)) < len(devices) or ("cpu" in devices and len(devices) > 1):
+        raise InputError(
+            f"--device {given}: expected cpu, or CUDA devices, each once, such as cuda:0,cuda:1. "
+            "For several processes on a CPU give --workers."
+        )
+    return devices
 
 
 def _imports(plan: Plan, spec_path: Path) -> dict[str, ImportedClips]:
@@ -249,11 +264,18 @@ def check_plan(
         free = disk.free_bytes(out)
     around = Surroundings(
         free_disk_bytes=free,
-        memory_bytes=None if device is None else device_memory_bytes(device),
+        memory_bytes=None if device is None else _least_memory(_devices(device)),
         workers=workers,
         not_fetched=tuple(model for model in hub if not models.resolve(model).folder.is_dir()),
     )
     return preflight(plan, models, read_licences(), around)
+
+
+def _least_memory(devices: Iterable[str]) -> int | None:
+    """Return the memory of the smallest device; None where nobody says of one of them."""
+    found = [device_memory_bytes(one) for one in devices]
+    known = [one for one in found if one is not None]
+    return min(known) if len(known) == len(found) else None
 
 
 def _make(

@@ -14,11 +14,23 @@ from poc.engine.local import MAX_ATTEMPTS, run_tasks
 from poc.errors import InputError
 
 
-def _square() -> Callable[[int], int]:
+def _square(_: int) -> Callable[[int], int]:
     return lambda number: number * number
 
 
-def _dies_once(marker: Path) -> Callable[[int], int]:
+def _says_who(worker: int) -> Callable[[Path], int]:
+    """Answer with the worker's number; the second one dies at its first task."""
+
+    def handle(marker: Path) -> int:
+        if worker == 1 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return worker
+
+    return handle
+
+
+def _dies_once(marker: Path, _: int) -> Callable[[int], int]:
     def handle(number: int) -> int:
         if number == 2 and not marker.exists():
             marker.touch()
@@ -28,7 +40,7 @@ def _dies_once(marker: Path) -> Callable[[int], int]:
     return handle
 
 
-def _always_dies_on_two() -> Callable[[int], int]:
+def _always_dies_on_two(_: int) -> Callable[[int], int]:
     def handle(number: int) -> int:
         if number == 2:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -37,7 +49,7 @@ def _always_dies_on_two() -> Callable[[int], int]:
     return handle
 
 
-def _refuses() -> Callable[[int], int]:
+def _refuses(_: int) -> Callable[[int], int]:
     def handle(number: int) -> int:
         raise InputError(f"task {number}: refused")
 
@@ -71,3 +83,13 @@ def test_a_task_that_kills_every_worker_is_given_up_and_the_others_finish() -> N
 def test_an_error_of_the_user_reaches_the_caller_unchanged(workers: int) -> None:
     with pytest.raises(InputError, match="refused"):
         list(run_tasks(_refuses, range(3), workers=workers, threads=1))
+
+
+def test_a_worker_keeps_its_number_and_so_its_device_when_it_is_replaced(tmp_path: Path) -> None:
+    tasks = [tmp_path / "died"] * 6
+
+    outcomes = list(run_tasks(_says_who, tasks, workers=2, threads=1))
+
+    assert (tmp_path / "died").exists()
+    assert [one.result for one in outcomes] == [one.worker for one in outcomes]
+    assert {one.worker for one in outcomes} == {0, 1}

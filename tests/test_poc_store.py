@@ -254,6 +254,22 @@ def test_a_batch_that_failed_before_its_arm_loaded_is_a_record_too(path: Path) -
         assert store.counts(ARM.id).failed == 2
 
 
+def test_a_batch_whose_worker_died_is_a_record_though_its_arm_was_loaded_before(
+    store: RunStore,
+) -> None:
+    failed = small_run.generation(BATCH, ["a" * 64] * 2).model_copy(
+        update={
+            "clips": tuple(result(clip, r.ClipStatus.FAILED, None) for clip in BATCH.clips),
+            "resolved_digest": "",
+            "peak_memory_bytes": 5,
+        }
+    )
+    assert store.resolved()
+    store.append_generation(failed)
+
+    assert store.generations() == (failed,)
+
+
 def test_clips_of_an_arm_that_was_never_resolved_are_refused(path: Path) -> None:
     with (
         small_run.open_store(path) as store,

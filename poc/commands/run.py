@@ -28,7 +28,8 @@ def add_run(commands: Commands) -> None:
     parser.add_argument(
         "--workers", type=positive, help="processes (default: one per core, at most 8)"
     )
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N (default: cpu)")
+    text = "cpu, cuda:N, or several as cuda:0,cuda:1: a process each, timing on the first "
+    parser.add_argument("--device", default="cpu", help=text + "(default: cpu)")
     parser.add_argument(
         "--until", type=clock, metavar="HH:MM", help="begin no new block after this local time"
     )

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 MAX_ATTEMPTS = 3
 """A task that has killed this many workers is given up, so that it cannot stop the others."""
 
-Setup = Callable[[], Callable[[Any], Any]]
-"""Builds the state in the worker and returns the function that handles one task; picklable."""
+Setup = Callable[[int], Callable[[Any], Any]]
+"""Builds the state of the worker of that number, from 0, and returns the function that handles one
+task; picklable. A worker that takes another's place has its number, and so its device."""
 
 
 class Outcome(NamedTuple):
@@ -59,7 +60,7 @@ def _inline(setup: Setup, tasks: Iterable[Any], threads: int) -> Iterator[Outcom
     _set_threads(threads)
     handle = None
     for task in tasks:
-        handle = handle or setup()
+        handle = handle or setup(0)
         yield Outcome(task, handle(task), "", 0)
 
 
@@ -74,7 +75,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_serve, args=(theirs, self._setup, self._threads), daemon=True
+            target=_serve, args=(theirs, self._setup, number, self._threads), daemon=True
         )
         process.start()
         theirs.close()
@@ -127,7 +128,7 @@ class _Pool:
         self._assign(fresh)
 
 
-def _serve(pipe: Connection, setup: Setup, threads: int) -> None:
+def _serve(pipe: Connection, setup: Setup, number: int, threads: int) -> None:
     """Body of a worker: one task after another until the other end closes."""
     _set_threads(threads)
     handle = None
@@ -137,7 +138,7 @@ def _serve(pipe: Connection, setup: Setup, threads: int) -> None:
         except EOFError:
             return
         try:
-            handle = handle or setup()
+            handle = handle or setup(number)
             pipe.send((handle(task), None))
         except BrokenPipeError:
             return
