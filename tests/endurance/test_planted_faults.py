@@ -7,18 +7,20 @@ the code does with it does not, as after a careless change.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-import torch
+from planted_faults import (
+    frames_blurred,
+    lora_dropped,
+    one_step_less,
+    slower,
+    wrong_beta_schedule,
+)
 
 from poc import cli
-from poc.pipelines import animatediff
-from poc.pipelines.animatediff import AnimateDiffFamily
-from poc.pipelines.schedulers import make_scheduler
 
 SPEC = Path("poc/specs/gate.yaml")
 ROUNDS = 15
@@ -54,66 +56,6 @@ def check(head: Path, base: Path) -> tuple[int, set[tuple[str, str]], str]:
     moved = [one for one in cells if one["status"] == "REGRESSION"]
     reasons = " ".join(one["reason"] for one in moved)
     return code, {(one["arm"], one["subject"]) for one in moved}, reasons
-
-
-# --- faults --------------------------------------------------------------------------------------
-
-
-def wrong_beta_schedule(patch: pytest.MonkeyPatch) -> None:
-
-    def wrong(name: Any, config: dict[str, Any]) -> Any:
-        return make_scheduler(name, config | {"beta_schedule": "scaled_linear"})
-
-    patch.setattr(animatediff, "make_scheduler", wrong)
-
-
-def one_step_less(patch: pytest.MonkeyPatch) -> None:
-    arguments = AnimateDiffFamily._arguments
-
-    def fewer(self: AnimateDiffFamily, arm: Any) -> dict[str, Any]:
-        found = arguments(self, arm)
-        return found | {"num_inference_steps": found["num_inference_steps"] - 1}
-
-    patch.setattr(AnimateDiffFamily, "_arguments", fewer)
-
-
-def lora_dropped(patch: pytest.MonkeyPatch) -> None:
-    """Put the base's weights back after the fusion: the record says that the LoRA is there."""
-    put_in = AnimateDiffFamily._put_loras_in
-
-    def dropped(self: AnimateDiffFamily, arm: Any) -> None:
-        put_in(self, arm)
-        state = self._pipe.unet.state_dict()
-        for key, tensor in self._pristine.items():
-            state[key.replace(".base_layer.", ".")].copy_(tensor)
-
-    patch.setattr(AnimateDiffFamily, "_put_loras_in", dropped)
-
-
-def frames_blurred(patch: pytest.MonkeyPatch) -> None:
-    decode = AnimateDiffFamily.decode
-
-    def blurred(self: AnimateDiffFamily, latents: torch.Tensor) -> Any:
-        frames, finite = decode(self, latents)
-        pictures = torch.from_numpy(frames).float().flatten(0, 1).permute(0, 3, 1, 2)
-        soft = torch.nn.functional.avg_pool2d(pictures, 3, 1, 1, count_include_pad=False)
-        whole = soft.permute(0, 2, 3, 1).reshape(frames.shape)
-        return whole.round().byte().numpy(), finite
-
-    patch.setattr(AnimateDiffFamily, "decode", blurred)
-
-
-def slower(patch: pytest.MonkeyPatch) -> None:
-    """Take a quarter longer over every denoising: 15 % and more of the whole clip."""
-    denoise = AnimateDiffFamily.denoise
-
-    def late(self: AnimateDiffFamily, *given: Any) -> torch.Tensor:
-        start = time.perf_counter()
-        latents = denoise(self, *given)
-        time.sleep(0.25 * (time.perf_counter() - start))
-        return latents
-
-    patch.setattr(AnimateDiffFamily, "denoise", late)
 
 
 # --- tests ---------------------------------------------------------------------------------------
