@@ -167,6 +167,7 @@ def _spec(store: RunStore, choice: Choice, count: int) -> SweepSpec:
             "arms": tuple(_entry(spec, arm) for arm in pair),
             "references": tuple(one for one in spec.references if one.style in styles),
             "contrasts": (),
+            "status_quo": None,
             "criteria": "criteria.yaml",
             "confirms": choice,
         }

@@ -379,6 +379,7 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
         reasons.append(findings.demonstration())
     reasons.append(_headline(case))
     reasons += _confirmation(plan, case)
+    reasons += _against_today(plan, case)
     reasons += _blocks(case)
     best = case.chosen if case.chosen and case.chosen.technical is Light.GO else None
     beside = case.summary(best.arm_id).arm if best else None
@@ -405,6 +406,17 @@ def _confirmation(plan: Plan, case: _Case) -> list[Finding]:
     arms = {one.arm_id: one for one in case.arms}
     light = arms[choice.arm_id].technical if choice.arm_id in arms else None
     return [findings.confirmed(choice, light, len(plan.prompts))]
+
+
+def _against_today(plan: Plan, case: _Case) -> list[Finding]:
+    """Say how the chosen arm stands to what is done today, where both were compared."""
+    today = next((arm for arm in plan.arms if arm.name == plan.spec.status_quo), None)
+    if today is None or case.chosen is None:
+        return []
+    pair = (case.chosen.arm_id, today.id)
+    found = [c for c in case.estimates.contrasts if (c.arm_id, c.against_id) == pair]
+    arm = case.summary(case.chosen.arm_id).arm
+    return [findings.against_today(arm, today, one.results) for one in found[:1]]
 
 
 def _sufficient_controls(case: _Case) -> list[Arm]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrics.catalog import CATALOG
-from poc.records import Arm, Choice, Finding, Light, Verdict
+from poc.records import Arm, Choice, ContrastResult, Finding, Light, Standing, Verdict
 from poc.vote_records import Question
 
 
@@ -277,6 +277,29 @@ def valid_until(day: str) -> Finding:
     return Finding(
         text_en=f"This decision stands until {day}, when rights or prices end: decide again then.",
         text_ja=f"この判定の有効期限は{day}である（権利または価格の期限）。以後は判定し直す。",
+    )
+
+
+_STANDS = {
+    Standing.BETTER: ("better in", "優れる"),
+    Standing.WORSE: ("worse in", "劣る"),
+    Standing.DIFFERENT: ("different in", "異なる"),
+    Standing.OPEN: ("no difference shown in", "差は示されない"),
+}
+
+
+def against_today(arm: Arm, today: Arm, results: Sequence[ContrastResult]) -> Finding:
+    """Say how an arm stands to what is done today, metric by metric."""
+    en, ja = [], []
+    for standing, (word, word_ja) in _STANDS.items():
+        named = [one.estimate.metric for one in results if one.standing is standing]
+        if named:
+            labels = [CATALOG[name.partition("[")[0]] for name in named]
+            en.append(f"{word} {', '.join(one.label_en for one in labels)}")
+            ja.append(f"{'、'.join(one.label_ja for one in labels)}は{word_ja}")
+    return Finding(
+        text_en=f"Against what is done today ({today.name}), {arm.name} is: {'; '.join(en)}.",
+        text_ja=f"現状（{today.name}）と比べた{arm.name}: {'；'.join(ja)}。",
     )
 
 

@@ -480,6 +480,9 @@ class SweepSpec(Record):
     """Random: latency before weights. Nothing is fetched, no clip is judged, arms are timed."""
     protocol: ComparisonProtocol | None = _NOT_THERE
     """Wanted where an arm is imported: the form in which the clips of all arms are measured."""
+    status_quo: str | None = _NOT_THERE
+    """Name of the control that is what is done today: every candidate of its style is compared with
+    it, besides the baseline."""
     confirms: Choice | None = _NOT_THERE
     """Of a run that looks again at one arm, on prompts drawn after it was chosen."""
 

@@ -53,6 +53,8 @@ NOT_IN_A_RUN: Final = frozenset(
 _METRIC: Final = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<style>[^\[\]]+)\])?")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MOVEMENT: Final = frozenset({"motion", "motion_extent_px", "oracle_motion"})
+_TODAY: Final = ("oracle_all", "oracle_motion", "clip_score", "style_similarity")
+"""By what arms are compared with what is done today: values of single clips with a better side."""
 _REFERENCE_METRICS: Final = frozenset({"fvd", "kvd"})
 
 
@@ -81,7 +83,35 @@ def read_spec(path: Path, models: ModelTable | None = None) -> SweepSpec:
     refuse(path, _idle_names(node))
     spec = decode(SweepSpec, node, path)
     refuse(path, _spec_problems(spec, node, path, models or read_models()))
-    return spec
+    return _with_status_quo(spec)
+
+
+def _with_status_quo(spec: SweepSpec) -> SweepSpec:
+    """Add a contrast with what is done today for every candidate of its style that has none."""
+    if spec.status_quo is None:
+        return spec
+    styles = {one.name: arm.style for arm in spec.arms for one in expand(arm)}
+    asked = {frozenset({one.arm, one.against}) for one in spec.contrasts}
+    new = tuple(
+        Contrast(
+            arm=one.name,
+            against=spec.status_quo,
+            metrics=_status_quo_metrics(spec),
+            question=f"Is {one.name} better than what is done today?",
+            question_ja=f"{one.name}は現状（いま使っている方法）より良いか。",
+        )
+        for arm in spec.arms
+        for one in expand(arm)
+        if arm.role is ArmRole.CANDIDATE
+        and arm.style == styles[spec.status_quo]
+        and one.name not in {spec.baseline, spec.status_quo}
+        and frozenset({one.name, spec.status_quo}) not in asked
+    )
+    return spec.model_copy(update={"contrasts": (*spec.contrasts, *new)})
+
+
+def _status_quo_metrics(spec: SweepSpec) -> tuple[str, ...]:
+    return tuple(metric for metric in _TODAY if metric in spec.metrics)
 
 
 def read_criteria(path: Path) -> CriteriaFile:
@@ -246,6 +276,7 @@ def _spec_problems(
     yield from _metric_problems(spec, node)
     yield from _weight_problems(spec, node)
     yield from _contrast_problems(spec, node)
+    yield from _status_quo_problems(spec, node)
     yield from _slice_problems(spec, node)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
@@ -314,6 +345,25 @@ def _contrast_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
         if pairs[place] in pairs[:place]:
             yield Problem(at.line, "contrast: these two arms are compared above. Remove one.")
         yield from _contrast_metric_problems(spec, contrast, at)
+
+
+def _status_quo_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    if spec.status_quo is None:
+        return
+    line = node.get("status_quo").line
+    roles = {one.name: arm.role for arm in spec.arms for one in expand(arm)}
+    if spec.status_quo not in roles:
+        hint = did_you_mean(spec.status_quo, roles)
+        yield Problem(line, f"'status_quo': no arm is called '{spec.status_quo}'. {hint}")
+    elif spec.status_quo == spec.baseline:
+        text = "'status_quo': is the baseline already, which everything is compared with. Leave it"
+        yield Problem(line, f"{text} out.")
+    elif roles[spec.status_quo] is not ArmRole.CONTROL:
+        text = f"'status_quo': '{spec.status_quo}' is a candidate; what is done today is not"
+        yield Problem(line, f"{text} recommended anew. Give it 'role: control'.")
+    if not _status_quo_metrics(spec):
+        text = f"'status_quo': nothing to compare by. Measure one of {', '.join(_TODAY)}."
+        yield Problem(line, text)
 
 
 def _contrast_metric_problems(spec: SweepSpec, contrast: Contrast, at: Node) -> Iterator[Problem]:

@@ -71,6 +71,8 @@ def _scenarios(brief: Brief, text: Text) -> Iterator[Block]:
 def _role(brief: Brief, text: Text, arm: Arm) -> str:
     if arm.id == brief.plan.baseline_id:
         return text("role.baseline")
+    if arm.name == brief.plan.spec.status_quo:
+        return text("role.status_quo")
     return text("role.control") if arm.role is ArmRole.CONTROL else ""
 
 

@@ -299,6 +299,8 @@ def delivery_stated(text: Text, found: DeliverySummary) -> str:
 def _role(view: RunView, text: Text, arm: Arm) -> str:
     if arm.id == view.plan.baseline_id:
         return text("role.baseline")
+    if arm.name == view.plan.spec.status_quo:
+        return text("role.status_quo")
     if arm.role is ArmRole.CONTROL:
         return text("role.control")
     return text("role.recommended") if arm.id == view.decision.recommended_arm_id else ""
