@@ -386,7 +386,7 @@ def test_every_must_minimum_every_limit_and_the_last_day_stop(run: Path) -> None
     assert "stop after 2027-03-31 unless renewed" in said
 
 
-def test_the_stages_of_the_roll_out_stand_beside_the_money(run: Path, bare: Path) -> None:
+def test_the_stages_of_the_roll_out_stand_beside_the_money(run: Path) -> None:
     found = content(run).money
     assert found is not None
 
@@ -396,7 +396,6 @@ def test_the_stages_of_the_roll_out_stand_beside_the_money(run: Path, bare: Path
         money = content(run, language).money
         assert money is not None
         assert all(line.said in article(run, language) for line in money.rollout)
-    assert content(bare).money is None
 
 
 def test_what_is_asked_for_ends_when_the_decision_does(run: Path) -> None:
