@@ -324,11 +324,11 @@ def test_edited_money_and_rights_do_not_verify_and_missing_ones_hurt_no_old_run(
     assert cli.main(["verify", str(copy), *COST, *RIGHTS]) == 0
 
 
-def test_a_day_without_a_rights_file_is_refused(
+def test_a_day_without_a_file_that_it_judges_is_refused(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["decide", str(whole), "--on", "2026-12-01"]) == 2
-    assert "expected --rights beside it" in capsys.readouterr().err
+    assert "expected --rights or --cost beside it" in capsys.readouterr().err
 
 
 def test_a_damaged_record_costs_only_itself(whole: Path, tmp_path: Path) -> None:
