@@ -4,6 +4,7 @@
     rating/<panel id>/packs/*.html   what raters get, unless --out says otherwise
     rating/answers/<pack id>.json    what came back
     rating/votes.json                what follows from both, may be deleted at any time
+    rating/served.sqlite             what raters told a server and have not finished
 
 One process at a time writes there; who reads needs no lock.
 """
@@ -25,7 +26,7 @@ from poc.panel import Panel
 from poc.vote_records import AnswerFile
 
 FOLDER, ANSWERS, KEY, PACKS = "rating", "answers", "key.json", "packs"
-VOTES = "votes.json"
+VOTES, SERVED = "votes.json", "served.sqlite"
 
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -114,6 +115,11 @@ def read_answers(run: Path, panels: tuple[Panel, ...]) -> tuple[AnswerFile, ...]
 def votes_path(run: Path) -> Path:
     """Return where the summed-up votes of a run lie, or would lie."""
     return run / FOLDER / VOTES
+
+
+def served_path(run: Path) -> Path:
+    """Return where votes lie that a server took, or would lie."""
+    return run / FOLDER / SERVED
 
 
 def imported(run: Path) -> dict[str, str]:

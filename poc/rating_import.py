@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -60,10 +61,33 @@ def import_answers(run: Path, files: Sequence[Path]) -> tuple[Imported, ...]:
         InputError: says of every bad file what is wrong: no such pack, imported already, trials
             added or missing, values that no page writes, too large.
     """
+    return _store(run, [(path, partial(_decoded, path)) for path in files])
+
+
+def import_sheets(run: Path, where: Path, sheets: Sequence[AnswerFile]) -> tuple[Imported, ...]:
+    """Store answers that were given to a server and lie in `where`; checked as files are.
+
+    Raises:
+        InputError: as `import_answers` does.
+    """
+    return _store(run, [(where, partial(_same, one)) for one in sheets])
+
+
+def _same(one: AnswerFile) -> AnswerFile:
+    return one
+
+
+Given = tuple[Path, Callable[[], AnswerFile]]
+"""Where answers come from, and how they are read."""
+
+
+def _store(run: Path, given: Sequence[Given]) -> tuple[Imported, ...]:
     with RunStore.open_reader(run) as store, owned(run):
         panels = read_panels(run, store.plan.content_digest())
         require_panels(run, panels)
-        checked = _all_checked(run, files, panels)
+        checked = _all_checked(run, given, panels)
+        if not checked:
+            return ()
         folder = answers_path(run, checked[0].pack_id).parent
         disk.make_folder(folder)
         for one in checked:
@@ -118,14 +142,14 @@ def _imported(run: Path, one: AnswerFile) -> Imported:
 
 
 def _all_checked(
-    run: Path, files: Sequence[Path], panels: Sequence[Panel]
+    run: Path, given: Sequence[Given], panels: Sequence[Panel]
 ) -> tuple[AnswerFile, ...]:
     packs = {pack.pack_id: (panel, pack) for panel in panels for pack in panel.packs}
     found: dict[str, AnswerFile] = {}
     faults = []
-    for path in files:
+    for path, read in given:
         try:
-            one = _checked(run, path, packs)
+            one = _checked(run, path, read(), packs)
             _refuse_twice(path, one, found)
             found[one.pack_id] = one
         except InputError as error:
@@ -135,8 +159,9 @@ def _all_checked(
     return tuple(found.values())
 
 
-def _checked(run: Path, path: Path, packs: dict[str, tuple[Panel, Pack]]) -> AnswerFile:
-    one = _decoded(path)
+def _checked(
+    run: Path, path: Path, one: AnswerFile, packs: dict[str, tuple[Panel, Pack]]
+) -> AnswerFile:
     if one.pack_id not in packs:
         raise InputError(
             f"{path}: expected answers to a pack of {run}, got pack {one.pack_id}, which it has "

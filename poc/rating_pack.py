@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,8 @@ def write_packs(job: PackJob) -> Packed:
         folder = job.out or panel_folder(job.run, panel) / PACKS
         _refuse_strangers(folder, panel)
         disk.make_folder(folder)
-        pages = _Pages(store, panel, job.language)
-        files = tuple(pages.write(pack, folder) for pack in panel.packs)
+        pages = PanelPages(store, panel, job.language)
+        files = tuple(_written(pages, pack, folder) for pack in panel.packs)
         disk.sync_folder(folder)
         key = write_key(job.run, panel)
         if votes_path(job.run).exists():
@@ -121,8 +121,14 @@ def _file_name(pack: Pack) -> str:
     return f"rating-{pack.pseudonym}.html"
 
 
-class _Pages:
-    """Writes the pages of one panel; a clip is encoded once."""
+def _written(pages: PanelPages, pack: Pack, folder: Path) -> Path:
+    path = folder / _file_name(pack)
+    disk.publish(path, pages.page(pack).encode())
+    return path
+
+
+class PanelPages:
+    """Makes the pages of one panel; a clip is encoded once."""
 
     def __init__(self, store: RunStore, panel: Panel, language: str) -> None:
         self._store, self._panel, self._language = store, panel, language
@@ -130,10 +136,10 @@ class _Pages:
         self._prompts = {prompt.id: prompt for prompt in store.plan.prompts}
         self._encoded: dict[ShownClip, bytes] = {}
 
-    def write(self, pack: Pack, folder: Path) -> Path:
-        """Write one page and return its path."""
+    def page(self, pack: Pack, served: Mapping[str, Any] | None = None) -> str:
+        """Return the page of one pack, `served` as in `poc.rating_page.render`."""
         shown = [side for trial in pack.trials for side in (trial.left, trial.right)]
-        text = render(
+        return render(
             pack,
             {side: self._media(side) for side in shown},
             self._prompts,
@@ -141,10 +147,8 @@ class _Pages:
             language=self._language,
             clip_s=self._longest_s(shown),
             demonstration=self._store.plan.spec.kind == "demonstration",
+            served=served,
         )
-        path = folder / _file_name(pack)
-        disk.publish(path, text.encode())
-        return path
 
     def _longest_s(self, shown: Sequence[ShownClip]) -> float:
         shapes = [self._arms[side.arm_id].shape for side in shown]

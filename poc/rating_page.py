@@ -33,7 +33,8 @@ _KEPT_FORMATS = "\u200c\u200d"
 
 
 @cache
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """Return a file that pages are made of."""
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
@@ -46,14 +47,18 @@ def render(
     language: str,
     clip_s: float,
     demonstration: bool,
+    served: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page of one pack; equal arguments give equal bytes.
+
+    `served` makes it the page of a server, to which it sends each answer: what the server knows of
+    this pack already, see `poc.rating_server`.
 
     `media` holds the WebM of every side, `prompts` every prompt by its id; `clip_s` is how long a
     clip plays, in seconds. The page is shown in `language` first, ja or en.
     """
-    texts = json.loads(_template("rating.json"))
-    css, script = _template("rating.css"), _template("rating.js")
+    texts = json.loads(template("rating.json"))
+    css, script = template("rating.css"), template("rating.js")
     data = {
         "panel_id": panel_id,
         "pack_id": pack.pack_id,
@@ -63,6 +68,7 @@ def render(
         "minutes": minutes(len(pack.trials), clip_s),
         "questions": [str(question) for question in Question],
         "texts": texts,
+        "server": served,
         "trials": [
             {
                 "id": trial.trial_id,
@@ -74,9 +80,9 @@ def render(
             for trial in pack.trials
         ],
     }
-    return Template(_template("rating.html")).substitute(
+    return Template(template("rating.html")).substitute(
         language=language,
-        policy=html.escape(_policy(css, script)),
+        policy=html.escape(_policy(css, script, sends=served is not None)),
         title=html.escape(texts[language]["title"]),
         css=css,
         script=script,
@@ -119,11 +125,12 @@ def _data_uri(data: bytes) -> str:
     return f"data:video/webm;base64,{b64encode(data).decode()}"
 
 
-def _policy(css: str, script: str) -> str:
+def _policy(css: str, script: str, *, sends: bool) -> str:
     style_digest, script_digest = (
         b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, script)
     )
     return (
         f"default-src 'none'; script-src 'sha256-{script_digest}'; "
         f"style-src 'sha256-{style_digest}'; media-src data:; base-uri 'none'; form-action 'none'"
+        + ("; connect-src 'self'" if sends else "")
     )

@@ -95,6 +95,24 @@ class AnswerFile(Record):
     trials: Annotated[tuple[TrialAnswer, ...], Field(min_length=1, max_length=2000)]
 
 
+class Vote(Record):
+    """One answered trial as a page sends it to a server, with who answers on what."""
+
+    sequence: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """Grows with every change of an answer: of two votes on one trial the later one counts."""
+    rater: Pseudonym
+    language: Literal["ja", "en"]
+    viewport_width_px: Annotated[int, Field(ge=1, le=100_000)]
+    viewport_height_px: Annotated[int, Field(ge=1, le=100_000)]
+    trial: TrialAnswer
+
+    @model_validator(mode="after")
+    def _is_answered(self) -> Self:
+        if self.trial.answers is None:
+            raise ValueError("trial: expected all four answers, got none")
+        return self
+
+
 # --- what follows from them ----------------------------------------------------------------------
 
 

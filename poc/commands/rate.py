@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poc.commands.argument_types import comparisons, raters, whole
 from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_actions, add_command
 from poc.errors import InputError, plain
 
+if TYPE_CHECKING:
+    from poc.rating_import import Imported
+
+_EVERYWHERE = str(IPv4Address(0))
+
 
 def add_rate(commands: Commands) -> None:
-    """Add `poc rate pack`, `poc rate import` and `poc rate show`."""
-    text = "blind rating of clips by people: offline pages out, answers in"
+    """Add `poc rate pack`, `serve`, `collect`, `import` and `show`."""
+    text = "blind rating of clips by people: pages out, answers in"
     actions = add_actions(commands, "rate", text)
     _add_pack(actions)
+    _add_serve(actions)
+    text = "take in what raters told the server; packs that are not finished are closed as they are"
+    parser = add_command(actions, "collect", _collect, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
     text = "take in what raters sent back; all files are checked before any is stored"
     parser = add_command(actions, "import", _import, text)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
@@ -52,6 +66,61 @@ def _add_pack(actions: Commands) -> None:
     parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
 
 
+def _add_serve(actions: Commands) -> None:
+    text = (
+        "serve the pages of the packs on a network: prints a link for each rater, which works "
+        "once, keeps each answer as it is given, and takes a pack in when its rater has finished"
+    )
+    parser = add_command(actions, "serve", _serve, text)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder, with packs made before")
+    parser.add_argument(
+        "--address",
+        default="127.0.0.1",
+        help="address to listen on, 0.0.0.0 for the whole local network (default: this machine)",
+    )
+    parser.add_argument("--port", type=whole, default=8600, help="port (default: 8600)")
+    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language shown first")
+    parser.add_argument(
+        "--renew",
+        action="store_true",
+        help="new links for all who have not finished; former ones end, answers stay",
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from poc.rating_server import Ballot, Server
+    from poc.store import RunStore
+
+    with RunStore.open_reader(arguments.run) as store:
+        ballot = Ballot.of(store, arguments.lang)
+        ballot.take_in()
+        with Server(arguments.address, arguments.port, ballot) as server:
+            host = _host(arguments.address)
+            links = ballot.invite(renew=arguments.renew)
+            start = f"http://{host}:{server.server_port}"
+            if arguments.json:
+                given = [{"rater": one.pseudonym, "link": start + one.path} for one in links]
+                print(json.dumps({"address": start, "links": given}), flush=True)
+            else:
+                for one in links:
+                    print(f"{one.pseudonym}: {start}{one.path}")
+                print(f"serving {start} until Ctrl+C; {len(links)} new links", flush=True)
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
+    return COMPLETE
+
+
+def _host(address: str) -> str:
+    """Return what others type: of a machine that listens on every address, its name."""
+    return socket.gethostname() if address in {"", _EVERYWHERE} else address
+
+
+def _collect(arguments: argparse.Namespace) -> int:
+    from poc.rating_server import take_in_served
+
+    return _taken(take_in_served(arguments.run), as_json=arguments.json)
+
+
 def _pack(arguments: argparse.Namespace) -> int:
     from poc.rating_pack import PackJob, write_packs
 
@@ -78,11 +147,15 @@ def _pack(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from poc.gate_report import shown
     from poc.rating_import import import_answers
 
-    found = import_answers(arguments.run, arguments.answers)
-    if arguments.json:
+    return _taken(import_answers(arguments.run, arguments.answers), as_json=arguments.json)
+
+
+def _taken(found: Sequence[Imported], *, as_json: bool) -> int:
+    from poc.gate_report import shown
+
+    if as_json:
         stored = [
             {"path": str(one.path), "rater": one.rater, "answered": one.answered, "of": one.trials}
             for one in found
@@ -91,6 +164,8 @@ def _import(arguments: argparse.Namespace) -> int:
         return COMPLETE
     for one in found:
         print(f"{shown(one.rater)}: {one.answered} of {one.trials} trials answered, {one.path}")
+    if not found:
+        print("nothing to take in")
     return COMPLETE
 
 

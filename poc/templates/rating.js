@@ -6,11 +6,28 @@ const state = restored();
 let trialSince = 0, current = 0, stopVideos = () => {};
 
 function restored() {
-  const fresh = { language: data.language, rater: data.pseudonym, at: -1, trials: {} };
+  const fresh = { language: data.language, rater: data.pseudonym, at: -1, trials: {},
+    sequence: 0, unsent: {} };
+  let found = fresh;
   try {
     const kept = JSON.parse(localStorage.getItem(key));
-    return kept && kept.trials ? Object.assign(fresh, kept) : fresh;
-  } catch { return fresh; }
+    if (kept && kept.trials) found = Object.assign(fresh, kept);
+  } catch { /* a browser that keeps nothing begins anew */ }
+  return data.server ? withStored(found) : found;
+}
+function withStored(found) {
+  // What the server has counts, but for answers that were given here and did not reach it yet.
+  const { rater, sequence, trials, closed } = data.server;
+  if (rater && !Object.keys(found.trials).length) found.rater = rater;
+  found.sequence = Math.max(found.sequence, sequence);
+  if (closed) found.unsent = {};
+  for (const id of Object.keys(found.trials)) {
+    if (!trials[id] && !found.unsent[id]) found.trials[id].answers = {};
+  }
+  for (const [id, known] of Object.entries(trials)) {
+    if (!found.unsent[id]) found.trials[id] = known;
+  }
+  return found;
 }
 function keep() {
   // A browser that keeps nothing (private windows, files) still rates and still saves the file.
@@ -45,11 +62,16 @@ function go(place) {
 function leaveTrial() {
   stopVideos();
   stopVideos = () => {};
-  const trial = data.trials[state.at];
-  if (trial && trialSince) record(trial).seconds += (performance.now() - trialSince) / 1000;
+  countTime();
   trialSince = 0;
 }
+function countTime() {
+  const trial = data.trials[state.at];
+  if (trial && trialSince) record(trial).seconds += (performance.now() - trialSince) / 1000;
+  trialSince = performance.now();
+}
 function draw() {
+  showKept();
   document.documentElement.lang = state.language;
   document.title = text("title");
   const language = document.getElementById("language");
@@ -82,7 +104,7 @@ function drawStart() {
     make("p", { textContent: text("blind") }),
     make("h2", { textContent: text("how") }), list("how_lines"),
     make("p", { textContent: text("time", counts) }),
-    make("h2", { textContent: text("stored") }), list("stored_lines"),
+    make("h2", { textContent: text("stored") }), list(data.server ? "stored_lines_served" : "stored_lines"),
     make("label", { htmlFor: "rater", textContent: text("rater") }), name,
     make("p", { className: "soft", textContent: text("rater_note") }),
     make("div", { className: "row" }, begin)));
@@ -95,29 +117,47 @@ function firstOpen() {
   return open < 0 ? data.trials.length : open;
 }
 function drawEnd() {
+  if (data.server && data.server.closed) {
+    return page.replaceChildren(make("div", { className: "text" },
+      make("h1", { textContent: text("finished") })));
+  }
   const open = data.trials.length - answered();
   const parts = [make("h1", { textContent: text(open ? "end_open" : "end", { open }) }),
-    make("p", { textContent: text("end_what", { file: fileName() }) }),
+    make("p", { textContent: text(endWords(), { file: fileName() }) }),
     make("div", { className: "row" },
       make("button", { type: "button", textContent: text("back"), on: () => go(state.at - 1) }),
-      make("button", { type: "button", className: "main", textContent: text("save"), on: save }))];
+      endButton())];
   if (open) parts.splice(2, 0, make("p", {}, make("button", { type: "button",
     textContent: text("to_open"), on: () => go(firstOpen()) })));
   page.replaceChildren(make("div", { className: "text" }, ...parts));
+}
+function endWords() {
+  if (!data.server) return "end_what";
+  return waiting() ? "end_waiting" : "end_served";
+}
+function endButton() {
+  if (data.server && !waiting()) {
+    return make("button", { type: "button", id: "finish", className: "main",
+      textContent: text("finish"), on: finish, disabled: !answered() });
+  }
+  return make("button", { type: "button", className: "main", textContent: text("save"), on: save });
 }
 function fileName() { return "answers-" + data.pack_id + ".json"; }
 function answerFile() {
   return {
     format_version: 1, panel_id: data.panel_id, pack_id: data.pack_id,
-    rater: cleanName() || data.pseudonym, language: state.language,
-    viewport_width_px: Math.max(1, innerWidth), viewport_height_px: Math.max(1, innerHeight),
-    trials: data.trials.map((trial) => {
-      const known = state.trials[trial.id];
-      return { trial_id: trial.id, answers: isDone(trial) ? known.answers : null,
-        duration_s: known ? Math.round(known.seconds * 100) / 100 : null,
-        plays: known ? known.plays : 0 };
-    }),
+    ...whoAnswers(), trials: data.trials.map(trialAnswer),
   };
+}
+function whoAnswers() {
+  return { rater: cleanName() || data.pseudonym, language: state.language,
+    viewport_width_px: Math.max(1, innerWidth), viewport_height_px: Math.max(1, innerHeight) };
+}
+function trialAnswer(trial) {
+  const known = state.trials[trial.id];
+  return { trial_id: trial.id, answers: isDone(trial) ? known.answers : null,
+    duration_s: known ? Math.round(known.seconds * 100) / 100 : null,
+    plays: known ? known.plays : 0 };
 }
 function save() {
   leaveTrial();
@@ -126,6 +166,64 @@ function save() {
   document.body.append(link);
   link.click();
   link.remove();
+}
+
+// --- to the server ---------------------------------------------------------------------------------
+
+let sending = false;
+function waiting() { return Object.keys(state.unsent).length; }
+function changed(trial) {
+  if (!data.server || data.server.closed || !isDone(trial)) return;
+  countTime();
+  state.sequence += 1;
+  state.unsent[trial.id] = state.sequence;
+  keep();
+  send();
+}
+function showKept() {
+  if (!data.server) return;
+  const node = document.getElementById("kept"), n = waiting();
+  if (data.server.closed) node.textContent = text("closed");
+  else node.textContent = n ? text("waiting", { n }) : text("kept", { n: answered() });
+  node.classList.toggle("bad", n > 0);
+}
+async function send() {
+  if (sending || !data.server) return;
+  sending = true;
+  showKept();
+  for (let id; (id = Object.keys(state.unsent)[0]);) {
+    const sequence = state.unsent[id];
+    const trial = data.trials.find((one) => one.id === id);
+    const reply = await post("vote", { ...whoAnswers(), sequence, trial: trialAnswer(trial) });
+    if (reply.status === 200) {
+      if (state.unsent[id] === sequence) delete state.unsent[id];
+    } else if (reply.status === 409) {  // answered in another window meanwhile: the later one counts
+      state.sequence = Math.max(state.sequence, (await reply.json()).sequence) + 1;
+      state.unsent[id] = state.sequence;
+    } else if (reply.status === 410) {
+      state.unsent = {};
+      data.server.closed = true;
+    } else {
+      await new Promise((again) => { setTimeout(again, 1500); });
+    }
+    keep();
+    showKept();
+  }
+  sending = false;
+  if (state.at >= data.trials.length) drawEnd();
+}
+async function post(path, content) {
+  try {
+    return await fetch(path, { method: "POST", body: JSON.stringify(content),
+      headers: { "Content-Type": "application/json" } });
+  } catch { return { status: 0 }; }
+}
+async function finish(event) {
+  event.currentTarget.disabled = true;
+  const reply = await post("finish", {});
+  if (reply.status === 200) data.server.closed = true;
+  showKept();
+  drawEnd();
 }
 
 // --- one trial -------------------------------------------------------------------------------------
@@ -172,6 +270,7 @@ function answer(trial, n, choice) {
   known.answers[data.questions[n]] = choice;
   const open = data.questions.findIndex((question) => !known.answers[question]);
   current = open < 0 ? Math.min(n + 1, data.questions.length - 1) : open;
+  changed(trial);
   keep();
   refresh(trial);
 }
@@ -263,4 +362,6 @@ document.getElementById("language").addEventListener("click", (event) => {
   draw();
 });
 addEventListener("pagehide", () => { leaveTrial(); keep(); });
+if (data.server && data.server.closed) state.at = data.trials.length;
 draw();
+send();

@@ -1,0 +1,308 @@
+"""`poc rate serve`: a link works once, an answer is kept once, and nobody sees an arm."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import browser_pages as browsing
+import pytest
+import rated_runs as rated
+import served_ratings as served
+import small_run
+from served_ratings import Client
+
+from poc import cli
+from poc.panel import Panel, Trial
+from poc.rating_folder import answers_path, imported, served_path
+from poc.rating_server import MOST_BYTES, Ballot, Server
+from poc.rating_votes import stored_votes
+from poc.store import RunStore
+from poc.vote_records import AnswerFile, Outcome
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = browsing.browser_path()
+
+
+def win(_trial: Trial) -> Outcome:
+    return Outcome.WIN
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = rated.folder(tmp_path_factory.mktemp("served") / "secretly-named-run")
+    options = ["--raters", "3", "--candidate", "lcm-2", "--per-rater", "4"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    return run
+
+
+@pytest.fixture
+def run(packed: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(packed, tmp_path / "secretly-named-run")
+
+
+@pytest.fixture
+def panel(run: Path) -> Panel:
+    (path,) = run.glob("rating/*/key.json")
+    return Panel.from_json(path.read_bytes())
+
+
+@pytest.fixture
+def server(run: Path) -> Iterator[Server]:
+    with RunStore.open_reader(run) as store, Server("127.0.0.1", 0, Ballot.of(store, "en")) as one:
+        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield one
+        one.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def links(server: Server) -> list[str]:
+    return [link.path for link in server.ballot.invite()]
+
+
+def enter(server: Server, link: str) -> Client:
+    client = Client(server.server_port)
+    assert client.ask("POST", link)[0] == 303
+    return client
+
+
+def page_data(page: bytes) -> dict[str, Any]:
+    found = re.search(rb'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def test_looking_at_a_link_does_not_use_it_and_pressing_its_button_does(
+    server: Server, links: list[str]
+) -> None:
+    stranger = Client(server.server_port)
+    assert [stranger.ask("GET", links[0])[0] for _ in range(3)] == [200, 200, 200]
+    rater = enter(server, links[0])
+
+    assert rater.ask("GET", "/")[0] == 200
+    assert stranger.ask("GET", links[0])[0] == 410
+    assert stranger.ask("POST", links[0])[0] == 410
+    assert stranger.ask("GET", "/")[0] == 404
+    assert rater.ask("GET", "/")[0] == 200  # a reload
+
+
+def test_without_an_invitation_nothing_is_taken(
+    server: Server, links: list[str], panel: Panel
+) -> None:
+    assert len(links) == len(panel.packs)
+    client = Client(server.server_port, cookie="rating=guessed")
+    message = served.votes(panel, panel.packs[0], win)[0]
+
+    assert client.ask("POST", "/vote", message)[0] == 403
+    assert client.ask("POST", "/finish", {})[0] == 403
+    assert client.ask("GET", "/../manifest.json")[0] == 404
+
+
+def test_another_site_cannot_vote_for_a_rater(
+    server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[0])
+    message = served.votes(panel, panel.packs[0], win)[0]
+    client.headers = {"Origin": "http://elsewhere.example"}
+    assert client.ask("POST", "/vote", message)[0] == 400
+
+    client.headers = {"Origin": f"http://127.0.0.1:{server.server_port}"}
+    assert client.ask("POST", "/vote", message)[0] == 200
+
+
+def test_a_page_of_the_server_tells_no_arm_no_clip_and_no_name(
+    run: Path, server: Server, links: list[str]
+) -> None:
+    plan = small_run.plan(prompts=20)
+    secrets = {arm.id for arm in plan.arms} | {arm.name for arm in plan.arms} | {run.name}
+    secrets |= {clip.id for batch in plan.batches for clip in batch.clips}
+    page = enter(server, links[0]).ask("GET", "/")[1].decode()
+    own = re.sub(r"data:video/webm;base64,[A-Za-z0-9+/=]*", "", page)
+
+    assert not [word for word in secrets if word in own]
+    assert "connect-src &#x27;self&#x27;" in own
+
+
+# --- votes ---------------------------------------------------------------------------------------
+
+
+def test_a_reload_shows_what_was_stored_and_no_more(
+    server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[0])
+    messages = served.votes(panel, panel.packs[0], win, rater="sato")
+    for message in messages[:2]:
+        assert client.ask("POST", "/vote", message)[0] == 200
+        assert client.ask("POST", "/vote", message)[0] == 200  # a second click
+    known = page_data(client.ask("GET", "/")[1])["server"]
+
+    assert set(known["trials"]) == {one["trial"]["trial_id"] for one in messages[:2]}
+    assert (known["rater"], known["sequence"], known["closed"]) == ("sato", 2, False)
+
+
+def test_a_late_copy_of_an_earlier_answer_is_refused_with_the_later_ones_number(
+    server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[0])
+    first = served.votes(panel, panel.packs[0], win)[0]
+    changed = {**first, "sequence": 5}
+    assert client.ask("POST", "/vote", changed)[0] == 200
+    status, reply = client.ask("POST", "/vote", first)
+
+    assert status == 409
+    assert json.loads(reply) == {"sequence": 5}
+
+
+def test_what_no_page_sends_is_refused(server: Server, links: list[str], panel: Panel) -> None:
+    client = enter(server, links[0])
+    good = served.votes(panel, panel.packs[0], win)[0]
+    other = served.votes(panel, panel.packs[1], win)[0]["trial"]
+    bad: tuple[Any, ...] = (
+        {**good, "trial": other},
+        {**good, "trial": {**good["trial"], "plays": 0}},
+        {**good, "trial": {**good["trial"], "answers": None}},
+        {**good, "rater": ""},
+        {**good, "more": 1},
+        [],
+    )
+    assert {client.ask("POST", "/vote", one)[0] for one in bad} == {400}
+    assert client.ask("POST", "/vote", {"padding": "x" * MOST_BYTES})[0] == 400
+    assert page_data(client.ask("GET", "/")[1])["server"]["trials"] == {}
+
+
+def test_finishing_takes_the_answers_in_once_and_sums_them_up(
+    run: Path, server: Server, links: list[str], panel: Panel
+) -> None:
+    pack = panel.packs[0]
+    client = enter(server, links[0])
+    for message in served.votes(panel, pack, win, rater="sato"):
+        client.ask("POST", "/vote", message)
+    assert [client.ask("POST", "/finish", {})[0] for _ in range(2)] == [200, 200]
+    late = {**served.votes(panel, pack, win)[0], "sequence": 99}
+
+    assert client.ask("POST", "/vote", late)[0] == 410
+    expected = AnswerFile.from_json(json.dumps(rated.raw(panel, pack, win, rater="sato")))
+    assert AnswerFile.from_json(answers_path(run, pack.pack_id).read_bytes()) == expected
+    votes = stored_votes(run, RunStore.open_reader(run).plan)
+    assert votes is not None
+    assert votes.summary.packs_answered == 1
+
+
+def test_a_server_killed_between_closing_and_taking_in_does_the_rest_later(
+    run: Path, server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[0])
+    client.ask("POST", "/vote", served.votes(panel, panel.packs[0], win)[0])
+    server.ballot._votes.close(panel.packs[0].pack_id)
+    assert imported(run) == {}
+    with RunStore.open_reader(run) as store:
+        (taken,) = Ballot.of(store, "en").take_in()
+
+    assert (taken.answered, taken.trials) == (1, len(panel.packs[0].trials))
+
+
+def test_what_is_not_finished_can_be_collected_and_is_closed_then(
+    run: Path, server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[1])
+    messages = served.votes(panel, panel.packs[1], win)
+    client.ask("POST", "/vote", messages[0])
+
+    assert cli.main(["rate", "collect", str(run)]) == 0
+    assert cli.main(["rate", "collect", str(run)]) == 0  # nothing is left, and that is no error
+    assert set(imported(run)) == {panel.packs[1].pack_id}
+    assert client.ask("POST", "/vote", messages[1])[0] == 410
+
+
+def test_votes_killed_with_their_server_are_sent_again_and_stand_once(
+    run: Path, panel: Panel
+) -> None:
+    """A kill after an acknowledgement loses nothing; one before it is made good by the page."""
+    port, pack = served.free_port(), panel.packs[0]
+    messages = served.votes(panel, pack, win)
+    with served.process(run, port) as (_, said):
+        link = said["links"][0]["link"].split(str(port))[1]
+        client = Client(port)
+        assert client.ask("POST", link)[0] == 303
+        assert [client.ask("POST", "/vote", one)[0] for one in messages[:2]] == [200, 200]
+    with served.process(run, port) as (_, said):
+        assert said["links"] == []  # the first ones still hold
+        known = page_data(client.ask("GET", "/")[1])["server"]["trials"]
+        assert set(known) == {one["trial"]["trial_id"] for one in messages[:2]}
+        assert [client.insist("/vote", one)[0] for one in messages] == [200] * len(messages)
+        assert client.insist("/finish", {})[0] == 200
+
+    stored = AnswerFile.from_json(answers_path(run, pack.pack_id).read_bytes())
+    assert stored == AnswerFile.from_json(json.dumps(rated.raw(panel, pack, win)))
+
+
+def test_damaged_votes_are_named_and_the_server_does_not_start(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served_path(run).write_bytes(b"not a database, and long enough to be looked at" * 30)
+
+    assert cli.main(["rate", "serve", str(run), "--port", "0"]) == 2
+    assert "served.sqlite: the votes cannot be read or written" in capsys.readouterr().err
+
+
+# --- in a browser --------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_rater_plays_answers_loses_the_server_reloads_and_finishes(
+    run: Path, panel: Panel
+) -> None:
+    port = served.free_port()
+    with browsing.chromium(str(CHROMIUM)) as browser:
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.set_default_timeout(browsing.PATIENCE_MS)
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        with served.process(run, port, "--lang", "en") as (_, said):
+            page.goto(said["links"][0]["link"])
+            page.get_by_role("button").click()
+            page.get_by_role("button", name="Begin").click()
+            answer(page)
+            page.locator("#kept", has_text="1 pairs stored").wait_for()
+            page.locator("#next").click()
+        answer(page)  # the server is gone
+        page.locator("#kept", has_text="1 pairs not stored yet").wait_for()
+        with served.process(run, port, "--lang", "en"):
+            page.locator("#kept", has_text="2 pairs stored").wait_for()
+            page.reload()
+            page.locator("#kept", has_text="2 pairs stored").wait_for()
+            page.locator("#next").click()
+            for _ in range(len(panel.packs[0].trials) - 2):
+                answer(page)
+                page.locator("#next").click()
+            page.locator("#finish").click()
+            page.get_by_text("You have finished").wait_for()
+        page.close()
+
+    stored = AnswerFile.from_json(answers_path(run, panel.packs[0].pack_id).read_bytes())
+    said_same = {"motion": "same", "picture": "same", "as_asked": "same", "overall": "same"}
+    given = [one.answers.model_dump(mode="json") for one in stored.trials if one.answers]
+    assert given == [said_same] * len(panel.packs[0].trials)
+    assert all(one.plays >= 1 and one.duration_s for one in stored.trials)
+    assert problems == []
+
+
+def answer(page: Page) -> None:
+    """Answer one pair by its keys, as soon as both clips have played."""
+    page.locator("fieldset button:enabled").first.wait_for()
+    for _ in range(4):
+        page.keyboard.press("2")
