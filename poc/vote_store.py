@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class VoteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Threads queue here: SQLite lets waiting writers try again by chance, and some for long.
+        self._turn = threading.Lock()
 
     @classmethod
     def open(cls, path: Path) -> VoteStore:
@@ -167,7 +170,8 @@ class VoteStore:
 
     def sheet(self, pack_id: str) -> Sheet:
         """Return what the rater of a pack has answered; raises KeyError for an unknown pack."""
-        with self._transaction() as connection:
+        with self._connected() as connection:
+            connection.execute("BEGIN")  # both questions see one state
             pack = connection.execute(
                 "SELECT closed, rater, language, viewport_width_px, viewport_height_px "
                 "FROM packs WHERE pack_id = ?", (pack_id,),
@@ -193,7 +197,7 @@ class VoteStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are all on the disk afterwards, or none."""
-        with self._connected() as connection:
+        with self._turn, self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -18,7 +18,8 @@ from rated_runs import Opinion, raw
 
 from poc.panel import Pack, Panel
 
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
+"""Long: on a busy machine a test may be stopped for minutes."""
 
 
 def free_port() -> int:

@@ -277,14 +277,14 @@ def test_a_rater_plays_answers_loses_the_server_reloads_and_finishes(
             page.get_by_role("button").click()
             page.get_by_role("button", name="Begin").click()
             answer(page)
-            page.locator("#kept", has_text="1 pairs stored").wait_for()
+            page.locator("#kept", has_text="pairs stored: 1").wait_for()
             page.locator("#next").click()
         answer(page)  # the server is gone
-        page.locator("#kept", has_text="1 pairs not stored yet").wait_for()
+        page.locator("#kept", has_text="pairs not stored yet: 1").wait_for()
         with served.process(run, port, "--lang", "en"):
-            page.locator("#kept", has_text="2 pairs stored").wait_for()
+            page.locator("#kept", has_text="pairs stored: 2").wait_for()
             page.reload()
-            page.locator("#kept", has_text="2 pairs stored").wait_for()
+            page.locator("#kept", has_text="pairs stored: 2").wait_for()
             page.locator("#next").click()
             for _ in range(len(panel.packs[0].trials) - 2):
                 answer(page)

@@ -21,8 +21,9 @@ function withStored(found) {
   if (rater && !Object.keys(found.trials).length) found.rater = rater;
   found.sequence = Math.max(found.sequence, sequence);
   if (closed) found.unsent = {};
-  for (const id of Object.keys(found.trials)) {
-    if (!trials[id] && !found.unsent[id]) found.trials[id].answers = {};
+  for (const [id, known] of Object.entries(found.trials)) {
+    const whole = data.questions.every((question) => known.answers[question]);
+    if (whole && !trials[id] && !closed && !found.unsent[id]) found.unsent[id] = ++found.sequence;
   }
   for (const [id, known] of Object.entries(trials)) {
     if (!found.unsent[id]) found.trials[id] = known;
