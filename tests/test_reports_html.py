@@ -13,7 +13,17 @@ import pytest
 import reports_fixture as fixture
 
 from poc.claims_file import ClaimsFile
-from poc.records import ArmDecision, ArmRole, ArmSummary, Comparison, Light, Verdict
+from poc.records import (
+    ArmDecision,
+    ArmRole,
+    ArmSummary,
+    Comparison,
+    Light,
+    SliceEstimates,
+    SliceSpec,
+    Verdict,
+)
+from reports import text as words
 from reports.content import make_content
 from reports.export import clips, html
 from reports.judged import focus_arm
@@ -286,6 +296,27 @@ def test_a_run_that_asks_no_contrast_shows_no_such_section(view: RunView) -> Non
     without = replace(view, estimates=view.estimates.model_copy(update={"contrasts": ()}))
 
     assert load_text("en")("section.contrasts") not in html.render(without)
+
+
+def test_tables_of_slices_are_folded_under_their_titles(view: RunView) -> None:
+    asked = SliceSpec(by=("camera",), metrics=("oracle_all", "clip_score"))
+    spec = view.plan.spec.model_copy(update={"slices": asked})
+    every = tuple(one for summary in view.estimates.arms for one in summary.estimates)
+    near = SliceEstimates(factor="camera", value="close up", n_prompts=4, estimates=every)
+    sliced = replace(
+        view,
+        plan=view.plan.model_copy(update={"spec": spec}),
+        estimates=view.estimates.model_copy(update={"slices": (near,)}),
+    )
+    page = html.render(sliced, language="en")
+    fold = r'<details class="fold"><summary>(.*?)</summary>(.*?)</details>'
+    folds = re.findall(fold, page, re.DOTALL)
+
+    named = [words.metric_label(load_text("en"), metric) for metric in asked.metrics]
+    assert [title for title, _ in folds[len(folds) // 2 :]] == [
+        f"{name}, by viewpoint" for name in named
+    ]
+    assert all(body.count('<th scope="row"') == len(view.plan.arms) for _, body in folds)
 
 
 def test_controls_are_named_as_such_and_never_in_focus(view: RunView) -> None:
