@@ -186,6 +186,30 @@ def metric_bars(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Lay
     return _finish(layers, subject, size, _alt(subject, "chart.alt.bars", points))
 
 
+def tornado(swings: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return what the cost would be with each input at the ends of its range, longest bar first.
+
+    `swings` is `reports.money.swing_table`'s and has a row at least.
+    """
+    y = alt.Y("input:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, grid=False))
+    axis = alt.Axis(title=swings["axis"][0], format="~s")
+    scale = alt.Scale(zero=False, padding=12)
+    text = subject.text
+    tips = [
+        alt.Tooltip("input:N", title=text("column.input")),
+        alt.Tooltip("ends:N", title=text("column.ends")),
+        alt.Tooltip("at_low:N", title=text("column.cost_at_low")),
+        alt.Tooltip("at_high:N", title=text("column.cost_at_high")),
+    ]
+    base = alt.Chart(swings)
+    bars = base.mark_bar(color=COLOURS[1], height={"band": 0.6}).encode(
+        y=y, x=alt.X("low:Q", axis=axis, scale=scale), x2="high:Q", tooltip=tips
+    )
+    rule = base.mark_rule(color=_MID, strokeDash=[2, 3]).encode(x=alt.X("base:Q", axis=axis))
+    said = text("chart.alt.tornado", n=len(swings)), text("section.money.swings.about")
+    return _finish([bars, rule], subject, theme, said)
+
+
 # --- time ----------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import pandas as pd
+
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName
 from poc.cost_records import CostResult, OtherWay, Spread, Swing
@@ -182,6 +184,38 @@ def _rollout(text: Text, cost: CostResult) -> Iterator[Line]:
     for name, stage in stages.items():
         sentence = text.pick(said.stage(stage, cost.currency))
         yield Line(text.pick(said.STAGES[name]), words.shown(sentence, 1500))
+
+
+def swing_table(text: Text, cost: CostResult) -> pd.DataFrame:
+    """Return the longest bars of the tornado: both costs, and the input's own ends in words."""
+    rows = [
+        {
+            "input": words.shown(text.pick(one.label)),
+            "low": one.cost_at_low,
+            "high": one.cost_at_high,
+            "base": cost.cost_per_deliverable,
+            "ends": f"{one.low:g} – {one.high:g} {one.unit}",
+            "at_low": _money(text, cost, one.cost_at_low),
+            "at_high": _money(text, cost, one.cost_at_high),
+            "axis": text("chart.money", currency=cost.currency),
+        }
+        for one in cost.tornado[:SHOWN_SWINGS]
+    ]
+    return pd.DataFrame(rows)
+
+
+def scenario_lines(
+    text: Text, before: CostResult, after: CostResult
+) -> Iterator[tuple[str, str, str]]:
+    """Yield a term with what is said of it before and after a change of assumptions."""
+    yield text("money.label"), _sum(text, before), _sum(text, after)
+    for one, other in zip(_returns(text, before), _returns(text, after), strict=True):
+        yield one.term, one.said, other.said
+
+
+def _sum(text: Text, cost: CostResult) -> str:
+    drawn = _spread(text, cost, cost.simulation.cost_per_deliverable)
+    return f"{_money(text, cost, cost.cost_per_deliverable)} ({drawn})"
 
 
 def limits(view: RunView, text: Text) -> Iterator[Line]:

@@ -121,6 +121,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.cost_findings",
         "poc.cost_lines",
         "poc.cost_records",
+        "poc.cost_scenario",
         "poc.decide",
         "poc.differences",
         "poc.errors",

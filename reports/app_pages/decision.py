@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from reports import app
+from reports import app, scenarios
 from reports.export.clips import worst_html
 from reports.model import CriterionRow, KeyNumber, Line, Mark, PartRow, WayRow
 from reports.text import Text
@@ -18,6 +18,7 @@ def draw(shown: app.Shown) -> None:
     _numbers(shown)
     _worst(shown)
     _ways(shown)
+    scenarios.draw(shown)
     _rights(shown)
     _onward(shown)
     _heading(shown, "section.judges")
