@@ -171,8 +171,8 @@ def _seconds(text: Text, cost: CostResult) -> str:
 def _swing(text: Text, cost: CostResult, one: Swing) -> SwingRow:
     return SwingRow(
         name=text.pick(one.label),
-        low=f"{one.low:g}",
-        high=f"{one.high:g} {one.unit}",
+        low=words.given(one.low),
+        high=f"{words.given(one.high)} {one.unit}",
         cost_at_low=_money(text, cost, one.cost_at_low),
         cost_at_high=_money(text, cost, one.cost_at_high),
     )
@@ -194,7 +194,7 @@ def swing_table(text: Text, cost: CostResult) -> pd.DataFrame:
             "low": one.cost_at_low,
             "high": one.cost_at_high,
             "base": cost.cost_per_deliverable,
-            "ends": f"{one.low:g} – {one.high:g} {one.unit}",
+            "ends": f"{words.given(one.low)} – {words.given(one.high)} {one.unit}",
             "at_low": _money(text, cost, one.cost_at_low),
             "at_high": _money(text, cost, one.cost_at_high),
             "axis": text("chart.money", currency=cost.currency),

@@ -10,7 +10,7 @@ from typing import Final
 
 import streamlit as st
 
-from poc.cost_file import CostInputs, Stated
+from poc.cost_file import CostInputs, Dated, Stated
 from poc.cost_records import MoneyOfRun
 from poc.cost_scenario import (
     Change,
@@ -64,10 +64,18 @@ def _assumption(text: Text, one: Stated) -> dict[str, str]:
     example = f" {text('scenario.example')}" if getattr(number, "example", False) else ""
     return {
         text("column.input"): words.shown(_label(text, one)),
-        text("column.value"): f"{number.value:g} {number.unit}",
-        text("column.ends"): f"{getattr(number, 'low', 0):g} – {getattr(number, 'high', 0):g}",
+        text("column.value"): f"{words.given(number.value)} {number.unit}",
+        text("column.ends"): _ends(text, number),
         text("scenario.source"): words.shown(f"{number.source} ({number.date}){example}", 400),
     }
+
+
+def _ends(text: Text, number: Dated) -> str:
+    """Return the range that a number was given with; a measured one may have none."""
+    ends = getattr(number, "low", None), getattr(number, "high", None)
+    if ends[0] is None or ends[1] is None:
+        return text("number.none")
+    return f"{words.given(ends[0])} – {words.given(ends[1])}"
 
 
 # --- changing ------------------------------------------------------------------------------------
@@ -173,6 +181,6 @@ def _changes(text: Text, money: MoneyOfRun, changes: Sequence[Change]) -> Iterat
     known = {} if money.inputs is None else {one.name: one for one in editable(money.inputs)}
     for one in changes:
         label = _label(text, known[one.name]) if one.name in known else one.name
-        said = text("scenario.change", value=f"{one.value:g}", low=f"{one.low:g}",
-                    high=f"{one.high:g}", name=words.shown(label))  # fmt: skip
+        said = text("scenario.change", value=words.given(one.value), low=words.given(one.low),
+                    high=words.given(one.high), name=words.shown(label))  # fmt: skip
         yield f"- {app.plain(said)}"

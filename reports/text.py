@@ -152,6 +152,15 @@ def whole(text: Text, number: int | None) -> str:
     return text("number.none") if number is None else str(number)
 
 
+def given(value: float) -> str:
+    """Return a number that somebody gave, with its digits.
+
+    >>> given(6e6), given(0.05)
+    ('6,000,000', '0.05')
+    """
+    return f"{value:,.10g}" if abs(value) >= 1000 else f"{value:g}"
+
+
 def arm_name(text: Text, arm: Arm) -> str:
     """Return an arm's name for people: 'AnimateLCM (pastel), 4 steps'."""
     if arm.is_imported:
