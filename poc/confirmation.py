@@ -34,27 +34,40 @@ def choose(run: Path) -> Choice:
     Raises:
         InputError: no decision, no arm recommended, or another arm was written down before.
     """
-    with RunStore.open_writer(run) as store:
-        arm, before = recommended_arm(store, "--criteria of poc decide"), read_choice(store)
-        if before is not None and before.arm_id != arm.id:
-            raise InputError(
-                f"{run / CHOICE}: says {before.arm}, the decision now recommends {arm.name}. What "
-                "was chosen first is confirmed first; a new choice wants a new run."
-            )
-        if before is not None:
-            return before
-        text = store.read_derived("decision.json") or ""
-        choice = Choice(
-            format_version=1,
-            arm=arm.name,
-            arm_id=arm.id,
-            baseline_id=store.plan.baseline_id,
-            plan_digest=store.plan.content_digest(),
-            decision_digest=hashlib.sha256(text.encode()).hexdigest(),
-            time=run_folder.now(),
-        )
-        store.write_derived(CHOICE, choice.to_json())
+    choice = _choice(RunStore.open_reader(run))
+    _write(run, choice)
     return choice
+
+
+def _write(run: Path, choice: Choice) -> None:
+    with RunStore.open_writer(run) as store:
+        store.write_derived(CHOICE, choice.to_json())
+
+
+def _choice(store: RunStore) -> Choice:
+    """Return the choice of a run, as it was written down first where it was.
+
+    Raises:
+        InputError: no decision, no arm recommended, or another arm was written down before.
+    """
+    arm, before = recommended_arm(store, "--criteria of poc decide"), read_choice(store)
+    if before is not None and before.arm_id != arm.id:
+        raise InputError(
+            f"{store.path / CHOICE}: says {before.arm}, the decision now recommends {arm.name}. "
+            "What was chosen first is confirmed first; a new choice wants a new run."
+        )
+    if before is not None:
+        return before
+    text = store.read_derived("decision.json") or ""
+    return Choice(
+        format_version=1,
+        arm=arm.name,
+        arm_id=arm.id,
+        baseline_id=store.plan.baseline_id,
+        plan_digest=store.plan.content_digest(),
+        decision_digest=hashlib.sha256(text.encode()).hexdigest(),
+        time=run_folder.now(),
+    )
 
 
 def read_choice(store: RunStore) -> Choice | None:
@@ -84,13 +97,17 @@ def write_confirmation(run: Path, out: Path, *, count: int | None, csv: Path | N
             f"{run}: --prompts-csv: new prompts of '{store.plan.spec.dataset}' cannot be drawn "
             "here. Have them written now, by somebody who has not seen the clips, and give them."
         )
-    choice = choose(run)
+    choice = _choice(store)
     wanted = count or len(store.plan.prompts)
     prompts = _drawn(store.plan.prompts, choice, wanted) if csv is None else _brought(csv, store)
-    if len(prompts) < wanted and (count is not None or csv is None):
-        raise InputError(f"{run}: {len(prompts)} new prompts are there, {wanted} were asked for.")
+    if len(prompts) < wanted:
+        raise InputError(
+            f"{run}: {len(prompts)} new prompts are there, {wanted} were asked for (by default as "
+            "many as the run had). Bring more, or ask for fewer with --prompts."
+        )
     prompts = prompts[:wanted]
     spec = _spec(store, choice, len(prompts))
+    _write(run, choice)
     disk.make_folder(out)
     criteria = store.plan.criteria.model_dump(mode="json")
     _publish(out / "criteria.yaml", criteria)
@@ -110,7 +127,7 @@ def _publish(path: Path, content: Any) -> None:
 
 def _drawn(used: Sequence[Prompt], choice: Choice, count: int) -> tuple[Prompt, ...]:
     """Return unused prompts of the tiny world in an order that follows from the choice."""
-    taken, salt = {_words(one.text) for one in used}, choice.content_digest()
+    taken, salt = {_words(one.text) for one in used}, choice.salt()
     left = [one for one in composed_prompts() if _words(one.text) not in taken]
     return tuple(sorted(left, key=lambda one: short_id(["confirmation", salt, one.id])))[:count]
 
@@ -161,7 +178,7 @@ def _spec(store: RunStore, choice: Choice, count: int) -> SweepSpec:
     return spec.model_copy(
         update={
             "name": f"{spec.name[:48]}-confirm",
-            "dataset": f"confirmation-{choice.content_digest()[:8]}",
+            "dataset": f"confirmation-{choice.salt()[:8]}",
             "prompts": count,
             "seed": choice.seed(),
             "arms": tuple(_entry(spec, arm) for arm in pair),

@@ -6,7 +6,7 @@ number), NO_GO one that fails; whatever is unknown, thin or unfinished is never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from poc import findings
@@ -114,6 +114,7 @@ def decide(
     rights: RightsAnswer | None = None,
     price: Callable[[Arm], PriceAnswer] | None = None,
     votes: VotesOfRun | None = None,
+    withdrawn: Collection[str] = (),
 ) -> Decision:
     """Return the decision on a run by the given criteria.
 
@@ -121,7 +122,8 @@ def decide(
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
     With `rights`, the rights light is that of the rights file and `licences` do not count. `price`
     is asked what the recommended arm costs; without one, or without an arm, that stays open.
-    Metrics that contradict the `votes` are named; the lights are those without votes.
+    Metrics that contradict the `votes` are named; the lights are those without votes. An arm whose
+    id is `withdrawn` was taken out of the run for good: it is neither GO nor recommended.
 
     Raises:
         ValueError: the estimates are of another plan, or two criteria share a name.
@@ -132,7 +134,7 @@ def decide(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"criteria {criteria.name!r}: two are named {repeated[0]!r}; rename one")
-    case = _case(plan, estimates, criteria, draws)
+    case = _case(plan, estimates, criteria, draws, withdrawn)
     cleared = _rights(plan, case, licences) if rights is None else _governed(case, rights)
     technical = case.technical
     priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
@@ -151,6 +153,7 @@ def decide(
         criteria_edited=case.edited,
         reasons=(
             *_technical_reasons(plan, case),
+            *(findings.withdrawn(case.summary(one).arm) for one in sorted(withdrawn)),
             *_contradictions(case, votes),
             *_price_reasons(priced),
             cleared.reason,
@@ -207,7 +210,13 @@ class _Case(NamedTuple):
         return musts(self.criteria, self.summary(arm_id))
 
 
-def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws) -> _Case:
+def _case(
+    plan: Plan,
+    estimates: Estimates,
+    criteria: CriteriaFile,
+    draws: Draws,
+    withdrawn: Collection[str],
+) -> _Case:
     asked = criteria.criteria
     summaries = {s.arm.id: s for s in estimates.arms}
     baseline = summaries[plan.baseline_id]
@@ -223,7 +232,12 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         for arm_id, summary in summaries.items()
         if arm_id != plan.baseline_id
     )
-    candidates = tuple(a for a in arms if summaries[a.arm_id].arm.may_lead(baseline.arm))
+    arms = tuple(_capped(arm) if arm.arm_id in withdrawn else arm for arm in arms)
+    candidates = tuple(
+        arm
+        for arm in arms
+        if arm.arm_id not in withdrawn and summaries[arm.arm_id].arm.may_lead(baseline.arm)
+    )
     criteria_digest = criteria.content_digest()
     return _Case(
         estimates=estimates,
@@ -235,6 +249,12 @@ def _case(plan: Plan, estimates: Estimates, criteria: CriteriaFile, draws: Draws
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
     )
+
+
+def _capped(arm: ArmDecision) -> ArmDecision:
+    """Return an arm that is there no more: what was measured of it recommends nothing."""
+    light = worst([arm.technical, Light.INSUFFICIENT_EVIDENCE])
+    return arm.model_copy(update={"technical": light})
 
 
 def judge_arm(
@@ -396,7 +416,9 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
 
 def _confirms(plan: Plan, arm: Arm) -> bool:
     """Tell whether a run was made to look again at this arm alone."""
-    return plan.spec.confirms is not None and plan.spec.confirms.arm_id == arm.id
+    choice = plan.spec.confirms
+    pair = {one.id for one in plan.arms} == {arm.id, plan.baseline_id}
+    return choice is not None and choice.arm_id == arm.id and pair
 
 
 def _confirmation(plan: Plan, case: _Case) -> list[Finding]:

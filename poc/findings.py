@@ -309,15 +309,25 @@ def confirmed(choice: Choice, light: Light | None, prompts: int) -> Finding:
     if light is Light.GO:
         return Finding(
             text_en=f"Confirmed: {choice.arm} was chosen on {day}, and passes again on {prompts} "
-            "prompts drawn after that.",
-            text_ja=f"再確認済み: {choice.arm}は{day}に選ばれ、その後に選んだ"
+            "prompts given as new.",
+            text_ja=f"再確認済み: {choice.arm}は{day}に選ばれ、新しいものとして与えられた"
             f"プロンプト{prompts}件でも基準を満たす。",
         )
     return Finding(
         text_en=f"Not confirmed: {choice.arm} was chosen on {day}, and is not shown to pass on "
-        f"{prompts} prompts drawn after that.",
-        text_ja=f"再確認できず: {choice.arm}は{day}に選ばれたが、その後に選んだ"
+        f"{prompts} prompts given as new.",
+        text_ja=f"再確認できず: {choice.arm}は{day}に選ばれたが、新しいものとして与えられた"
         f"プロンプト{prompts}件では基準を満たすと示されていない。",
+    )
+
+
+def withdrawn(arm: Arm) -> Finding:
+    """Say that an arm was taken out of the run for good, so that it leads nowhere."""
+    return Finding(
+        text_en=f"{arm.name} was taken out of this run for good (poc redact): what was measured of "
+        "it stays as a record and recommends nothing.",
+        text_ja=f"{arm.name}はこの実行から完全に取り除かれた（poc redact）。"
+        "測定値は記録として残るが、推奨の根拠にはならない。",
     )
 
 

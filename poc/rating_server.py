@@ -277,7 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
+        plain = length.isascii() and length.isdigit() and len(length) <= len(str(MOST_BYTES))
+        if not plain or int(length) > MOST_BYTES:
             self.close_connection = True
             return None
         body = self.rfile.read(int(length))
@@ -286,7 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_ours(self) -> bool:
         """Tell whether a request comes from a page of this server, not from another site."""
         origin = self.headers.get("Origin")
-        return origin is None or origin == f"http://{self.headers.get('Host')}"
+        host = self.headers.get("Host")
+        return origin is None or origin in {f"http://{host}", f"https://{host}"}
 
     def _pack(self) -> str | None:
         try:

@@ -443,9 +443,16 @@ class Choice(Record):
     time: str
     """UTC, ISO 8601."""
 
+    def salt(self) -> str:
+        """Return what draws the confirming run: it follows from what was chosen, not from when.
+
+        To delete a choice and to choose again draws the same prompts and seed.
+        """
+        return digest([self.plan_digest, self.decision_digest, self.arm_id])
+
     def seed(self) -> int:
         """Return the seed of the confirming run: nobody can know it before the choice."""
-        return int(self.content_digest()[:8], 16)
+        return int(self.salt()[:8], 16)
 
 
 class SweepSpec(Record):

@@ -7,8 +7,8 @@ Whoever stops in between leaves a run that says so, and the same command goes on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
@@ -23,7 +23,22 @@ from poc.run_folder import CLIPS, FEATURES
 from poc.store import RunStore
 
 EXPORTS: Final = frozenset(
-    {".html", ".pdf", ".pptx", ".zip", ".png", ".jpg", ".jpeg", ".webp", ".webm", ".mp4", ".gif"}
+    {
+        ".html",
+        ".htm",
+        ".pdf",
+        ".pptx",
+        ".zip",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".webp",
+        ".webm",
+        ".mp4",
+        ".gif",
+        ".avi",
+        ".mov",
+    }
 )
 """Files besides clips that may show them; they can be written again from what is left."""
 
@@ -49,6 +64,7 @@ def redact(run: Path, subject: str, said: Said, models: ModelTable) -> Redaction
         cut_short = next((r for r in unfinished(store.redactions()) if r.subject == subject), None)
         begun = _begun(store, subject, said, models)
         if cut_short is not None:  # what is gone already is named there alone
+            _refuse_foreign(store, begun, cut_short, models)
             both = {gone.path: gone for gone in (*cut_short.removed, *begun.removed)}
             begun = begun.model_copy(update={"removed": tuple(both.values())})
         store.append_redaction(begun)
@@ -90,6 +106,30 @@ def _begun(store: RunStore, subject: str, said: Said, models: ModelTable) -> Red
         ) from error
 
 
+def _refuse_foreign(
+    store: RunStore, begun: Redaction, cut_short: Redaction, models: ModelTable
+) -> None:
+    """Raise InputError where an earlier line names a file that is none of the subject's."""
+    clips = _clips_of(store, begun.arms)
+    for gone in cut_short.removed:
+        if not _may_go(gone.path, clips, begun, models):
+            raise InputError(
+                f"{store.path / REDACTIONS}: '{gone.path}' is no file of '{begun.subject}', and is "
+                "not removed. The line was not written by this program for this run: take it out."
+            )
+
+
+def _may_go(name: str, clips: set[str], begun: Redaction, models: ModelTable) -> bool:
+    if name in {gone.path for gone in begun.removed}:
+        return True
+    path = PurePosixPath(name.removeprefix(OWN))
+    if name.startswith(OWN):  # a model whose table is there is known, and then it is in `begun`
+        return not (own_folder(models.path) / path.parts[0] / "models.yaml").exists()
+    if path.parts[0] in {CLIPS, FEATURES}:
+        return path.stem in clips
+    return path.suffix.lower() in EXPORTS
+
+
 def loras_of(subject: str, models: ModelTable) -> set[str]:
     """Return the models that a subject stands for: itself, or the LoRAs that learnt from it."""
     entry = models.models[subject].entry if subject in models.models else None
@@ -111,16 +151,19 @@ def _digest(path: Path) -> str:
 
 def _of_run(store: RunStore, arms: list[Arm]) -> Iterator[tuple[str, Path]]:
     """Yield exports first: nothing shall show a clip that is gone."""
-    ids = {arm.id for arm in arms}
-    clips = {c.id for b in store.plan.batches if b.arm_id in ids for c in b.clips}
+    clips = _clips_of(store, [arm.id for arm in arms])
     every = sorted(p for p in store.path.rglob("*") if p.is_file() and not p.is_symlink())
     inside = {path: path.relative_to(store.path) for path in every}
     for path, name in inside.items():
-        if name.parts[0] not in {CLIPS, FEATURES} and path.suffix in EXPORTS:
+        if name.parts[0] not in {CLIPS, FEATURES} and path.suffix.lower() in EXPORTS:
             yield name.as_posix(), path
     for path, name in inside.items():
         if name.parts[0] in {CLIPS, FEATURES} and path.stem in clips and path.name != LOCK_NAME:
             yield name.as_posix(), path
+
+
+def _clips_of(store: RunStore, arm_ids: Collection[str]) -> set[str]:
+    return {c.id for b in store.plan.batches if b.arm_id in arm_ids for c in b.clips}
 
 
 def _own_files(

@@ -371,6 +371,7 @@ def derive(
         rights=None if rights is None else _rights_answer(rights),
         price=pricing,
         votes=_votes(store),
+        withdrawn={arm for one in store.redactions() for arm in one.arms},
     )
     return RunResult(
         complete=evidence.estimates.complete,

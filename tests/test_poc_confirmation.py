@@ -100,6 +100,21 @@ def test_the_choice_is_written_down_once(run: Path, plan: Plan) -> None:
         choose(run)
 
 
+def test_a_choice_that_is_deleted_and_made_again_draws_the_same(run: Path) -> None:
+    first = choose(run)
+    (run / CHOICE).unlink()
+    again = choose(run).model_copy(update={"time": "2030-01-01T00:00:00+00:00"})
+
+    assert (again.seed(), again.salt()) == (first.seed(), first.salt())
+
+
+def test_what_is_refused_leaves_no_choice_behind(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="were asked for"):
+        write_confirmation(run, tmp_path / "again", count=100_000, csv=None)
+
+    assert not (run / CHOICE).exists()
+
+
 def test_a_spec_that_claims_to_confirm_has_the_seed_of_the_choice(
     run: Path, tmp_path: Path
 ) -> None:
@@ -127,10 +142,12 @@ def test_prompts_may_be_brought_if_the_run_has_not_used_them(
     run: Path, plan: Plan, tmp_path: Path
 ) -> None:
     again, _ = read_plan(
-        write_confirmation(run, tmp_path / "again", count=None, csv=csv(tmp_path / "new.csv", NEW))
+        write_confirmation(run, tmp_path / "again", count=1, csv=csv(tmp_path / "new.csv", NEW))
     )
     assert [one.text for one in again.prompts] == [NEW]
 
+    with pytest.raises(InputError, match="1 new prompts are there"):
+        write_confirmation(run, tmp_path / "few", count=None, csv=csv(tmp_path / "new.csv", NEW))
     used = csv(tmp_path / "used.csv", plan.prompts[0].text.upper())
     with pytest.raises(InputError, match=r"has used .* already"):
         write_confirmation(run, tmp_path / "no", count=None, csv=used)

@@ -107,10 +107,10 @@ def test_a_budget_that_is_no_time_is_refused(text: str, capsys: pytest.CaptureFi
 
 
 def test_nothing_is_said_to_fit_where_nobody_knows_the_seconds(plan: Plan) -> None:
-    half = plan.spec.model_copy(update={"dtype": "float16"})
-    wan = plan.arms[0].model_copy(update={"family": "wan"})
-    known = plan.model_copy(update={"spec": half})
-    unknown = known.model_copy(update={"arms": (wan, *plan.arms[1:])})
+    half = tuple(arm.model_copy(update={"dtype": "float16"}) for arm in plan.arms)
+    wan = half[0].model_copy(update={"family": "wan"})
+    known = plan.model_copy(update={"arms": half})
+    unknown = known.model_copy(update={"arms": (wan, *half[1:])})
 
     assert propose(known, 1e9).fits
     found = propose(unknown, 1e9)

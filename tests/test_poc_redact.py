@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from poc import cli
 from poc.audit import Given, unpacked, write_audit
 from poc.errors import InputError
-from poc.models import ModelTable, StillsFolder, read_models
-from poc.records import Plan
+from poc.models import ModelTable, StillsFolder, own_folder, read_models
+from poc.records import Light, Plan
 from poc.redact import Said, loras_of, redact
-from poc.redaction import REDACTIONS, Removed
+from poc.redaction import REDACTIONS, Redaction, Removed
 from poc.run import decide_again, valid_until, verify
 from poc.store import RunStore
 
@@ -209,6 +209,45 @@ def test_a_removal_that_was_cut_short_says_so_and_goes_on(
 
 
 # --- the LoRA ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["plan.json", "clips/another.png", "own:other/weights.safetensors"]
+)
+def test_a_run_of_others_cannot_name_what_is_to_go(
+    run: Path, models: ModelTable, tmp_path: Path, name: str
+) -> None:
+    home = tmp_path / "specs" / "models.yaml"
+    mine = own_folder(home) / "other"
+    mine.mkdir(parents=True)
+    (mine / "models.yaml").write_text("models: []", "utf-8")
+    (mine / "weights.safetensors").write_bytes(b"mine")
+    with RunStore.open_writer(run) as store:
+        store.append_redaction(
+            Redaction(
+                action="begun", subject=LORA, by="x", reason="y", time="2026-01-01T00:00:00Z",
+                arms=(), removed=(Removed(path=name, sha256="0" * 64),), kept=(),
+            )
+        )  # fmt: skip
+    before = there(run)
+
+    with pytest.raises(InputError, match="is no file of"):
+        redact(run, LORA, SAID, replace(models, path=home))
+
+    assert there(run) == before
+    assert (mine / "weights.safetensors").read_bytes() == b"mine"
+
+
+def test_an_arm_that_was_taken_out_recommends_nothing(run: Path, models: ModelTable) -> None:
+    gone = set(redact(run, LORA, SAID, models).arms)
+    decided = decide_again(run, criteria=None).decision
+
+    assert gone
+    assert decided.recommended_arm_id not in gone
+    assert all(arm.technical is not Light.GO for arm in decided.arms if arm.arm_id in gone)
+    assert sum("taken out of this run for good" in one.text_en for one in decided.reasons) == len(
+        gone
+    )
 
 
 def own_lora(tmp_path: Path, models: ModelTable) -> ModelTable:

@@ -94,6 +94,7 @@ ALIKE = re.compile(
     | n | n\ =\ \d+ | NFE | KVD | FVD | CPU | GPUs? | Python  # terms of the field
     | English | 日本語 | Language\ /\ 言語            # languages are named in themselves
     | [0-9a-f]{12,64} | cpu | Linux.* | libvpx.*       # digests and devices
+    | b?float(16|32)                                   # number formats
     | demo | [A-Za-z]+Scheduler | Example\ CPU         # names of runs, classes and machines
     | (keyboard_|arrow_|expand_|check|close|help|question_mark|more_vert|change_history).*  # icons
     | Skip\ to\ main\ content                         # Streamlit's own, for screen readers

@@ -40,6 +40,6 @@ def _redact(arguments: argparse.Namespace) -> int:
     print(f"removed {len(done.removed)} files of {len(done.arms)} arms; see redactions.jsonl")
     for line in done.kept:
         print(f"not removed: {shown(line)}")
-    print("decided anew from what is left, without files of --criteria, --rights and --cost")
+    print("decided anew without its arms, and without files of --criteria, --rights and --cost")
     print(f"decision: {decided.decision}")
     return COMPLETE
