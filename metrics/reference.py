@@ -7,25 +7,17 @@ measures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from metrics.catalog import ARGUMENTS, CATALOG, Direction, MetricInfo, Scope
 from metrics.frames import PROTOCOL
-
-SEEN = 0.8
-"""AUC from which a metric counts as having seen a fault: four clips of five."""
+from metrics.report_card import CARD, ON_CARD, SEEN, ReportCard
 
 PAGE = Path(__file__).parent / "REFERENCE.md"
-CARD = Path(__file__).parents[1] / "reports" / "baselines" / "report_card" / "report_card.json"
 
 _CARD_PAGE = "../reports/baselines/report_card/report_card.md"
-_ON_CARD = MappingProxyType({"validity": "invalid"})
-"""Metrics that the card has under another name: of validity it counts the clips found invalid."""
-
 _BETTER = MappingProxyType(
     {
         Direction.HIGHER: "higher",
@@ -34,33 +26,6 @@ _BETTER = MappingProxyType(
         Direction.NONE: "neither",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportCard:
-    """What a report card found: AUC by fault and metric, over `clips` clean and spoilt ones each.
-
-    None where no spoilt clip had a value. `versions` are those of the metrics when it was taken.
-    """
-
-    clips: int
-    auc: Mapping[str, Mapping[str, float | None]]
-    versions: Mapping[str, int]
-
-    @classmethod
-    def from_json(cls, text: str) -> ReportCard:
-        """Read the card as `make report-card` writes it."""
-        content = json.loads(text)
-        return cls(content["clips"], content["auc"], content["versions"])
-
-    def of(self, metric: str) -> dict[str, float] | None:
-        """AUC of one metric by fault, largest first; None for a metric that is not on the card."""
-        name = _ON_CARD.get(metric, metric)
-        if not any(name in found for found in self.auc.values()):
-            return None
-        known = {fault: found.get(name) for fault, found in self.auc.items()}
-        there = {fault: value for fault, value in known.items() if value is not None}
-        return dict(sorted(there.items(), key=lambda item: -item[1]))
 
 
 def page(card: ReportCard) -> str:
@@ -162,8 +127,12 @@ def _card_line(info: MetricInfo, card: ReportCard) -> str:
         return f"it was taken at version {card.versions[info.name]}: run `make report-card`"
     seen = {fault: value for fault, value in found.items() if value >= SEEN}
     text = f"saw {_listed(seen)}" if seen else "saw none of the planted faults"
+    in_pairs = card.of_pairs(info.name) or {}
+    more = {f: value for f, value in in_pairs.items() if value >= SEEN and f not in seen}
+    if more:
+        text += f"; in pairs also {_listed(more)}"
     fooled = {fault: value for fault, value in found.items() if value <= 1 - SEEN}
-    if fooled and info.name not in _ON_CARD:
+    if fooled and info.name not in ON_CARD:
         text += f"; scored as better {_listed(fooled)}"
     return text
 

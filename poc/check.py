@@ -21,10 +21,11 @@ from poc.baseline import (
     packed_digest,
 )
 from poc.errors import InputError
+from poc.fault_evidence import untested
 from poc.foresight import Foresight, Pilot, foresee
 from poc.gate import compare
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
-from poc.gate_records import GateLimits, GateResult, GateRun, GateStatus
+from poc.gate_records import GateGroup, GateLimits, GateResult, GateRun, GateStatus
 from poc.gate_report import junit, markdown
 from poc.records import Estimate, Plan
 from poc.run_folder import refuse_links
@@ -115,11 +116,13 @@ def judge(own: RunStore, other: RunStore, name: str, asked: GateLimits) -> GateR
     before, now = _read(other, name), _read(own, _name(own.path))
     now = replace(now, set_changes=_set_changes(own, other))
     try:
-        return compare(now, before, asked)
+        found = compare(now, before, asked)
     except ValueError as error:
         raise InputError(
             f"{own.path} against {name}: {error}. Restore both from a copy."
         ) from error
+    judged = (cell.subject for cell in found.cells if cell.group is GateGroup.QUALITY)
+    return found.model_copy(update={"untested": untested(judged)})
 
 
 def foreseen(plan: Plan, pilot: Path | None) -> Foresight:

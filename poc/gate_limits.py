@@ -8,6 +8,7 @@ from typing import Final
 
 from metrics.catalog import CATALOG, Direction
 from poc.errors import did_you_mean
+from poc.fault_evidence import blindness
 from poc.gate_records import GateLimits, MetricLimit
 from poc.gate_verdicts import Accepted
 from poc.latency_estimates import STAGES
@@ -106,3 +107,5 @@ def _limit_problems(limit: MetricLimit, node: Node) -> Iterator[Problem]:
     if row.unit == SHARE_OF_CLIPS and limit.scale == "ratio":
         text = f"metric '{limit.metric}' is a share of clips: expected scale 'difference'."
         yield Problem(node.get("scale").line, text)
+    if text := blindness(limit.metric):
+        yield Problem(line, text)

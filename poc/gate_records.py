@@ -223,6 +223,8 @@ class GateResult(Record):
     not_judged: tuple[NotJudged, ...]
     differences: tuple[str, ...]
     """What else differs between the runs (base -> head), such as criteria or packages."""
+    untested: str = ""
+    """Judged metrics that the report card has not tested by planted faults; empty: none."""
 
     def count(self, status: GateStatus) -> int:
         """Return the number of cells of one status."""

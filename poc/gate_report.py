@@ -109,6 +109,8 @@ def _footnotes(result: GateResult) -> Iterator[str]:
         yield f"not judged: {shown(one.metric)}: {shown(one.reason)}"
     for text in result.differences:
         yield f"differs: {shown(text)}"
+    if result.untested:
+        yield shown(result.untested, limit=2000)
     yield f"base -> head; [low, high]: 95 % intervals. Limits: {shown(result.limits)}."
     yield (
         f"Of checks of equal runs at most {result.alarm_rate:.1%} report a REGRESSION "

@@ -21,6 +21,7 @@ from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.families import FAMILIES, FAMILY_FACTORS, FamilyRules
 from poc.fast_settings import IDLE, idle
+from poc.fault_evidence import blindness
 from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
     ArmRole,
@@ -687,6 +688,8 @@ def _criteria_problems(criteria: CriteriaFile, node: Node) -> Iterator[Problem]:
             yield Problem(at.get("metric").line, text)
         elif text := _wrong_way(criterion):
             yield Problem(at.get("direction").line, text)
+        elif text := blindness(criterion.metric):
+            yield Problem(at.get("metric").line, text)
 
 
 def _wrong_way(criterion: Criterion) -> str:

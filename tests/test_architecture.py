@@ -51,7 +51,8 @@ CORE: Final = "the core"
 OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "metrics": ("metrics.base", "metrics.catalog"),
     "metrics.catalog": (),
-    "metrics.reference": ("metrics.catalog", "metrics.frames"),
+    "metrics.report_card": ("metrics.catalog",),
+    "metrics.reference": ("metrics.catalog", "metrics.frames", "metrics.report_card"),
     "metrics.*": ("metrics.base", "metrics.extractors.*", "metrics.frames", "metrics.frechet"),
     "poc": (),
     "poc.__main__": ("poc.cli",),
@@ -109,6 +110,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "poc.set_metrics": (CORE, "metrics.*", "poc.measure"),
     "poc.datasets": (CORE, "metrics.catalog", "poc.tiny.world"),
+    "poc.fault_evidence": (CORE, "metrics.catalog", "metrics.report_card"),
     "poc.latency_profile": (CORE, "metrics.latency"),
     "poc.*": (CORE, "metrics.catalog"),
     "reports.*": (

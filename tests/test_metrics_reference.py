@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from metrics import CATALOG, describe, reference
-from metrics.reference import CARD, PAGE, ReportCard, page
+from metrics.reference import PAGE, page
+from metrics.report_card import CARD, ReportCard
 
 TEXT = PAGE.read_text("utf-8")
 READ = ReportCard.from_json(CARD.read_text("utf-8"))
@@ -34,7 +35,7 @@ def _faults(name: str, words: str) -> dict[str, str]:
 
 def _bold_cells() -> dict[str, dict[str, str]]:
     """What the card's own table prints in bold, by metric and fault: another writer than ours."""
-    table = CARD.with_suffix(".md").read_text("utf-8")
+    table = CARD.with_suffix(".md").read_text("utf-8").partition("## In pairs")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in table.splitlines()
@@ -71,6 +72,17 @@ def test_a_fault_that_a_metric_rewards_is_told() -> None:
     # Blur takes away what could change from frame to frame: the card has 0.09.
     assert "blur" in _faults("warping_error", "scored as better")
     assert "blur" not in _faults("sharpness", "scored as better")
+
+
+def test_what_only_pairs_show_is_told_apart_from_what_single_clips_do() -> None:
+    pairs = {"blur": {"contrast": 0.9, "sharpness": 1.0}, "noise": {"contrast": 0.79}}
+
+    text = page(replace(READ, paired=pairs))
+
+    assert "saw none of the planted faults; in pairs also blur (0.90)." in _section(
+        "contrast", text
+    )
+    assert "in pairs" not in _section("sharpness", text)  # blur is seen clip by clip
 
 
 def test_of_validity_the_card_counts_invalid_clips() -> None:

@@ -100,6 +100,7 @@ def add_plan(commands: Commands) -> None:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from poc.check import foreseen
+    from poc.fault_evidence import untested
     from poc.foresight import describe as promised
     from poc.licences import read_licences
     from poc.plan import describe, summary
@@ -112,16 +113,20 @@ def _plan(arguments: argparse.Namespace) -> int:
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
     rows = licence_rows(plan, models, read_licences())
     shows = foreseen(plan, arguments.pilot)
+    unproven = untested(criterion.metric for criterion in plan.criteria.criteria)
     pace = _pace(plan, arguments.calibrate) if arguments.calibrate else None
     budget = propose(plan, arguments.budget, pace) if arguments.budget else None
     if arguments.json:
         shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found)
         shown["foresight"] = shows.model_dump(mode="json")
+        shown["untested_criteria"] = unproven
         if budget:
             shown["budget"] = budget.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
         print(f"{describe(plan, pace)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
+        if unproven:
+            print(plain(f"criteria {unproven}"))
         if budget:
             print(plain(budget_text(budget)))
     return COMPLETE
