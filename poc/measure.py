@@ -154,7 +154,7 @@ class Bench:
         """Measure the clips of a batch that are ok; `batch.clips` holds only those."""
         arm = self._setup.arms[batch.arm_id]
         clips = [self._as_measured(self._reader.read_clip(c.id), arm) for c in batch.clips]
-        video = np.asarray(self._video.features(np.stack(clips)), np.float64)
+        video = self.video_features(np.stack(clips))
         measured = []
         for request, frames, features in zip(batch.clips, clips, video, strict=True):
             prompt = self._setup.prompts[request.prompt_id]
@@ -206,6 +206,10 @@ class Bench:
     def _as_measured(self, frames: Frames, arm: Arm | None) -> Frames:
         """Bring a clip to the comparison protocol; imported ones are kept in that form."""
         return frames if arm is None else as_measured(frames, arm, self._setup.protocol)
+
+    def video_features(self, clips: Frames) -> Floats:
+        """Return features (n, d) of clips (n, t, h, w, 3)."""
+        return np.asarray(self._video.features(clips), np.float64)
 
     @property
     def logit_scale(self) -> float:
