@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.multimodal.clip_score import clip_score as torchmetrics_clip_score
+from transformers import CLIPConfig, CLIPModel
 
 from metrics.base import ClipMetric, FloatArray, Frames
 from metrics.clip_score import ClipScore, clip_logit, clip_score, truncated_prompts
@@ -139,13 +140,62 @@ def test_features_of_two_networks_are_refused() -> None:
 # --- the paper's variant ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1.0, 14.29, 100.0])
-def test_the_logit_is_transformers_logit_per_image(scale: float) -> None:
-    images, text = _rows(0, 6), _rows(50, 1)[0]
-    # CLIPModel.forward: text features times image features, times exp(logit_scale).
-    logits = torch.from_numpy(images) @ torch.from_numpy(text) * np.exp(np.log(scale))
+@pytest.mark.parametrize(("degrees", "expected"), [(0, 50.0), (60, 25.0), (180, -50.0)])
+def test_the_logit_is_the_scale_times_the_cosine(degrees: float, expected: float) -> None:
+    text = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
 
-    assert clip_logit(images, text, scale).value == pytest.approx(float(logits.mean()), rel=1e-9)
+    value = clip_logit(np.array([[1.0, 0.0]] * 3), text, 50.0).value
+
+    assert value == pytest.approx(expected, abs=1e-12)
+
+
+def _small_clip() -> CLIPModel:
+    """The real class with random weights of a toy size."""
+    layer = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "projection_dim": 12}
+    vision = {**layer, **heads, "image_size": 16, "patch_size": 8}
+    text = {**layer, **heads, "vocab_size": 30, "max_position_embeddings": 8, "eos_token_id": 29}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = CLIPConfig(vision_config=vision, text_config=text, projection_dim=12)
+        return CLIPModel(config).eval()
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.29, 100.0])
+def test_transformers_own_logits_per_image_are_the_same(scale: float) -> None:
+    network = _small_clip()
+    network.logit_scale.data.fill_(float(np.log(scale)))
+    pixels = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 3, 16, 16))).float()
+    with torch.no_grad():
+        found = network(input_ids=torch.tensor([[1, 7, 4, 29]]), pixel_values=pixels)
+    images, text = (
+        np.asarray(rows.numpy(), np.float64) for rows in (found.image_embeds, found.text_embeds)
+    )
+
+    value = clip_logit(images, text[0], scale).value
+
+    assert value == pytest.approx(float(found.logits_per_image.mean()), rel=1e-4, abs=1e-5)
+
+
+def test_the_logit_falls_as_frames_turn_away_from_the_words() -> None:
+    text, away = np.eye(16)[0], np.eye(16)[1]
+    clip = np.repeat(text[None], 6, axis=0)
+
+    values = []
+    for lost in range(7):
+        spoilt = clip.copy()
+        spoilt[:lost] = 0.6 * text + 0.8 * away
+        values.append(clip_logit(spoilt, text, 100.0).value)
+
+    assert values == sorted({value for value in values if value is not None}, reverse=True)
+    assert len(values) == 7
+
+
+def test_the_logit_refuses_what_is_no_unit_row_and_two_networks() -> None:
+    with pytest.raises(ValueError, match=r"image_features.*rows of length 1"):
+        clip_logit(2 * _rows(0, 3), _rows(1, 1)[0], 100.0)
+    with pytest.raises(ValueError, match="one network, got 16 and 8"):
+        clip_logit(_rows(0, 3), _rows(1, 1, d=8)[0], 100.0)
 
 
 def test_the_logit_is_not_clamped() -> None:

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.linalg
+import torch
+from torchmetrics.image.fid import _compute_fid
 
 from metrics.base import FloatArray, SetBasis, SetMetric
-from metrics.frechet import Moments, frechet_distance, moments
+from metrics.frechet import Moments, MomentSums, frechet_distance, moments
 from metrics.fvd import (
     FvdResult,
     HeldFeatures,
@@ -48,6 +51,70 @@ def test_the_value_is_the_frechet_distance() -> None:
     arm, reference = _features(40, seed=0, shift=0.3), _features(200, seed=1)
 
     assert _fvd(arm, reference).value == frechet_distance(arm, reference)
+
+
+def test_arms_of_one_form_are_as_far_as_the_squared_step_between_them() -> None:
+    reference = _features(60, seed=1)
+    step = np.linspace(-1.0, 2.0, 8)
+
+    assert _fvd(reference + step, reference).value == pytest.approx(float(step @ step), rel=1e-10)
+    # Twice as wide in every direction: the trace of (2 s - s)^2 is that of the covariance.
+    mean = reference.mean(axis=0)
+    wide = _fvd(mean + 2 * (reference - mean), reference).value
+    assert wide == pytest.approx(float(np.trace(np.cov(reference, rowvar=False))), rel=1e-10)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1.0])
+def test_scipys_matrix_root_and_torchmetrics_give_the_same_value(shift: float) -> None:
+    arm, reference = _features(40, seed=0, shift=shift), _features(200, seed=1)
+    mu, nu = arm.mean(axis=0), reference.mean(axis=0)
+    s, t = np.cov(arm, rowvar=False), np.cov(reference, rowvar=False)
+    root = scipy.linalg.sqrtm(s @ t).real
+    by_scipy = (mu - nu) @ (mu - nu) + np.trace(s) + np.trace(t) - 2 * np.trace(root)
+    by_torchmetrics = float(_compute_fid(*map(torch.from_numpy, (mu, s, nu, t))))
+
+    found = _fvd(arm, reference).value
+
+    assert found == pytest.approx(float(by_scipy), rel=1e-8)
+    assert found == pytest.approx(by_torchmetrics, rel=1e-8)
+
+
+def test_the_order_of_clips_does_not_matter() -> None:
+    arm, reference = _features(40, seed=0, shift=0.3), _features(200, seed=1)
+    there, back = _fvd(arm, reference), _fvd(arm[::-1], reference[::-1])
+
+    assert back.value == pytest.approx(there.value, rel=1e-10)
+
+
+def test_shards_of_an_arm_merge_to_the_whole() -> None:
+    arm, reference = _features(40, seed=0, shift=0.3), _features(200, seed=1)
+    parts = [MomentSums.empty(8).including(part) for part in (arm[:3], arm[3:25], arm[25:])]
+    merged = parts[2].merged(parts[0]).merged(parts[1]).moments()
+    whole = _fvd(arm, reference)
+
+    again = fvd_from_moments(merged, moments(reference), basis=whole.basis, draws=16, seed=0)
+
+    assert again.value == pytest.approx(whole.value, rel=1e-10)
+
+
+def test_worse_clips_are_further_away_and_so_are_clips_that_all_look_alike() -> None:
+    reference, arm = _features(400, seed=1), _features(60, seed=0)
+    noise = np.random.default_rng(2).normal(size=arm.shape)
+    noisy = [_fvd(arm + k * noise, reference).value for k in (0, 1, 2, 4)]
+    alike = [_fvd(arm * k, reference).value for k in (1.0, 0.5, 0.1)]
+
+    assert noisy == sorted(noisy)
+    assert alike == sorted(alike)
+
+
+def test_features_with_nan_and_a_single_clip_are_refused() -> None:
+    arm = _features(9, seed=0)
+    arm[4, 2] = np.nan
+
+    with pytest.raises(ValueError, match=r"rows \[4\]"):
+        _fvd(arm, _features(9, seed=1))
+    with pytest.raises(ValueError, match="n >= 2"):
+        _fvd(_features(1, seed=0), _features(9, seed=1))
 
 
 def test_a_perfect_arm_is_near_its_floor_and_a_bad_one_far_above() -> None:

@@ -92,6 +92,18 @@ def test_saturation_agrees_with_the_standard_librarys_colour_model() -> None:
     assert _number(saturation(pixels)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("colour", "expected"), [((200, 0, 0), 1.0), ((200, 100, 150), 0.5), ((8, 6, 7), 0.25)]
+)
+def test_a_colour_has_the_saturation_of_its_hexcone(
+    colour: tuple[int, int, int], expected: float
+) -> None:
+    flat = np.empty((2, 5, 6, 3), np.uint8)
+    flat[:] = colour
+
+    assert _number(saturation(flat)) == expected
+
+
 def test_black_and_grey_have_no_saturation() -> None:
     assert _number(saturation(np.zeros_like(FLAT))) == _number(saturation(FLAT)) == 0.0
 
@@ -208,6 +220,10 @@ def test_more_of_what_is_measured_scores_higher(metric: Metric, clips: list[Fram
     values = [_number(metric(clip)) for clip in clips]
 
     assert values == sorted(set(values))
+
+
+def test_flat_frames_have_no_sharpness_no_contrast_and_nothing_clipped() -> None:
+    assert [_number(metric(FLAT)) for metric in (sharpness, contrast, clipped_share)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -9,6 +9,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from metrics.base import FloatArray, SetBasis
 from metrics.frechet import polynomial_mmd
+from metrics.fvd import HeldFeatures
 from metrics.kvd import (
     Jackknife,
     TooFewError,
@@ -254,6 +255,30 @@ def test_pairing_makes_the_interval_narrower() -> None:
 
     assert paired.value == pytest.approx(shuffled.value, rel=1e-9)
     assert paired.standard_error < shuffled.standard_error / 1.3
+
+
+def test_worse_clips_are_further_away() -> None:
+    z, ids = _draw(_rng(1), 200), np.arange(40)
+
+    values = [
+        kvd_interval(_draw(_rng(), 40, shift), z, clusters=ids, level=LEVEL).value
+        for shift in (0.0, 1.0, 2.0, 4.0)
+    ]
+
+    assert values == sorted(values)
+    assert values[-1] > 10 * abs(values[0])
+
+
+@pytest.mark.parametrize("sizes", [(20,), (1,) * 20, (3, 9, 8)])
+def test_features_held_batch_by_batch_give_the_same_distance(sizes: tuple[int, ...]) -> None:
+    x, z = _draw(_rng(), 20, 0.2), _draw(_rng(1), 30)
+    held = HeldFeatures()
+    for part in np.split(x, np.cumsum(sizes)[:-1]):
+        held.update(part)
+
+    again = kvd_jackknife(held.compute(), z, clusters=np.arange(20))
+
+    assert again.value == kvd_jackknife(x, z, clusters=np.arange(20)).value
 
 
 def test_the_worse_arm_is_found_at_64_prompts() -> None:

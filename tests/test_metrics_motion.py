@@ -184,6 +184,16 @@ def test_vbenchs_rule_written_out_agrees(count: int) -> None:
     assert {*said} == {0.0, 1.0}
 
 
+def test_which_pairs_are_fast_does_not_matter_but_how_many() -> None:
+    speeds = _speeds(4, 1.6)
+    order = np.random.default_rng(3).permutation(len(speeds))
+
+    assert dynamic_degree(speeds[order]).value == dynamic_degree(speeds).value == 1.0
+    # Two shards of a clip that is fast at its end: only that end is dynamic by itself.
+    late = speeds[::-1]
+    assert [dynamic_degree(part).value for part in (late[:8], late[8:])] == [0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("fps", "told"),
     [(8.0, True), (100 / 12, True), (7.0, False), (12.0, False), (30.0, False), (None, False)],

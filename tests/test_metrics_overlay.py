@@ -85,6 +85,22 @@ def test_large_clips_are_made_small() -> None:
 # --- the rate -----------------------------------------------------------------------------------
 
 
+def test_clips_with_the_same_edges_fit_wholly_and_one_without_does_not() -> None:
+    fields = np.zeros((FEWEST, 9, 9, 2), np.int8)
+    fields[:, 4, 4, 0] = 100
+    assert (overlay_rate(fields).value, overlay_rate(fields).strength.tolist()) == (
+        1.0,
+        pytest.approx([1.0] * FEWEST),
+    )
+
+    fields[3] = 0
+    fields[3, 1, 2, 0] = 100  # its edge lies elsewhere: it fits best when shifted
+    found = overlay_rate(fields)
+    assert found.value == (FEWEST - 1) / FEWEST
+    assert not found.marked[3]
+    assert found.strength[3] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_clean_clips_have_no_mark_and_the_worlds_mark_is_found_in_all() -> None:
     assert overlay_rate(CLEAN).value == 0.0
     assert overlay_rate(MARKED).value >= 0.95
@@ -133,6 +149,13 @@ def test_the_order_of_clips_does_not_matter() -> None:
     assert (
         overlay_rate(MARKED[order]).marked.tolist() == overlay_rate(MARKED).marked[order].tolist()
     )
+
+
+def test_fields_taken_one_clip_at_a_time_are_those_taken_together() -> None:
+    shards = [_fields(CLIPS[:5]), _fields(CLIPS[5:])]
+
+    assert np.array_equal(np.concatenate(shards), CLEAN)
+    assert overlay_rate(np.concatenate(shards[::-1])).value == overlay_rate(CLEAN).value
 
 
 def test_a_stronger_mark_fits_better() -> None:

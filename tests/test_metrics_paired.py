@@ -27,6 +27,7 @@ def _clip() -> Frames:
 
 
 CLIP = _clip()
+NOISE_LIKE: Frames = RNG.integers(0, 256, CLIP.shape, dtype=np.uint8)
 
 
 def _number(value: ClipValue) -> float:
@@ -122,7 +123,43 @@ def test_opencv_counts_the_same_change() -> None:
     assert _number(negative_prompt_effect(NOISE, other)) == pytest.approx(float(expected))
 
 
+def test_a_prompt_that_changes_more_has_more_effect_and_one_that_moves_a_frame_too() -> None:
+    effects = []
+    for levels in (0, 1, 4, 16):
+        changed = np.clip(CLIP.astype(int) + levels, 0, 255).astype(np.uint8)
+        effects.append(_number(negative_prompt_effect(CLIP, changed)))
+
+    assert effects == sorted(set(effects))
+    assert _number(negative_prompt_effect(CLIP, CLIP[::-1])) > 0
+
+
+def test_the_effect_is_the_same_from_either_clip() -> None:
+    there, back = (negative_prompt_effect(*two) for two in ((CLIP, NOISE_LIKE), (NOISE_LIKE, CLIP)))
+
+    assert there == back
+
+
 # --- LPIPS --------------------------------------------------------------------------------------
+#
+# The network's own distances are checked in test_metrics_extractors_lpips.py.
+
+
+def test_the_distance_of_a_clip_is_the_mean_of_its_frames() -> None:
+    distances = np.array([0.1, 0.2, 0.6, 0.5])
+
+    assert _number(lpips_to_baseline(np.array([0.2]))) == 0.2
+    assert _number(lpips_to_baseline(distances)) == pytest.approx(sum(distances.tolist()) / 4)
+    assert _number(lpips_to_baseline(distances[::-1])) == pytest.approx(0.35, rel=1e-12)
+
+
+def test_one_frame_that_goes_astray_is_further_away() -> None:
+    distances = np.full(8, 0.1)
+    far = [
+        _number(lpips_to_baseline(np.where(np.arange(8) == 3, astray, distances)))
+        for astray in (0.1, 0.3, 0.9)
+    ]
+
+    assert far == sorted(set(far))
 
 
 @pytest.mark.parametrize("bad", [np.zeros(0), np.array([0.1, np.nan]), np.zeros((2, 2))])

@@ -130,6 +130,16 @@ def test_opencv_sees_the_same_jumps_and_dark_first_frames() -> None:
     )
 
 
+def test_a_dark_first_frame_is_that_of_its_shards() -> None:
+    clip = RNG.integers(0, 256, (9, 20, 30, 3), dtype=np.uint8)
+    clip[0] //= 3
+    # Each shard with the first frame before it: the means of later frames, weighed by their number.
+    shards = [np.concatenate([clip[:1], part]) for part in (clip[1:3], clip[3:4], clip[4:])]
+    expected = np.average([_number(first_frame_darkness(one)) for one in shards], weights=[2, 1, 5])
+
+    assert _number(first_frame_darkness(clip)) == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_stronger_flash_jumps_further_and_a_darker_start_is_darker() -> None:
     flashes, starts = [], []
     for amount in (0, 5, 20, 50):
@@ -251,6 +261,28 @@ def test_light_counts_by_colour() -> None:
         flash = clip.copy()
         flash[1, ..., channel] = 255
         assert _number(flashes(flash)) == expected
+
+
+@pytest.mark.parametrize("cut", [3, 6, 9])
+def test_clips_that_meet_at_one_level_have_the_flashes_of_both(cut: int) -> None:
+    # Quiet from frame 2 to 10, so that a cut there parts no flash.
+    clip = _lit(DIM, BRIGHT, *[DIM] * 9, BRIGHT, DIM, BRIGHT, DIM)
+
+    parts = [_number(flashes(one)) for one in (clip[: cut + 1], clip[cut:])]
+
+    assert parts == [1.0, 2.0]
+    assert _number(flashes(clip)) == sum(parts)
+
+
+def test_every_planted_flash_counts_one_more_and_a_fade_out_none() -> None:
+    found = []
+    for count in range(4):
+        clip = np.repeat(_lit(DIM), 20, axis=0)
+        clip[3 : 3 + 4 * count : 4] = BRIGHT
+        found.append(_number(flashes(clip)))
+
+    assert found == [0.0, 1.0, 2.0, 3.0]
+    assert _number(flashes(_lit(*range(200, 20, -20)))) == 0.0
 
 
 def test_two_frames_cannot_flash() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -109,6 +110,59 @@ def test_frozen_ends_where_one_pixel_changes_by_more_than_two_levels(
     clip[9, 5, 5, 1] += np.uint8(change)
 
     assert judge(clip).fault is fault
+
+
+def _by_loops(clip: Frames) -> Fault | None:
+    """The definitions with the standard library alone, pixel by pixel."""
+    frames = clip.reshape(len(clip), -1, 3).tolist()
+    weights = (Decimal("0.2126"), Decimal("0.7152"), Decimal("0.0722"))
+    lumas = [[sum(w * v for w, v in zip(weights, p, strict=True)) for p in f] for f in frames]
+    allowed = len(frames[0]) // 1000
+    if all(sum(luma > 16 for luma in frame) <= allowed for frame in lumas):
+        return Fault.BLACK
+    if all(sum(luma < 239 for luma in frame) <= allowed for frame in lumas):
+        return Fault.WHITE
+    changes = (
+        abs(a - b)
+        for frame in frames[1:]
+        for p, q in zip(frame, frames[0], strict=True)
+        for a, b in zip(p, q, strict=True)
+    )
+    return Fault.FROZEN if max(changes) <= 2 else None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_plain_loops_over_pixels_find_the_same_fault(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    level = int(rng.choice([0, 15, 16, 120, 238, 239, 240, 253]))
+    clip = np.full((4, 40, 50, 3), level, np.uint8)  # 2000 pixels: two of them are allowed
+    clip += rng.integers(0, 3, clip.shape if seed % 2 else (1, 40, 50, 3)).astype(np.uint8)
+    for _ in range(int(rng.integers(0, 5))):
+        y, x = int(rng.integers(40)), int(rng.integers(50))
+        clip[rng.integers(4), y, x] = rng.integers(0, 256, 3)
+
+    assert judge(clip).fault == _by_loops(clip)
+
+
+def test_those_loops_meet_every_answer() -> None:
+    moving, still = _disc(step=1.0)[:3, ::4, ::4], _disc(step=0.0)[:3, ::4, ::4]
+    clips = (np.zeros_like(moving), np.full_like(moving, 255), still, moving)
+
+    assert [_by_loops(clip) for clip in clips] == [Fault.BLACK, Fault.WHITE, Fault.FROZEN, None]
+
+
+@pytest.mark.parametrize("fault", ["none", "black", "white", "frozen"])
+def test_neither_the_order_of_frames_nor_a_repeated_clip_changes_the_answer(fault: str) -> None:
+    clip = {
+        "none": _disc(step=1.0),
+        "black": np.zeros((16, 64, 64, 3), np.uint8),
+        "white": np.full((16, 64, 64, 3), 255, np.uint8),
+        "frozen": np.repeat(_disc(step=0.0)[:1], 16, axis=0),
+    }[fault]
+    expected = None if fault == "none" else Fault(fault)
+
+    for other in (clip, clip[::-1], np.concatenate([clip, clip]), clip[4:9]):
+        assert judge(other).fault is expected
 
 
 @pytest.mark.parametrize("step", [0.01, 0.05])
