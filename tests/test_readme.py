@@ -89,3 +89,40 @@ def test_the_committed_runs_teacher_follows_its_prompts(attribute: str, least: f
     estimates = Estimates.from_json((DEMO / "estimates.json").read_text(encoding="utf-8"))
 
     assert share(estimates, "teacher-25", f"oracle_{attribute}") >= least
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "metric", "sign", "written"),
+    [
+        (
+            "consistency",
+            ("decoupled", "joint"),
+            "oracle_all",
+            -1,
+            "{} [{}, {}] points more all right",
+        ),
+        (
+            "motion-videos",
+            ("videos-rough", "videos-clean"),
+            "oracle_motion",
+            1,
+            "({} [{}, {}] points)",
+        ),
+    ],
+)
+def test_the_figures_of_the_ablations_are_those_of_the_committed_runs(
+    name: str, pair: tuple[str, str], metric: str, sign: int, written: str
+) -> None:
+    path = Path("reports/baselines/ablations") / f"ablation-{name}.estimates.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    arms = {one["arm"]["id"]: one["arm"]["name"] for one in found["arms"]}
+    (one,) = (
+        result["estimate"]
+        for contrast in found["contrasts"]
+        if (arms[contrast["arm_id"]], arms[contrast["against_id"]]) == pair
+        for result in contrast["results"]
+        if result["estimate"]["metric"] == metric
+    )
+    value, *ends = (round(sign * 100 * one[key]) for key in ("value", "low", "high"))
+
+    assert written.format(value, *sorted(ends)) in README
