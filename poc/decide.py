@@ -153,7 +153,7 @@ def decide(
         criteria_edited=case.edited,
         reasons=(
             *_technical_reasons(plan, case),
-            *(findings.withdrawn(case.summary(one).arm) for one in sorted(withdrawn)),
+            *(findings.withdrawn(arm) for arm in plan.arms if arm.id in withdrawn),
             *_contradictions(case, votes),
             *_price_reasons(priced),
             cleared.reason,

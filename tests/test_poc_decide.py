@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,17 +120,20 @@ def decided(
     licences: dict[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
     price: Callable[[Arm], PriceAnswer] | None = None,
+    *,
+    withdrawn: Collection[str] = (),
 ) -> Decision:
     estimates, draws = result.evidence()
     asked = criteria or result.plan.criteria
     return decide(
-        result.plan, estimates, asked, draws, licences=licences, rights=rights, price=price
-    )
+        result.plan, estimates, asked, draws, licences=licences, rights=rights, price=price,
+        withdrawn=withdrawn,
+    )  # fmt: skip
 
 
-def by(*criteria: Criterion, **changes: Any) -> Decision:
+def by(*criteria: Criterion, withdrawn: Collection[str] = (), **changes: Any) -> Decision:
     """Decide a simulated run by these criteria, fixed before it."""
-    return decided(simulated(criteria=criteria_file(*criteria), **changes))
+    return decided(simulated(criteria=criteria_file(*criteria), **changes), withdrawn=withdrawn)
 
 
 def student(decision: Decision) -> ArmDecision:
@@ -421,6 +424,20 @@ def test_the_cheapest_few_step_arm_with_the_best_light_is_recommended() -> None:
     arms = (*PAIR, arm("student-2", steps=2), arm("student-8", steps=8))
 
     assert by(QUALITY, arms=arms).recommended_arm_id == "student-2"
+
+
+def test_an_arm_that_was_taken_out_of_the_run_is_neither_go_nor_recommended() -> None:
+    arms = (*PAIR, arm("student-2", steps=2), arm("student-8", steps=8))
+
+    decision = by(QUALITY, arms=arms, withdrawn={"student-2"})
+    lights = {one.arm_id: one.technical for one in decision.arms}
+
+    assert by(QUALITY, arms=arms).recommended_arm_id == "student-2"
+    assert decision.recommended_arm_id == STUDENT
+    assert (lights["student-2"], lights[STUDENT]) == (Light.INSUFFICIENT_EVIDENCE, Light.GO)
+    alone = by(QUALITY, withdrawn={STUDENT, "an arm of no plan"})
+    assert (alone.recommended_arm_id, alone.technical) == (None, Light.INSUFFICIENT_EVIDENCE)
+    assert "taken out of this run for good" in said(alone.reasons)
 
 
 def test_an_arm_that_costs_as_much_as_the_baseline_is_not_recommended() -> None:
