@@ -193,8 +193,10 @@ def decode(path: Path, *, max_pixels: int | None = None) -> DecodedClip:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
+            # One for all frames: each would set up the conversion anew, which takes as long.
+            reformatter = av.video.reformatter.VideoReformatter()
             for frame in _of_one_size(container.decode(stream), max_pixels):
-                images.append(frame.to_ndarray(format="rgb24"))
+                images.append(reformatter.reformat(frame, format="rgb24").to_ndarray())
                 times.append(frame.time)
             rate = stream.average_rate
     except DecodeError as error:

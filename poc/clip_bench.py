@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ from poc.clip_records import (
     Status,
 )
 from poc.clip_video import TinyVideo, VideoNetwork
-from poc.clip_work import Manner, Task, Work
+from poc.clip_work import Feature, Manner, Tally, Task, Work
+from poc.fingerprint import usable_cores
 from poc.measure import IMAGE_TEXT_EXTRACTOR
 from poc.measure_cache import Cache
 from poc.records import digest
@@ -47,13 +49,18 @@ _NO_PROMPT = "no prompt"
 _PAIRED = frozenset({"baseline_frames", "lpips_distances"})
 
 
+MOST_THREADS: Final = 4
+"""Clips measured at once: each holds its frames in memory."""
+
+
 class Bench:
-    """Measures one source after another, taking what the cache has; counts both."""
+    """Measures sources, taking what the cache has; counts both."""
 
     def __init__(self, manner: Manner, cache: Cache) -> None:
         self.manner, self.cache = manner, cache
         self.reused = self.taken = 0
         self.features: dict[str, npt.NDArray[Any]] = {}
+        self._edges = 0
         self.baseline: dict[str, tuple[Task, ClipReport]] = {}
         """What clips are laid beside, by name without suffix."""
         protocol = f" {manner.protocol.text}" if manner.protocol else ""
@@ -85,20 +92,48 @@ class Bench:
             return self.protocol_text
         return f"{self.protocol_text}, png at {self.manner.png_fps:.12g} fps"
 
-    def measured(self, task: Task) -> ClipReport:
-        """Measure one source; whatever is wrong with it is in the report."""
-        blank = self._blank(task)
+    def measured(self, tasks: Sequence[Task]) -> Iterator[ClipReport]:
+        """Yield the report of each source, in order; whatever is wrong with one is in its own.
+
+        Several clips are measured at once, each by one thread and alone: no number depends on how
+        many. The first is measured before the others, so that libraries are imported by one thread.
+        Close the iterator when it is left early, so that the clips that wait are left too.
+        """
+        pool = ThreadPoolExecutor(min(MOST_THREADS, usable_cores()))
         try:
-            return self._measured(task, blank)
+            for few in (tasks[:1], tasks[1:]):
+                for report, tally in pool.map(self._one, few):
+                    self._add(tally)
+                    yield report
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _add(self, tally: Tally) -> None:
+        """Take what came of one source; what an earlier one had too is there already."""
+        self.reused += tally.reused
+        self.taken += tally.taken
+        for key, found in tally.features.items():
+            is_edge = key.startswith(_EDGES)
+            if key in self.features or (is_edge and self._edges >= OVERLAY_CLIPS):
+                continue
+            self.features[key] = found.array
+            self._edges += is_edge
+            self.reused += found.reused
+            self.taken += found.taken
+
+    def _one(self, task: Task) -> tuple[ClipReport, Tally]:
+        blank, work = self._blank(task), self._work(task)
+        try:
+            return self._measured(work, blank), work.tally
         except _refusals() as error:
             # One clip that no check foresaw must not take the numbers of all others with it.
             reason = f"cannot be measured ({reason_of(error, task.source)})"
-            return _nothing(task, blank, Status.FAILED, reason, UNMEASURABLE)
+            return _nothing(task, blank, Status.FAILED, reason, UNMEASURABLE), work.tally
 
-    def _measured(self, task: Task, blank: FolderMeasurement) -> ClipReport:
+    def _measured(self, work: Work, blank: FolderMeasurement) -> ClipReport:
+        task = work.task
         if task.survey.problem:
             return _nothing(task, blank, Status.FAILED, task.survey.problem, UNDECODABLE)
-        work = self._work(task)
         try:
             blank = blank.model_copy(
                 update={"frames_digest": work.frames_digest, "shape": work.shape}
@@ -153,8 +188,8 @@ class Bench:
         fits = work.task.expected in (None, size)
         known = self.cache.value(blank) if fits else None
         if known is not None:
-            return self._again(known, blank)
-        self.taken += 1
+            return _again(work, known, blank)
+        work.tally.taken += 1
         expected = None if fits or work.task.expected is None else work.task.expected
         planned = None if expected is None else (work.shape.num_frames, *expected)
         found = judge(work.frames, expected=planned)
@@ -172,12 +207,6 @@ class Bench:
             update={"status": Status.INVALID, "reason": reason, "fault": str(found.fault)}
         )
 
-    def _again(self, known: FolderMeasurement, blank: FolderMeasurement) -> FolderMeasurement:
-        """Return an earlier result for the file that has the same frames now."""
-        self.reused += 1
-        number = ("value", "status", "reason", "fault")
-        return blank.model_copy(update={name: getattr(known, name) for name in number})
-
     def _metric(self, name: str, work: Work, blank: FolderMeasurement) -> FolderMeasurement:
         row = blank.model_copy(update=named(name))
         if reason := self._why_not(name, work):
@@ -185,8 +214,8 @@ class Bench:
         row = row.model_copy(update=self._seen_by(name, work))
         known = self.cache.value(row)
         if known is not None:
-            return self._again(known, row)
-        self.taken += 1
+            return _again(work, known, row)
+        work.tally.taken += 1
         arguments = [work.get(argument) for argument in catalog.describe(name).takes]
         result: ClipValue = catalog.load(name)(*arguments)
         if result.value is None:
@@ -214,7 +243,7 @@ class Bench:
             seen["extractor"], seen["extractor_digest"] = aids.image_text_id
         for argument, network in (("lpips_distances", "lpips"), ("safety_scores", "safety")):
             if argument in takes:
-                loaded = getattr(aids, network)
+                loaded = aids.loaded(network)
                 seen["extractor"], seen["extractor_digest"] = loaded.id, loaded.digest
         seen["reference_digest"] = aids.stills_digest(takes)
         if _PAIRED & set(takes):
@@ -260,28 +289,26 @@ class Bench:
         video = self.video
         if video is not None and self.manner.for_sets and not video.why_not(work.shape):
             # One clip at a time: features depend on their batch by rounding.
-            self._keep(video.key(blank.frames_digest), lambda: video.features(work.frames))
+            key = video.key(blank.frames_digest)
+            self._keep(work, key, lambda: video.features(work.frames))
         if work.task.role is not Role.CLIP:
             return
         if not any(self._why_no_network(("image_features",), work)):
-            self._keep(self._image_key(blank.frames_digest), lambda: work.clip_feature)
-        edges = sum(key.startswith(_EDGES) for key in self.features)
-        if edges < OVERLAY_CLIPS:
-            self._keep_edges(f"{_EDGES}{blank.frames_digest}", work)
+            self._keep(work, self._image_key(blank.frames_digest), lambda: work.clip_feature)
+        if self._edges < OVERLAY_CLIPS:
+            self._keep_edges(work, f"{_EDGES}{blank.frames_digest}")
 
-    def _keep(self, key: str, take: Callable[[], Any]) -> None:
+    def _keep(self, work: Work, key: str, take: Callable[[], Any]) -> None:
         """Have a network's features under a key: those at hand, of the cache, else new ones."""
         if key in self.features:
             return
         known = self.cache.features.get(key)
         if known is not None and known.ndim == 1 and np.isfinite(known).all():
-            self.reused += 1
-            self.features[key] = known
+            work.tally.features[key] = Feature(known, reused=1)
             return
-        self.taken += 1
-        self.features[key] = np.asarray(take(), np.float64)
+        work.tally.features[key] = Feature(np.asarray(take(), np.float64), taken=1)
 
-    def _keep_edges(self, key: str, work: Work) -> None:
+    def _keep_edges(self, work: Work, key: str) -> None:
         """Have the edges of a clip that stay, as whole numbers."""
         from metrics.overlay import edge_field
 
@@ -289,9 +316,8 @@ class Bench:
             return
         known = self.cache.features.get(key)
         if known is None or known.ndim != 3 or known.dtype != np.int8:
-            self.features[key] = edge_field(work.frames)
-            return
-        self.features[key] = known
+            known = edge_field(work.frames)
+        work.tally.features[key] = Feature(known)
 
     def image_of(self, clip: ClipReport) -> Floats | None:
         """Return the one feature of a clip by the image-text network, if it was taken."""
@@ -350,6 +376,13 @@ def named(metric: str) -> dict[str, Any]:
     """Return what a row says of its metric."""
     info = catalog.describe(metric)
     return {"metric": info.name, "version": info.version, "unit": info.unit}
+
+
+def _again(work: Work, known: FolderMeasurement, blank: FolderMeasurement) -> FolderMeasurement:
+    """Return an earlier result for the file that has the same frames now."""
+    work.tally.reused += 1
+    number = ("value", "status", "reason", "fault")
+    return blank.model_copy(update={name: getattr(known, name) for name in number})
 
 
 def _ok(value: float) -> dict[str, Any]:

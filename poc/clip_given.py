@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from poc.clip_judges import LOADING
 from poc.errors import InputError
 from poc.golden import check_golden_network
 from poc.records import digest
@@ -103,10 +104,15 @@ class Aids:
             ("safety", self.given.safety),
         ):
             if path is not None:
-                getattr(self, network)
+                self.loaded(network)
         for folder in (self.given.style, self.given.training, self.given.subject):
             if folder is not None:
                 _paths(folder)
+
+    def loaded(self, network: str) -> Any:
+        """Return a network by its name here, loaded once whichever thread asks first."""
+        with LOADING:
+            return getattr(self, network)
 
     def cut_off(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """Return the prompts that are longer than the network given reads."""
@@ -147,7 +153,7 @@ class Aids:
     @cached_property
     def image_text_id(self) -> tuple[str, str]:
         """Name and digest of the image-text network: backbone, scale and where prompts end."""
-        network = self.image_text
+        network = self.loaded("image_text")
         if self.is_tiny and self._judges is not None:
             return network.id, self._judges.image_text_digest
         cut = f"scale {network.logit_scale:.4g}, {network.max_tokens} tokens"
@@ -181,10 +187,12 @@ class Aids:
 
     def still_features(self, argument: str) -> Floats:
         """Return unit features (s, d) of the stills that an argument of the catalogue names."""
-        if argument not in self._stills:
-            seen = [self.image_text.image_features(one) for one in read_stills(self._at(argument))]
-            self._stills[argument] = np.concatenate(seen).astype(np.float64)
-        return self._stills[argument]
+        with LOADING:
+            if argument not in self._stills:
+                stills = read_stills(self._at(argument))
+                seen = [self.image_text.image_features(one) for one in stills]
+                self._stills[argument] = np.concatenate(seen).astype(np.float64)
+            return self._stills[argument]
 
     def stills_digest(self, takes: Sequence[str]) -> str | None:
         """Return one digest of all stills that a metric takes; None where it takes none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,10 @@ from poc.models import ModelKind, read_models
 
 TINY: Final = "tiny"
 """`--judges tiny`."""
+
+
+LOADING: Final = threading.RLock()
+"""Clips are measured in threads: a network is loaded once, and libraries by one at a time."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.extractors.base import Preparation, WeightsError, folder_digest, video_id
-from poc.clip_judges import Judges, not_tiny
+from poc.clip_judges import LOADING, Judges, not_tiny
 from poc.clip_records import FrameShape
 from poc.errors import InputError
 from poc.golden import check_golden_network
@@ -82,8 +82,10 @@ class TinyVideo:
 
     def features(self, frames: Frames) -> Floats:
         """Return the features (d,) of one clip (t, h, w, 3)."""
-        check_golden_network()
-        return np.asarray(self.judges.video.features(frames[None])[0], np.float64)
+        with LOADING:
+            check_golden_network()
+            network = self.judges.video
+        return np.asarray(network.features(frames[None])[0], np.float64)
 
     def key(self, frames_digest: str | None) -> str:
         """Name the features of a clip by network and frames."""
@@ -134,7 +136,9 @@ class GivenVideo:
 
     def features(self, frames: Frames) -> Floats:
         """Return the features (d,) of one clip (t, h, w, 3)."""
-        return np.asarray(self._extractor.features(frames[None])[0], np.float64)
+        with LOADING:
+            network = self._extractor
+        return np.asarray(network.features(frames[None])[0], np.float64)
 
     def key(self, frames_digest: str | None) -> str:
         """Name the features of a clip by network, preparation and frames."""

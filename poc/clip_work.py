@@ -52,6 +52,25 @@ class Manner:
     """Whose features; None: of the judges."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many numbers of one source were taken, and how many were there already."""
+
+    reused: int = 0
+    taken: int = 0
+    features: dict[str, Feature] = field(default_factory=dict)
+    """Found for metrics of many clips, by key; clips of the same frames share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a metric of many clips takes of one, and whether it counts as a number."""
+
+    array: npt.NDArray[Any]
+    reused: int = 0
+    taken: int = 0
+
+
 class Work:
     """One source while it is measured: decoded at most once, features computed at first use."""
 
@@ -65,6 +84,7 @@ class Work:
     ) -> None:
         self.task, self._manner, self._aids, self._known = task, manner, aids, known
         self._beside = beside
+        self.tally = Tally()
 
     @cached_property
     def _clip(self) -> DecodedClip:
@@ -106,21 +126,25 @@ class Work:
             "training_features": lambda: aids.still_features(argument),
             "subject_features": lambda: aids.still_features(argument),
             "baseline_frames": lambda: self._frames_beside,
-            "lpips_distances": lambda: aids.lpips.distances(self.frames, self._frames_beside),
-            "safety_scores": lambda: aids.safety.scores(self.frames),
+            "lpips_distances": lambda: self._lpips.distances(self.frames, self._frames_beside),
+            "safety_scores": lambda: aids.loaded("safety").scores(self.frames),
         }
         if argument not in supplies:
             raise LookupError(f"a metric takes {argument!r}, which no stage supplies")
         return supplies[argument]()
 
-    @property
+    @cached_property
     def _text_features(self) -> Floats:
         seen = self._network.text_features([self.task.prompt])
         return np.asarray(seen[0], np.float64)
 
     @property
     def _network(self) -> Any:
-        return self._aids.image_text
+        return self._aids.loaded("image_text")
+
+    @property
+    def _lpips(self) -> Any:
+        return self._aids.loaded("lpips")
 
     @property
     def _frames_beside(self) -> Frames:

@@ -103,7 +103,7 @@ def take_fingerprint() -> Fingerprint:
         machine=hashlib.sha256(socket.gethostname().encode()).hexdigest()[:16],
         system=platform.platform(),
         cpu=_cpu(),
-        cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cpus(),
+        cpus=usable_cores(),
         memory_mib=_memory_mib(),
         gpus=None if gpus is None else tuple(f"{gpu.name}, {gpu.memory_mib} MiB" for gpu in gpus),
         gpu_driver=UNKNOWN if gpus is None else gpus[0].driver if gpus else ABSENT,
@@ -149,7 +149,10 @@ def _version(package: str) -> str:
         return ABSENT
 
 
-def _cpus() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 

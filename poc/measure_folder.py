@@ -7,6 +7,7 @@ numbers. What cannot be decoded or judged becomes a row with its reason, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -216,12 +217,13 @@ def _measured(
     progress("measure", 0, len(tasks))
     due = KEEP_EVERY
     try:
-        for number, task in enumerate(tasks, start=1):
-            reports.append(bench.measured(task))
-            if number >= due:
-                keep()
-                due = _next_keep(number)
-            progress("measure", number, len(tasks))
+        with closing(bench.measured(tasks)) as measured:
+            for number, report in enumerate(measured, start=1):
+                reports.append(report)
+                if number >= due:
+                    keep()
+                    due = _next_keep(number)
+                progress("measure", number, len(tasks))
     finally:
         keep()
     return reports

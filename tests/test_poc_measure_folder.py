@@ -1529,3 +1529,25 @@ def test_six_animatelcm_clips_are_measured_in_one_command_and_the_table_is_what_
     # None begins in the dark or flashes.
     assert all(abs(one["first_frame_darkness"]) < 3 for one in values.values())
     assert all(one["luminance_jump"] < 3 for one in values.values())
+
+
+def test_neither_numbers_nor_counts_depend_on_how_many_clips_are_measured_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same frames twice, once as another file: each thread may come to them first."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for number in range(6):
+        write_webm(folder / f"{number}.webm", rendered(number))
+    shutil.copy(folder / "5.webm", folder / "5 again.webm")
+    (folder / "torn.webm").write_bytes((folder / "0.webm").read_bytes()[:900])
+    found = {}
+    for threads in (1, 4):
+        monkeypatch.setattr("poc.clip_bench.usable_cores", lambda count=threads: count)
+        result = measured(
+            folder, reference=folder, judges="tiny", out=tmp_path / f"{threads} threads"
+        )
+        files = sorted((tmp_path / f"{threads} threads").iterdir())
+        found[threads] = (result.taken, result.reused, [path.read_bytes() for path in files])
+    assert found[1] == found[4]
+    assert found[1][0] > 0
