@@ -79,6 +79,9 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "prompt, all else equal",
         "lpips_distances": "(t,) LPIPS of frames to `baseline_frames`, from an LPIPS network",
         "safety_scores": "(t,) a score a frame, from a safety checker",
+        "csd_features": "(t, d) unit rows, one per frame, from a style descriptor",
+        "csd_style_features": "(s, d) unit rows of held-out stills of the style, same descriptor",
+        "raft_speeds": "(t - 1, h, w) pixels per frame, from RAFT",
         "clip_features": "(n, d) unit rows, one a clip, from `metrics.diversity.clip_feature`",
         "prompt_ids": "(n,) what each clip was made for",
         "edge_fields": "(n, h - 1, w - 1, 2) one field a clip, from `metrics.overlay.edge_field`",
@@ -397,6 +400,37 @@ _ROWS = (
         target="metrics.motion:dynamic_degree",
     ),
     MetricInfo(
+        name="raft_motion",
+        label_en="Motion (RAFT)",
+        label_ja="動き (RAFT)",
+        unit="px/frame",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean length of RAFT's optical flow over pixels and pairs of frames",
+        not_seen="whether the motion is the one asked for; not comparable with DIS flow",
+        source="Teed and Deng 2020 (RAFT), torchvision's network and weights",
+        takes=("raft_speeds",),
+        target="metrics.motion:raft_motion",
+    ),
+    MetricInfo(
+        name="raft_dynamic_degree",
+        label_en="Dynamic degree (RAFT)",
+        label_ja="動きの有無 (RAFT)",
+        unit="fraction of clips",
+        direction=Direction.TARGET,
+        scope=Scope.CLIP,
+        version=1,
+        what="1 when the fastest twentieth of pixels moves fast enough in a quarter of the "
+        "frames, else 0; its rule is for 8 frames a second",
+        not_seen="the quality of that motion",
+        minimum_n=2,
+        source="rule of Huang et al. 2024 (VBench), dynamic_degree, on RAFT with torchvision's "
+        "weights; VBench's own are others",
+        takes=("raft_speeds",),
+        target="metrics.motion:raft_dynamic_degree",
+    ),
+    MetricInfo(
         name="style_similarity",
         label_en="Style similarity",
         label_ja="スタイル類似度",
@@ -409,6 +443,21 @@ _ROWS = (
         source="CLIP-I as in Ruiz et al. 2023 (DreamBooth), against stills not used in training",
         takes=("image_features", "style_features"),
         target="metrics.style:style_similarity",
+    ),
+    MetricInfo(
+        name="csd_style_similarity",
+        label_en="Style similarity (CSD)",
+        label_ja="スタイル類似度 (CSD)",
+        unit="cosine",
+        direction=Direction.HIGHER,
+        scope=Scope.CLIP,
+        version=1,
+        what="mean cosine of frames to held-out stills of the style, by features taught to leave "
+        "content out",
+        not_seen="what the frames show",
+        source='Somepalli et al. 2024, "Measuring Style Similarity in Diffusion Models" (CSD)',
+        takes=("csd_features", "csd_style_features"),
+        target="metrics.style:csd_style_similarity",
     ),
     MetricInfo(
         name="style_worst_frame",
@@ -675,7 +724,9 @@ _ROWS = (
     ),
 )
 
-MOTION = frozenset({"motion", "dynamic_degree", "motion_extent_px"})
+MOTION = frozenset(
+    {"motion", "dynamic_degree", "motion_extent_px", "raft_motion", "raft_dynamic_degree"}
+)
 """How much a clip moves; all are worst when it stands still."""
 
 SMOOTHNESS = frozenset(

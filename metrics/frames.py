@@ -196,7 +196,8 @@ def decode(path: Path, *, max_pixels: int | None = None) -> DecodedClip:
             # One for all frames: each would set up the conversion anew, which takes as long.
             reformatter = av.video.reformatter.VideoReformatter()
             for frame in _of_one_size(container.decode(stream), max_pixels):
-                images.append(reformatter.reformat(frame, format="rgb24").to_ndarray())
+                rgb = reformatter.reformat(frame, format="rgb24").to_ndarray()
+                images.append(np.asarray(rgb, np.uint8))
                 times.append(frame.time)
             rate = stream.average_rate
     except DecodeError as error:

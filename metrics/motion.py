@@ -222,6 +222,16 @@ def dynamic_degree(speeds: AnyFloats) -> ClipValue:
     return ClipValue.ok(1.0 if moving >= wanted else 0.0)
 
 
+def raft_motion(raft_speeds: AnyFloats) -> ClipValue:
+    """Return what `motion` does, from speeds (t - 1, h, w) of RAFT's flow."""
+    return motion(raft_speeds)
+
+
+def raft_dynamic_degree(raft_speeds: AnyFloats) -> ClipValue:
+    """Return what `dynamic_degree` does, from speeds (t - 1, h, w) of RAFT's flow."""
+    return dynamic_degree(raft_speeds)
+
+
 def _fastest(speeds: FloatArray) -> FloatArray:
     count = max(int(speeds[0].size * 0.05), 1)
     return np.array([np.sort(one, axis=None)[-count:].mean() for one in speeds])

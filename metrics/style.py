@@ -25,6 +25,14 @@ def style_similarity(image_features: AnyFloats, style_features: AnyFloats) -> Cl
     return ClipValue.ok(frame_similarities(image_features, style_features).mean())
 
 
+def csd_style_similarity(csd_features: AnyFloats, csd_style_features: AnyFloats) -> ClipValue:
+    """Mean cosine of frames (t, d) to stills (s, d) by features that leave content out.
+
+    Source: Somepalli et al. 2024, "Measuring Style Similarity in Diffusion Models".
+    """
+    return style_similarity(csd_features, csd_style_features)
+
+
 def style_worst_frame(image_features: AnyFloats, style_features: AnyFloats) -> ClipValue:
     """The lowest of the frames' mean cosines to the stills."""
     return ClipValue.ok(frame_similarities(image_features, style_features).min())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, Final
@@ -17,7 +17,7 @@ from metrics.frames import DecodeError
 from metrics.validity import Fault, judge
 from poc.clip_files import NOT_READ, SUFFIXES, Source, decoder_id, reason_of
 from poc.clip_folder import ProtocolError
-from poc.clip_given import IMAGE_TEXT, Aids
+from poc.clip_given import IMAGE_TEXT, OF_NETWORK, Aids
 from poc.clip_judges import Judges, not_tiny, unreadable
 from poc.clip_records import (
     CLIP_METRICS,
@@ -92,7 +92,7 @@ class Bench:
             return self.protocol_text
         return f"{self.protocol_text}, png at {self.manner.png_fps:.12g} fps"
 
-    def measured(self, tasks: Sequence[Task]) -> Iterator[ClipReport]:
+    def measured(self, tasks: Sequence[Task]) -> Generator[ClipReport]:
         """Yield the report of each source, in order; whatever is wrong with one is in its own.
 
         Several clips are measured at once, each by one thread and alone: no number depends on how
@@ -241,10 +241,8 @@ class Bench:
         seen: dict[str, str | None] = dict(self._network_of(name))
         if not aids.is_tiny and IMAGE_TEXT & set(takes):
             seen["extractor"], seen["extractor_digest"] = aids.image_text_id
-        for argument, network in (("lpips_distances", "lpips"), ("safety_scores", "safety")):
-            if argument in takes:
-                loaded = aids.loaded(network)
-                seen["extractor"], seen["extractor_digest"] = loaded.id, loaded.digest
+        for argument in OF_NETWORK.keys() & set(takes):
+            seen["extractor"], seen["extractor_digest"] = aids.network_id(OF_NETWORK[argument])
         seen["reference_digest"] = aids.stills_digest(takes)
         if _PAIRED & set(takes):
             _, report = self.baseline[_stem(work.task.source.name)]
@@ -253,10 +251,12 @@ class Bench:
 
     def _why_not(self, name: str, work: Work) -> str:
         """Return why a metric has no number of this clip that is what its name says."""
+        takes = catalog.describe(name).takes
         if _is_of_flow(name):
             return _why_no_flow(name, work.shape)
-        takes = catalog.describe(name).takes
         reasons = self.aids.missing(takes)
+        if "raft_speeds" in takes and not reasons:
+            reasons.append(_why_no_raft(name, work.shape))
         if IMAGE_TEXT & set(takes):
             reasons += self._why_no_network(takes, work)
         if _PAIRED & set(takes) and not reasons:
@@ -314,7 +314,7 @@ class Bench:
 
         if key in self.features:
             return
-        known = self.cache.features.get(key)
+        known: npt.NDArray[Any] | None = self.cache.features.get(key)
         if known is None or known.ndim != 3 or known.dtype != np.int8:
             known = edge_field(work.frames)
         work.tally.features[key] = Feature(known)
@@ -356,15 +356,31 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 def _is_of_flow(name: str) -> bool:
-    return (catalog.describe(name).target or "").startswith("metrics.motion:")
+    """Tell whether a metric stands on OpenCV's flow."""
+    info = catalog.describe(name)
+    return (info.target or "").startswith("metrics.motion:") and "raft_speeds" not in info.takes
 
 
 def _why_no_flow(name: str, shape: FrameShape) -> str:
-    from metrics.motion import DYNAMIC_FPS, SMALLEST_SIDE, has_dynamic_rate
+    from metrics.motion import SMALLEST_SIDE
 
     if min(shape.height, shape.width) < SMALLEST_SIDE:
         return f"optical flow needs frames of at least {SMALLEST_SIDE} px"
-    if name != "dynamic_degree" or has_dynamic_rate(shape.fps):
+    return _why_no_rate(shape) if name == "dynamic_degree" else ""
+
+
+def _why_no_raft(name: str, shape: FrameShape) -> str:
+    from metrics.extractors.raft import SMALLEST_SIDE
+
+    if min(shape.height, shape.width) < SMALLEST_SIDE:
+        return f"RAFT needs frames of at least {SMALLEST_SIDE} px"
+    return _why_no_rate(shape) if name == "raft_dynamic_degree" else ""
+
+
+def _why_no_rate(shape: FrameShape) -> str:
+    from metrics.motion import DYNAMIC_FPS, has_dynamic_rate
+
+    if has_dynamic_rate(shape.fps):
         return ""
     rate = f"{DYNAMIC_FPS:g} fps"
     if shape.fps is None:

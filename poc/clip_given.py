@@ -5,6 +5,7 @@ What is not given is said by name: its metrics are not measured, which is not th
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -28,48 +29,79 @@ Floats = npt.NDArray[np.float64]
 STILL_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 BATCH: Final = 32
 """Frames that a network sees at once: features depend on it by rounding."""
+PAIRS: Final = 4
+"""Pairs of frames at once: the correlations of two frames of 512 px take half a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """Paths of what metrics take besides a clip; None is not given.
 
-    `clip` is an open_clip folder, `lpips` AlexNet's weights, `safety` a checker's folder; `style`,
-    `training` and `subject` are folders of stills; `baseline` is a folder of clips by name.
+    `clip` is an open_clip folder, `lpips`, `csd` and `raft` files of weights, `safety` a checker's
+    folder; `style`, `training` and `subject` are folders of stills; `baseline` is a folder of clips
+    by name. Networks run on `device`.
     """
 
     clip: Path | None = None
     lpips: Path | None = None
+    csd: Path | None = None
+    raft: Path | None = None
     safety: Path | None = None
     style: Path | None = None
     training: Path | None = None
     subject: Path | None = None
     baseline: Path | None = None
+    device: str = "cpu"
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """What is given, by name."""
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: path for name, path in named.items() if isinstance(path, Path)}
 
     def check(self) -> None:
-        """Refuse paths that lead nowhere, before anything is measured.
+        """Refuse paths that lead nowhere and devices that are not there, before any clip.
 
         Raises:
             InputError: nothing there, or another kind of thing.
         """
-        for one in fields(self):
-            path: Path | None = getattr(self, one.name)
-            wants_file = one.name == "lpips"
-            if path is not None and not (path.is_file() if wants_file else path.is_dir()):
+        for name, path in self.paths.items():
+            wants_file = name in _FILES
+            if not (path.is_file() if wants_file else path.is_dir()):
                 what = "a file" if wants_file else "a folder"
-                raise InputError(f"--{one.name} {path}: expected {what}, found none. Check it.")
+                raise InputError(f"--{name} {path}: expected {what}, found none. Check it.")
+        if self.device != "cpu":
+            from poc.pipelines.device import check_device
+
+            check_device(self.device)
 
 
+_FILES: Final = frozenset({"lpips", "csd", "raft"})
+_NO_STYLE: Final = "no held-out stills of a style are given (--style)"
 _STILLS: Final = {
-    "style_features": ("style", "no held-out stills of a style are given (--style)"),
+    "style_features": ("style", _NO_STYLE),
+    "csd_style_features": ("style", _NO_STYLE),
     "training_features": ("training", "no stills of its training are given (--training)"),
     "subject_features": ("subject", "no stills of a subject are given (--subject)"),
 }
 _OTHERS: Final = {
     "lpips_distances": ("lpips", "no weights of LPIPS are given (--lpips)"),
     "safety_scores": ("safety", "no safety checker is given (--safety)"),
+    "csd_features": ("csd", "no weights of CSD are given (--csd)"),
+    "raft_speeds": ("raft", "no weights of RAFT are given (--raft)"),
 }
-IMAGE_TEXT: Final = frozenset({"image_features", "text_features", "logit_scale", *_STILLS})
+OF_NETWORK: Final = {argument: network for argument, (network, _) in _OTHERS.items()}
+"""Arguments of the catalogue that a given network makes, and its name here."""
+_LOADERS: Final = {
+    "lpips": ("metrics.extractors.lpips", "load_lpips", BATCH),
+    "safety": ("metrics.extractors.safety", "load_safety_checker", BATCH),
+    "csd": ("metrics.extractors.csd", "load_csd", BATCH),
+    "raft": ("metrics.extractors.raft", "load_raft", PAIRS),
+}
+IMAGE_TEXT: Final = frozenset(
+    {"image_features", "text_features", "logit_scale"}
+    | {"style_features", "training_features", "subject_features"}
+)
 """Arguments of the catalogue that come from the image-text network."""
 
 
@@ -79,6 +111,7 @@ class Aids:
     def __init__(self, given: Given, judges: Judges | None) -> None:
         self.given, self._judges = given, judges
         self._stills: dict[str, Floats] = {}
+        self._networks: dict[str, Any] = {}
 
     def missing(self, takes: Sequence[str]) -> list[str]:
         """Return what is not given of that which a metric takes, in words."""
@@ -98,21 +131,50 @@ class Aids:
         Raises:
             InputError: it cannot be loaded, or a folder of stills holds none.
         """
-        for network, path in (
-            ("image_text", self.given.clip),
-            ("lpips", self.given.lpips),
-            ("safety", self.given.safety),
-        ):
-            if path is not None:
-                self.loaded(network)
+        for name in ("image_text", *_LOADERS):
+            if ("clip" if name == "image_text" else name) in self.given.paths:
+                self.loaded(name)
         for folder in (self.given.style, self.given.training, self.given.subject):
             if folder is not None:
                 _paths(folder)
 
     def loaded(self, network: str) -> Any:
-        """Return a network by its name here, loaded once whichever thread asks first."""
+        """Return a network by its name here, loaded once whichever thread asks first.
+
+        Raises:
+            InputError: it cannot be loaded.
+            LookupError: it is not given.
+        """
         with LOADING:
-            return getattr(self, network)
+            if network == "image_text":
+                return self.image_text
+            if network not in self._networks:
+                self._networks[network] = self._load(network)
+            return self._networks[network]
+
+    def _load(self, network: str) -> Any:
+        from metrics.extractors.base import WeightsError
+        from poc.pipelines.device import set_up_process
+
+        path = self.given.paths.get(network)
+        if path is None:
+            raise LookupError(f"a metric wants the network {network!r}, which is not given")
+        set_up_process(1)  # results depend on it
+        module, function, batch = _LOADERS[network]
+        load = getattr(importlib.import_module(module), function)
+        try:
+            return load(path, batch_size=batch, device=self.given.device)
+        except WeightsError as error:
+            raise InputError(f"--{network} {error}") from error
+
+    def network_id(self, network: str) -> tuple[str, str]:
+        """Name and digest of a given network; the name says where it ran, if not on the CPU."""
+        there = self.loaded(network)
+        return f"{there.id}{self._place}", there.digest
+
+    @property
+    def _place(self) -> str:
+        return "" if self.given.device == "cpu" else f" on {self.given.device.partition(':')[0]}"
 
     def cut_off(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """Return the prompts that are longer than the network given reads."""
@@ -146,6 +208,7 @@ class Aids:
                 extractor_id=self.given.clip.resolve().name,
                 batch_size=BATCH,
                 expected_sha256=None,
+                device=self.given.device,
             )
         except WeightsError as error:
             raise InputError(f"--clip {error}") from error
@@ -157,40 +220,15 @@ class Aids:
         if self.is_tiny and self._judges is not None:
             return network.id, self._judges.image_text_digest
         cut = f"scale {network.logit_scale:.4g}, {network.max_tokens} tokens"
-        return f"{network.id} ({cut})", network.digest
-
-    @cached_property
-    def lpips(self) -> Any:
-        """The LPIPS network."""
-        from metrics.extractors.base import WeightsError
-        from metrics.extractors.lpips import load_lpips
-
-        if self.given.lpips is None:
-            raise LookupError("no weights of LPIPS are given")
-        try:
-            return load_lpips(self.given.lpips, batch_size=BATCH)
-        except WeightsError as error:
-            raise InputError(f"--lpips {error}") from error
-
-    @cached_property
-    def safety(self) -> Any:
-        """The safety checker."""
-        from metrics.extractors.base import WeightsError
-        from metrics.extractors.safety import load_safety_checker
-
-        if self.given.safety is None:
-            raise LookupError("no safety checker is given")
-        try:
-            return load_safety_checker(self.given.safety, batch_size=BATCH)
-        except WeightsError as error:
-            raise InputError(f"--safety {error}") from error
+        return f"{network.id} ({cut}){self._place}", network.digest
 
     def still_features(self, argument: str) -> Floats:
         """Return unit features (s, d) of the stills that an argument of the catalogue names."""
         with LOADING:
             if argument not in self._stills:
                 stills = read_stills(self._at(argument))
-                seen = [self.image_text.image_features(one) for one in stills]
+                network = self.loaded("csd" if argument.startswith("csd_") else "image_text")
+                seen = [network.image_features(one) for one in stills]
                 self._stills[argument] = np.concatenate(seen).astype(np.float64)
             return self._stills[argument]
 

@@ -29,6 +29,9 @@ SUPPLIED: Final = frozenset(
         "baseline_frames",
         "lpips_distances",
         "safety_scores",
+        "csd_features",
+        "csd_style_features",
+        "raft_speeds",
     }
 )
 """What can be had of a clip, its prompt and what is given besides, by the catalogue's names."""

@@ -128,6 +128,9 @@ class Work:
             "baseline_frames": lambda: self._frames_beside,
             "lpips_distances": lambda: self._lpips.distances(self.frames, self._frames_beside),
             "safety_scores": lambda: aids.loaded("safety").scores(self.frames),
+            "csd_features": lambda: aids.loaded("csd").image_features(self.frames),
+            "csd_style_features": lambda: aids.still_features(argument),
+            "raft_speeds": lambda: self._raft_speeds,
         }
         if argument not in supplies:
             raise LookupError(f"a metric takes {argument!r}, which no stage supplies")
@@ -169,6 +172,10 @@ class Work:
         from metrics.motion import pair_flows
 
         return pair_flows(self.frames) if self.frames[..., 0].size <= SHARED_PIXELS else None
+
+    @cached_property
+    def _raft_speeds(self) -> Floats:
+        return np.asarray(self._aids.loaded("raft").speeds(self.frames), np.float64)
 
     @cached_property
     def _speeds(self) -> Floats:

@@ -47,7 +47,8 @@ FACTORS: Final = ("steps", "guidance")
 PIXELS_PER_LATENT: Final = 8
 
 NOT_IN_A_RUN: Final = frozenset(
-    {"clip_features", "edge_fields", "lpips_distances", "safety_scores", "subject_features"}
+    {"clip_features", "csd_features", "csd_style_features", "edge_fields", "lpips_distances"}
+    | {"raft_speeds", "safety_scores", "subject_features"}
 )
 """What metrics take, by the catalogue's names, that only `poc measure` can be given."""
 

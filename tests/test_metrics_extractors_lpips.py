@@ -125,11 +125,22 @@ def test_another_digest_is_refused(file: Path) -> None:
         load_lpips(file, batch_size=1, expected_sha256="0" * 64)
 
 
-def test_a_pickle_that_would_run_something_is_not_opened(tmp_path: Path) -> None:
-    torch.save({"features.0.weight": print}, tmp_path / "alexnet.pth")
+class _Touch:
+    """What it is unpickled as is a file that was not there before."""
 
-    with pytest.raises(WeightsError, match="more than tensors"):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self._path,)
+
+
+def test_a_pickle_that_would_run_something_runs_nothing(tmp_path: Path) -> None:
+    torch.save({"features.0.weight": _Touch(tmp_path / "ran")}, tmp_path / "alexnet.pth")
+
+    with pytest.raises(WeightsError, match="not the weights of AlexNet"):
         load_lpips(tmp_path / "alexnet.pth", batch_size=1)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

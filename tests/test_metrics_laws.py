@@ -68,6 +68,9 @@ def _value(name: str, frames: Frames) -> ClipValue:
         "baseline_frames": lambda: _other(frames),
         "unprompted_frames": lambda: _other(frames),
         "lpips_distances": lambda: frames.mean((1, 2, 3)) / 255,
+        "csd_features": lambda: _features(frames),
+        "csd_style_features": lambda: STYLE,
+        "raft_speeds": lambda: flow_speeds(frames),
         "safety_scores": lambda: frames.mean((1, 2, 3)) / 255 - 0.45,
     }
     value: ClipValue = load(name)(*(inputs[argument]() for argument in describe(name).takes))
@@ -108,6 +111,9 @@ PARTS: Mapping[str, str] = {
     "motion": PAIRS_MEAN,
     "dynamic_degree": WHOLE,  # counts pairs against a quarter of all frames
     "style_similarity": FRAMES_MEAN,
+    "csd_style_similarity": FRAMES_MEAN,
+    "raft_motion": PAIRS_MEAN,
+    "raft_dynamic_degree": WHOLE,  # as dynamic_degree
     "style_worst_frame": SMALLEST,
     "style_copy": ANY,
     "subject_similarity": FRAMES_MEAN,

@@ -11,11 +11,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import alexnet
+from torchvision.models.optical_flow import raft_large
 
 from metrics import frames
 from metrics.base import Frames
 from metrics.extractors.clip import load_clip
+from metrics.extractors.csd import load_csd
 from metrics.extractors.lpips import load_lpips
+from metrics.extractors.raft import load_raft
 from metrics.paired import ssim_to_baseline
 from metrics.style import style_copy, style_similarity, subject_similarity
 from poc import cli
@@ -151,6 +154,80 @@ def test_each_clip_is_laid_beside_the_baselines_of_its_name(clips: Path, tmp_pat
             float(lpips.distances(one, other).mean())
         )
     assert result.summary.counts.planned == 3  # the baseline's clips are not counted
+
+
+def test_style_apart_from_content_is_measured_by_the_descriptor_that_is_given(
+    clips: Path, tmp_path: Path
+) -> None:
+    _write_csd(tmp_path / "csd.safetensors")
+    given = Given(csd=tmp_path / "csd.safetensors", style=STILLS / "heldout")
+
+    clip = _first(_measured(clips, given))
+
+    network = load_csd(tmp_path / "csd.safetensors", batch_size=32)
+    stills = [
+        np.asarray(Image.open(path).convert("RGB"))[None]
+        for path in sorted((STILLS / "heldout").glob("*.png"))
+    ]
+    style = np.concatenate([network.image_features(one) for one in stills])
+    images = network.image_features(frames.decode(clips / clip.name).frames)
+    assert clip.value("csd_style_similarity") == pytest.approx(float((images @ style.T).mean()))
+    row = clip.row("csd_style_similarity")
+    assert row is not None
+    assert (row.extractor, row.extractor_digest) == (network.id, network.digest)
+    assert clip.value("style_similarity") is None
+
+
+def _write_csd(path: Path) -> None:
+    """Weights of CSD's shapes, 64 wide and one block deep, with random numbers."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = {
+        "class_embedding": (64,),
+        "positional_embedding": (17, 64),
+        "conv1.weight": (64, 3, 8, 8),
+        **{f"ln_{at}.{end}": (64,) for at in ("pre", "post") for end in ("weight", "bias")},
+    }
+    block = {
+        "attn.in_proj": (192, 64),
+        "attn.out_proj": (64, 64),
+        "mlp.c_fc": (128, 64),
+        "mlp.c_proj": (64, 128),
+    }
+    for name, shape in block.items():
+        shapes[f"transformer.resblocks.0.{name}.weight"] = shape
+        shapes[f"transformer.resblocks.0.{name}.bias"] = shape[:1]
+    for name in ("ln_1", "ln_2"):
+        shapes |= {f"transformer.resblocks.0.{name}.{end}": (64,) for end in ("weight", "bias")}
+    tensors = {
+        f"backbone.{name.replace('in_proj.', 'in_proj_')}": torch.randn(shape, generator=generator)
+        for name, shape in shapes.items()
+    }
+    save_file(tensors | {"last_layer_style": torch.randn(64, 16, generator=generator)}, path)
+
+
+def test_raft_is_asked_of_clips_that_are_large_enough(tmp_path: Path) -> None:
+    save_file(raft_large(weights=None).state_dict(), tmp_path / "raft.safetensors")
+    (tmp_path / "clips").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3), dtype=np.uint8)
+    (tmp_path / "clips" / "large.webm").write_bytes(encode_webm(noise, 8))
+    (tmp_path / "clips" / "small.webm").write_bytes(encode_webm(noise[:, :64, :64], 8))
+
+    given = Given(raft=tmp_path / "raft.safetensors")
+    large, small = (
+        next(one for one in _measured(tmp_path / "clips", given).clips if one.name == name)
+        for name in ("large.webm", "small.webm")
+    )
+
+    network = load_raft(tmp_path / "raft.safetensors", batch_size=4)
+    speeds = network.speeds(frames.decode(tmp_path / "clips" / "large.webm").frames)
+    assert large.value("raft_motion") == pytest.approx(float(speeds.mean()))
+    assert large.value("motion") != large.value("raft_motion")
+    assert small.value("raft_motion") is None
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_clip(clips: Path) -> None:
+    with pytest.raises(InputError, match="abacus"):
+        _measured(clips, Given(clip=CLIP, device="abacus"))
 
 
 def test_a_clip_is_at_no_distance_from_itself(clips: Path) -> None:

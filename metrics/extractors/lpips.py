@@ -6,7 +6,6 @@ itself: its weights are torchvision's, and are given as a file. Nothing is downl
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torchmetrics.functional.image.lpips import _LPIPS
 
 from metrics import frames as frames_
 from metrics.base import Frames
 from metrics.extractors.base import WeightsError, file_digest, verify_digest
+from metrics.extractors.torch_files import named_tensors
 
 SMALLEST_SIDE = 32
 """Below it nothing is left of a picture in AlexNet's last layer."""
@@ -40,6 +38,7 @@ class Lpips:
     id: str
     digest: str
     batch_size: int
+    device: str = "cpu"
 
     @torch.inference_mode()
     def distances(self, frames: Frames, others: Frames) -> NDArray[np.float64]:
@@ -62,15 +61,18 @@ class Lpips:
 
     def _pairs(self, one: Frames, other: Frames) -> NDArray[np.float64]:
         signed = (
-            torch.from_numpy(frames_.to_signed(clip)).permute(0, 3, 1, 2) for clip in (one, other)
+            torch.from_numpy(frames_.to_signed(clip)).permute(0, 3, 1, 2).to(self.device)
+            for clip in (one, other)
         )
-        return np.asarray(self.network(*signed).flatten().numpy(), dtype=np.float64)
+        return np.asarray(self.network(*signed).flatten().cpu().numpy(), dtype=np.float64)
 
 
-def load_lpips(weights: Path, *, batch_size: int, expected_sha256: str | None = None) -> Lpips:
+def load_lpips(
+    weights: Path, *, batch_size: int, device: str = "cpu", expected_sha256: str | None = None
+) -> Lpips:
     """Load LPIPS with AlexNet's weights: `PUBLISHED`, or its tensors as safetensors.
 
-    `expected_sha256` pins the file. A pickle is read as tensors only: nothing in it is run.
+    `expected_sha256` pins the file. Of a pickle only the numbers are read.
 
     Raises:
         WeightsError: missing, damaged, of another digest, or no AlexNet.
@@ -81,7 +83,7 @@ def load_lpips(weights: Path, *, batch_size: int, expected_sha256: str | None = 
             "its path; nothing is downloaded here."
         )
     verify_digest(weights, expected_sha256)
-    tensors = _tensors(weights)
+    tensors = named_tensors(weights)
     network = _LPIPS(pretrained=True, net="alex", pnet_rand=True, use_dropout=True)
     try:
         # `slice2.3.weight` of torchmetrics is `features.3.weight` of torchvision.
@@ -90,20 +92,8 @@ def load_lpips(weights: Path, *, batch_size: int, expected_sha256: str | None = 
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"{weights}: these are not the weights of AlexNet ({error})") from error
     identity = f"lpips-alex torchmetrics-{version('torchmetrics')}"
-    return Lpips(network.eval(), identity, file_digest(weights), batch_size)
+    return Lpips(network.eval().to(device), identity, file_digest(weights), batch_size, device)
 
 
 def _names(network: Any) -> list[str]:
     return list(network.net.state_dict())
-
-
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error})") from error
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path}: holds more than tensors, and is not opened") from error
-    return found

@@ -38,6 +38,7 @@ class SafetyChecker:
     id: str
     digest: str
     batch_size: int
+    device: str = "cpu"
 
     @torch.inference_mode()
     def scores(self, frames: Frames) -> NDArray[np.float64]:
@@ -50,13 +51,13 @@ class SafetyChecker:
     def _batch(self, images: Frames) -> NDArray[np.float64]:
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_MEAN, _STD))
         unit = torch.from_numpy(frames_.to_unit(images)).permute(0, 3, 1, 2)
-        seen = self.network.vision_model((unit - mean) / std)[1]
+        seen = self.network.vision_model(((unit - mean) / std).to(self.device))[1]
         rows = torch.nn.functional.normalize(self.network.visual_projection(seen))
         special = self._beyond(rows, "special_care_embeds").amax(dim=1)
         found = self._beyond(rows, "concept_embeds").amax(dim=1)
         # Three digits, as the checker itself rounds before it asks what lies above 0.
         care = torch.where(special.round(decimals=3) > 0, SPECIAL_CARE, 0.0)
-        return np.asarray((found + care).double().round(decimals=3).numpy())
+        return np.asarray((found + care).double().round(decimals=3).cpu().numpy())
 
     def _beyond(self, rows: torch.Tensor, name: str) -> torch.Tensor:
         """Return by how much each cosine exceeds its concept's threshold, (t, concepts)."""
@@ -66,7 +67,7 @@ class SafetyChecker:
 
 
 def load_safety_checker(
-    folder: Path, *, batch_size: int, expected_sha256: str | None = None
+    folder: Path, *, batch_size: int, device: str = "cpu", expected_sha256: str | None = None
 ) -> SafetyChecker:
     """Load the checker from a folder; `expected_sha256` pins its weights file.
 
@@ -89,4 +90,5 @@ def load_safety_checker(
     if missing := sorted(found["missing_keys"]):
         raise WeightsError(f"{weights}: lacks {', '.join(missing[:3])}; fetch it again")
     digest = folder_digest([weights, folder / "config.json"])
-    return SafetyChecker(network.eval(), "stable-diffusion-safety-checker", digest, batch_size)
+    name, ready = "stable-diffusion-safety-checker", network.eval().to(device)
+    return SafetyChecker(ready, name, digest, batch_size, device)

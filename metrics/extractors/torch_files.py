@@ -15,12 +15,15 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.extractors.base import WeightsError
+
+if TYPE_CHECKING:
+    import torch
 
 Tensor = NDArray[np.generic]
 
@@ -107,6 +110,24 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: cannot be read as a file of torch ({error})") from error
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged, or no file of torch ({error!r})") from error
+
+
+def named_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a file by name: safetensors by its suffix, else as `read_tensors`.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path.suffix != ".safetensors":
+        return {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error})") from error
 
 
 def script_of(path: Path) -> str:

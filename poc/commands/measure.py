@@ -98,9 +98,17 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         ("subject", "DIR", "stills of a subject that clips should show"),
         ("baseline", "DIR", "clips of the same names, prompts and seeds by the baseline"),
         ("lpips", "FILE", "AlexNet's weights, for the distance to --baseline"),
+        ("csd", "FILE", "weights of CSD: style apart from content, against --style"),
+        ("raft", "FILE", "weights of RAFT, for motion beside OpenCV's flow; slow without a GPU"),
         ("safety", "DIR", "a safety checker in diffusers' layout"),
     ):
         group.add_argument(f"--{name}", type=Path, metavar=metavar, help=text)
+    group.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where these networks run: cpu or cuda, which numbers name (default: cpu)",
+    )
 
 
 def _measure(arguments: argparse.Namespace) -> int:

@@ -73,6 +73,9 @@ APART = ("style_similarity", "style_worst_frame", "style_copy", "seed_diversity"
 """By faults of their own: they take styled clips, or several of one prompt."""
 NOT_ON_CARD = {
     "lpips_to_baseline": "its network's weights do not come along",
+    "csd_style_similarity": "its network's weights do not come along",
+    "raft_motion": "its network's weights do not come along",
+    "raft_dynamic_degree": "its network's weights do not come along",
     "unsafe": "its checker's weights do not come along, and the tiny world is harmless",
     "negative_prompt_effect": "describes and has no worse side",
     "fvd": "has no part that is one clip's; kvd is, on the same features",
