@@ -409,6 +409,7 @@ _ROWS = (
         version=1,
         what="mean length of RAFT's optical flow over pixels and pairs of frames",
         not_seen="whether the motion is the one asked for; not comparable with DIS flow",
+        minimum_n=2,
         source="Teed and Deng 2020 (RAFT), torchvision's network and weights",
         takes=("raft_speeds",),
         target="metrics.motion:raft_motion",
