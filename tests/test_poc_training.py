@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDIMScheduler, LCMScheduler
+from PIL import Image
 from safetensors.torch import load_file
 
 from poc.errors import InputError
 from poc.tiny import architecture as tiny
 from poc.tiny import recipe as recipes
 from poc.tiny import world
+from poc.tiny.card_pictures import FILE, SHOWN
 from poc.training.consistency import (
     MOST_ROUNDS,
     Follower,
@@ -328,7 +330,11 @@ def test_the_whole_chain_makes_weights_that_load(tmp_path: Path) -> None:
         name.partition("/")[0] for name in index["files"]
     }
     assert any(bool(tensor.any()) for key, tensor in lora.items() if "lora_B" in key)
-    assert "| rehearsal |" in (out / "MODEL_CARD.md").read_text()
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "| rehearsal |" in card
+    assert f"({FILE})" in card
+    with Image.open(out / FILE) as pictures:
+        assert pictures.width == recipes.QUICK.clips * len(SHOWN) * world.SIZE
 
     lines.clear()
     recipes.train_tiny(out, work, quick=True, log=lines.append)

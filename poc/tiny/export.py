@@ -18,8 +18,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from poc.tiny import architecture as tiny
+from poc.tiny import card_pictures, world
 from poc.tiny import recipe as recipes
-from poc.tiny import world
+from poc.tiny.card_pictures import write_pictures
 from poc.tiny.judges import evaluate_judges
 from poc.tiny.model_card import model_card
 from poc.tiny.reconstruction import COUNT, reconstruct
@@ -54,6 +55,7 @@ def export(kitchen: recipes.Kitchen, out: Path) -> None:
     rebuilt = reconstruct(recipes.loaded_vae(kitchen), count=count)
     card = model_card(kitchen, evaluate_judges(beside), rebuilt)
     (beside / CARD).write_text(card, encoding="utf-8")
+    write_pictures(beside, count=min(card_pictures.COUNT, kitchen.recipe.clips))
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
 

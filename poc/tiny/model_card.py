@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from poc.intervals import wilson
+from poc.tiny import card_pictures, world
 from poc.tiny import recipe as recipes
-from poc.tiny import world
 from poc.tiny.reconstruction import Reconstruction
 from poc.training.diffusion import HUBER
 from poc.training.loop import LoopConfig
@@ -28,11 +28,21 @@ _STAGE_TEXT = {
 }
 
 
+PICTURES = (
+    "## Pictures",
+    "",
+    "Clips of unseen scenes, first, middle and last frame of each; every column is one prompt.",
+    "",
+    f"![Rendered, rebuilt and generated clips]({card_pictures.FILE})",
+    "",
+)
+
+
 def model_card(
     kitchen: recipes.Kitchen, judges: Mapping[str, float], rebuilt: Reconstruction
 ) -> str:
     """Return the card as Markdown; `judges` are held-out scores."""
-    parts = (_training(kitchen), _judges(judges), _autoencoder(rebuilt))
+    parts = (_training(kitchen), PICTURES, _judges(judges), _autoencoder(rebuilt))
     return "\n".join(itertools.chain.from_iterable(parts)) + "\n"
 
 
