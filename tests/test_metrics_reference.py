@@ -90,7 +90,7 @@ def test_of_validity_the_card_counts_invalid_clips() -> None:
 
 
 def test_a_metric_that_is_not_on_the_card_says_so() -> None:
-    assert "**Report card** not on it." in _section("kvd")
+    assert "**Report card** not on it." in _section("raft_motion")
 
 
 def test_another_card_or_another_row_makes_the_page_out_of_date(
