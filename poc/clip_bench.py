@@ -273,6 +273,8 @@ class Bench:
             reasons.append(NO_EXTRACTOR if self.judges is None else not_tiny(work.shape))
         if "text_features" in takes and tiny and prompt and self.judges is not None:
             reasons.append(unreadable(prompt))
+        if "text_features" in takes and not tiny and prompt:
+            reasons.append(self.aids.loaded("image_text").why_not(prompt))
         return reasons
 
     def _why_alone(self, work: Work) -> str:

@@ -20,7 +20,7 @@ from metrics.base import Frames
 from metrics.extractors.base import ImageTextExtractor, WeightsError, file_digest
 from metrics.extractors.clip import OpenClipExtractor, load_clip, random_clip
 
-PAD, START, END = "<pad>", "<start>", "<end>"
+PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<start>", "<end>"
 WORDS = ("a", "red", "blue", "circle", "moving", "left")
 VISION = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
 IMAGES: Frames = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -252,3 +252,71 @@ def test_an_untrained_network_says_so_and_leaves_the_random_state_alone() -> Non
     assert torch.equal(torch.rand(1), expected)
     assert extractor.id == "ViT-S-32-alt/random"
     assert extractor.image_features(IMAGES[:2]).shape == (2, 256)
+
+
+SIGNS = "赤青い丸四角右へ動く"
+
+
+@pytest.fixture(scope="module")
+def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Laid out as SigLIP i18n, small: timm's picture tower, its own vocabulary."""
+    config = {
+        "embed_dim": 192,
+        "init_logit_bias": -10,
+        "custom_text": True,
+        "vision_cfg": {
+            "image_size": 32,
+            "timm_model_name": "vit_tiny_patch16_224",
+            "timm_model_pretrained": False,
+            "timm_pool": "token",
+            "timm_proj": "none",
+        },
+        "text_cfg": {
+            "context_length": 16,
+            "vocab_size": len(SIGNS) + 2,
+            "hf_tokenizer_name": "anything",
+            "tokenizer_kwargs": {"clean": "canonicalize"},
+            "width": 192,
+            "heads": 3,
+            "layers": 1,
+            "no_causal_mask": True,
+            "pool_type": "last",
+        },
+    }
+    mean = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    path = tmp_path_factory.mktemp("clip") / "siglip-i18n"
+    _write(path, {"model_cfg": config, "preprocess_cfg": mean})
+    vocabulary = {sign: i for i, sign in enumerate((PAD, UNKNOWN, *SIGNS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, unk_token=UNKNOWN
+    ).save_pretrained(path)
+    return path
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_japanese_prompts_are_read_by_a_multilingual_network(multilingual: Path) -> None:
+    prompts = ["赤い丸", "青い四角"]
+    extractor = _load(multilingual)
+    model = open_clip.create_model(f"local-dir:{multilingual}").eval()
+    tokens = torch.zeros(2, 16, dtype=torch.long)
+    for row, prompt in zip(tokens, prompts, strict=True):
+        row[: len(prompt)] = torch.tensor([2 + SIGNS.index(sign) for sign in prompt])
+    with torch.no_grad():
+        expected = model.encode_text(tokens, normalize=True).numpy()
+
+    found = extractor.text_features(prompts)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert abs(float(found[0] @ found[1])) < 0.999
+    assert [extractor.why_not(prompt) for prompt in prompts] == ["", ""]
+
+
+def test_words_that_a_vocabulary_lacks_are_told(multilingual: Path) -> None:
+    assert "lacks 1 of 3 parts" in _load(multilingual).why_not("緑い丸")
+
+
+def test_letters_of_another_script_are_none_of_an_english_vocabulary(folder: Path) -> None:
+    extractor = _load(folder)
+    assert extractor.why_not("a café, 3 m away: très élégant!") == ""
+    assert "give a multilingual network" in extractor.why_not("赤い丸 moving left")

@@ -131,6 +131,22 @@ def test_a_prompt_that_is_cut_off_is_said(clips: Path, tmp_path: Path) -> None:
     assert note.startswith("1 of 1 prompts are longer")
 
 
+def test_a_prompt_in_another_script_has_no_score_and_the_others_have(
+    clips: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "prompts.csv"
+    one, other, *_ = sorted(path.name for path in clips.iterdir())
+    lines = f"file,prompt\n{_quoted(one)},赤い丸\n{_quoted(other)},a red circle\n"
+    prompts.write_text(lines, "utf-8")
+
+    found = _measured(clips, Given(clip=CLIP), prompts=str(prompts)).clips
+    japanese, english = (next(clip for clip in found if clip.name == name) for name in (one, other))
+
+    assert "vocabulary lacks" in _reason(japanese, "clip_score")
+    assert english.value("clip_score") is not None
+    assert japanese.value("clip_frame_consistency") is not None
+
+
 def _quoted(name: str) -> str:
     return f'"{name}"'
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,23 @@ class OpenClipExtractor:
     def token_counts(self, prompts: Sequence[str]) -> tuple[int, ...]:
         """Tokens of each prompt before anything is cut off, start and end included."""
         return tuple(_count_tokens(self.tokenizer, text) for text in _checked_prompts(prompts))
+
+    def why_not(self, prompt: str) -> str:
+        """Return why the network cannot have learnt what a prompt says; empty where it may have.
+
+        CLIP's own vocabulary spells letters of other scripts by single bytes and was made from
+        English; other vocabularies have a token for what they lack. That the words of a language
+        are in the vocabulary does not say how well the network knows them.
+        """
+        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
+            return _lacks(self.tokenizer, prompt)
+        foreign = sorted({sign for sign in prompt if sign.isalpha() and not _is_latin(sign)})
+        if not foreign:
+            return ""
+        return (
+            f"the vocabulary of {self.id} is English, the prompt has {''.join(foreign[:5])}: give "
+            "a multilingual network"
+        )
 
     def _slices(self, count: int) -> list[slice]:
         return [slice(i, i + self.batch_size) for i in range(0, count, self.batch_size)]
@@ -167,6 +185,19 @@ def _checked_prompts(prompts: Sequence[str]) -> list[str]:
     if isinstance(prompts, str) or len(prompts) == 0:
         raise ValueError(f"`prompts` must be a list of one text or more, got {prompts!r}")
     return list(prompts)
+
+
+def _is_latin(sign: str) -> bool:
+    return unicodedata.name(sign, "").startswith("LATIN")
+
+
+def _lacks(tokenizer: Any, prompt: str) -> str:
+    words = tokenizer.tokenizer
+    ids = words(tokenizer.clean_fn(prompt), add_special_tokens=False).input_ids
+    count = 0 if words.unk_token_id is None else ids.count(words.unk_token_id)
+    if not count:
+        return ""
+    return f"the vocabulary lacks {count} of {len(ids)} parts of the prompt: give another network"
 
 
 def _count_tokens(tokenizer: Any, text: str) -> int:
