@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +322,24 @@ def test_letters_of_another_script_are_none_of_an_english_vocabulary(folder: Pat
     extractor = _load(folder)
     assert extractor.why_not("a café, 3 m away: très élégant!") == ""
     assert "give a multilingual network" in extractor.why_not("赤い丸 moving left")
+
+
+def test_threads_may_share_a_network(multilingual: Path) -> None:
+    """A tokenizer of transformers is changed by each call: two at once give wrong tokens."""
+
+    class Tokens:
+        training = False
+
+        @staticmethod
+        def encode_text(tokens: torch.Tensor) -> torch.Tensor:
+            return tokens.float()
+
+    extractor = replace(_load(multilingual), model=Tokens())
+
+    def asked(_: int) -> tuple[str, tuple[float, ...]]:
+        row = extractor.text_features(["赤い四角"])[0]
+        return extractor.why_not("青い丸"), tuple(row.tolist())
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(asked, range(4000)))
+    assert len(found) == 1

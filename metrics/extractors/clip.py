@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from metrics.extractors.base import WeightsError, folder_digest, verify_digest
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
+
+_TOKENIZING = threading.Lock()
+"""A fast tokenizer of transformers changes while it is called, and refuses a second thread then."""
 
 # Suffixes of files that open_clip or transformers could read besides the weights.
 _READ_SUFFIXES = frozenset({".json", ".txt", ".model"})
@@ -74,13 +78,15 @@ class OpenClipExtractor:
     def text_features(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Unit rows (n, d) of prompts; what is beyond `max_tokens` is cut off."""
         texts = _checked_prompts(prompts)
-        tokens = self.tokenizer(texts).to(self.device)
+        with _TOKENIZING:
+            tokens = self.tokenizer(texts).to(self.device)
         batches = (tokens[rows] for rows in self._slices(len(texts)))
         return self._unit_rows([self.model.encode_text(batch) for batch in batches])
 
     def token_counts(self, prompts: Sequence[str]) -> tuple[int, ...]:
         """Tokens of each prompt before anything is cut off, start and end included."""
-        return tuple(_count_tokens(self.tokenizer, text) for text in _checked_prompts(prompts))
+        with _TOKENIZING:
+            return tuple(_count_tokens(self.tokenizer, text) for text in _checked_prompts(prompts))
 
     def why_not(self, prompt: str) -> str:
         """Return why the network cannot have learnt what a prompt says; empty where it may have.
@@ -90,7 +96,8 @@ class OpenClipExtractor:
         are in the vocabulary does not say how well the network knows them.
         """
         if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
-            return _lacks(self.tokenizer, prompt)
+            with _TOKENIZING:
+                return _lacks(self.tokenizer, prompt)
         foreign = sorted({sign for sign in prompt if sign.isalpha() and not _is_latin(sign)})
         if not foreign:
             return ""
