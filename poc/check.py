@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from poc import disk
+from pydantic import ValidationError
+
+from poc import disk, run_folder
 from poc.baseline import (
     Acceptance,
     BaselineKind,
@@ -24,6 +26,7 @@ from poc.errors import InputError
 from poc.fault_evidence import untested
 from poc.foresight import Foresight, Pilot, foresee
 from poc.gate import compare
+from poc.gate_extension import refuse_second_look
 from poc.gate_limits import DEFAULT_LIMITS, read_limits
 from poc.gate_records import GateGroup, GateLimits, GateResult, GateRun, GateStatus
 from poc.gate_report import junit, markdown
@@ -50,23 +53,29 @@ class Checked:
         return {
             "against": self.against,
             "gate": str(self.result.status),
+            "may_extend": self.result.may_extend,
             "cells": {str(status): self.result.count(status) for status in GateStatus},
             "files": {name: str(path) for name, path in self.files.items()},
         }
 
 
-def check(head: Path, base: Path, *, limits: Path | None, out: Path | None) -> tuple[Checked, ...]:
+def check(
+    head: Path, base: Path, *, limits: Path | None, out: Path | None, after: Path | None = None
+) -> tuple[Checked, ...]:
     """Compare a run with a baseline and write the files; of several results the worst counts.
 
     `base` is another run, or a folder of accepted baselines: then the run is compared with the
     rolling one and, where there is one, with the release's, whose files lie in a folder `release`.
     Each comparison raises its false alarms on its own. The files of an earlier check go first:
-    nobody shall find a pass where a check failed.
+    nobody shall find a pass where a check failed. `after`: gate.json of the first look, where these
+    are the runs of the second; `base` is then a run as well.
 
     Raises:
         InputError: no run, a run compared with itself, bad limits, records that contradict each
-            other, a baseline that was not accepted, or files that cannot be written.
+            other, a baseline that was not accepted, a second look that is none, or files that
+            cannot be written.
     """
+    first = None if after is None else _read_first(after)
     folder = out or head / FOLDER
     release = folder / BaselineKind.RELEASE
     for place in (head, folder, release):
@@ -78,13 +87,41 @@ def check(head: Path, base: Path, *, limits: Path | None, out: Path | None) -> t
     if not is_baseline(base):
         _refuse_itself(head, same=head.resolve() == base.resolve())
         other = RunStore.open_reader(base)
-        return (_checked(own, other, _name(base), asked, folder),)
+        result = judge(own, other, _name(base), asked, first)
+        if first is not None and after is not None:
+            refuse_second_look(first, result.head, result.base, after)
+            _refuse_other_limits(first, result, after)
+        return (Checked(_name(base), result, _write(result, folder)),)
+    if after is not None:
+        raise InputError(
+            f"{base}: --after: expected a run of the baseline's commit, got accepted baselines, "
+            "which have no more prompts than the first look saw."
+        )
     accepted = in_force(base)
     _refuse_itself(head, same=any(packed_digest(own) == one.digest for one in accepted))
     return tuple(
         _checked_accepted(own, base, one, asked, release if one.kind == release.name else folder)
         for one in accepted
     )
+
+
+def _read_first(path: Path) -> GateResult:
+    try:
+        return GateResult.from_json(run_folder.read_bytes(path))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise InputError(
+            f"{path}: --after: expected gate.json of the first look, cannot read it "
+            f"({'.'.join(map(str, fault['loc']))}: {fault['msg']})."
+        ) from error
+
+
+def _refuse_other_limits(first: GateResult, now: GateResult, source: Path) -> None:
+    if first.limits_digest != now.limits_digest:
+        raise InputError(
+            f"{source}: was judged by the limits {first.limits}, this look by {now.limits} or an "
+            "edited file of that name. Give the same --limits."
+        )
 
 
 def _refuse_itself(head: Path, *, same: bool) -> None:
@@ -98,16 +135,15 @@ def _refuse_itself(head: Path, *, same: bool) -> None:
 def _checked_accepted(
     own: RunStore, base: Path, one: Acceptance, asked: GateLimits, folder: Path
 ) -> Checked:
+    name = f"{_name(base)} ({one.kind})"
     with opened(base, one) as other:
-        return _checked(own, other, f"{_name(base)} ({one.kind})", asked, folder)
-
-
-def _checked(own: RunStore, other: RunStore, name: str, asked: GateLimits, folder: Path) -> Checked:
-    result = judge(own, other, name, asked)
+        result = judge(own, other, name, asked)
     return Checked(name, result, _write(result, folder))
 
 
-def judge(own: RunStore, other: RunStore, name: str, asked: GateLimits) -> GateResult:
+def judge(
+    own: RunStore, other: RunStore, name: str, asked: GateLimits, first: GateResult | None = None
+) -> GateResult:
     """Return what the gate says of a run against a baseline that is called `name`.
 
     Raises:
@@ -116,7 +152,7 @@ def judge(own: RunStore, other: RunStore, name: str, asked: GateLimits) -> GateR
     before, now = _read(other, name), _read(own, _name(own.path))
     now = replace(now, set_changes=_set_changes(own, other))
     try:
-        found = compare(now, before, asked)
+        found = compare(now, before, asked, first)
     except ValueError as error:
         raise InputError(
             f"{own.path} against {name}: {error}. Restore both from a copy."

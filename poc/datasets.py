@@ -79,6 +79,15 @@ def read_prompts(
     Raises:
         InputError: no such dataset, given twice, too few prompts, or a faulty file.
     """
+    return _first(_named(dataset, beside, path), count)
+
+
+def count_prompts(dataset: str, *, beside: Path | None = None, path: Path = DATASETS) -> int:
+    """Return how many prompts a dataset has; arguments and errors as `read_prompts`."""
+    return _available(_named(dataset, beside, path))
+
+
+def _named(dataset: str, beside: Path | None, path: Path) -> _Found:
     places = _places(beside, path)
     found = [item for place in places for item in _read(place)]
     matches = [item for item in found if item.entry.id == dataset]
@@ -88,7 +97,7 @@ def read_prompts(
     if len(matches) > 1:
         where = " and ".join(f"{item.path}:{item.line}" for item in matches)
         raise InputError(f"{where}: two datasets are called '{dataset}'. Rename one of them.")
-    return _first(matches[0], count)
+    return matches[0]
 
 
 def composed_prompts() -> tuple[Prompt, ...]:
@@ -172,20 +181,27 @@ def _duplicates(entry: DatasetEntry, at: Node) -> Iterator[Problem]:
         first.setdefault(text, line)
 
 
-def _first(found: _Found, count: int) -> tuple[Prompt, ...]:
-    composed = found.entry.kind == "tiny-world"
-    entries = found.entry.prompts or ()
+def _entries(found: _Found) -> tuple[PromptEntry, ...]:
     if found.entry.file is not None:
-        entries = read_csv(found.path.parent / found.entry.file)
-    available = len(world.unseen_scenes()) if composed else len(entries)
+        return read_csv(found.path.parent / found.entry.file)
+    return found.entry.prompts or ()
+
+
+def _available(found: _Found) -> int:
+    composed = found.entry.kind == "tiny-world"
+    return len(world.unseen_scenes()) if composed else len(_entries(found))
+
+
+def _first(found: _Found, count: int) -> tuple[Prompt, ...]:
+    available = _available(found)
     if count > available:
         raise InputError(
             f"{found.path}:{found.line}: dataset '{found.entry.id}' has {available} prompts, "
             f"the spec asks for {count}. Lower 'prompts', or raise 'replicates' instead."
         )
-    if composed:
+    if found.entry.kind == "tiny-world":
         return tuple(_composed(text) for text in world.unseen_prompts(count))
-    return tuple(_prompt(entry) for entry in entries[:count])
+    return tuple(_prompt(entry) for entry in _entries(found)[:count])
 
 
 # --- prompts as a table --------------------------------------------------------------------------

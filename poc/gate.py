@@ -27,6 +27,7 @@ from poc.gate_records import (
 from poc.gate_speed import speed_trials
 from poc.gate_verdicts import (
     ALARM_RATE,
+    LOOKS,
     Accepted,
     Trial,
     decided,
@@ -34,30 +35,37 @@ from poc.gate_verdicts import (
     p_rate_worse,
     settle,
 )
-from poc.records import Arm, Comparison, ResolvedArm
+from poc.records import Arm, Comparison, Plan, ResolvedArm, digest
 from poc.samples import VALID_SHARE, difference_sample
 
 _SHOWN = 5
 _SETTINGS, _CLIPS = GateGroup.SETTINGS, GateGroup.CLIPS
 
 
-def compare(head: GateRun, base: GateRun, limits: GateLimits) -> GateResult:
+def compare(
+    head: GateRun, base: GateRun, limits: GateLimits, first: GateResult | None = None
+) -> GateResult:
     """Return what the gate says of `head` against `base`.
+
+    `first`: what it said at the first look, where this is the second.
 
     Raises:
         ValueError: the records of a run contradict each other or its plan.
     """
-    return compare_sides(Side.of(head), Side.of(base), limits)
+    return compare_sides(Side.of(head), Side.of(base), limits, first)
 
 
-def compare_sides(own: Side, other: Side, limits: GateLimits) -> GateResult:
+def compare_sides(
+    own: Side, other: Side, limits: GateLimits, first: GateResult | None = None
+) -> GateResult:
     """Return what the gate says of two runs whose clips are laid out already."""
     head, base = own.run, other.run
     before = {arm.id for arm in base.plan.arms}
     pairs = [Pair.of(arm, own, other) for arm in head.plan.arms if arm.id in before]
     trials = [trial for pair in pairs for trial in _trials(pair, limits)]
     trials += [decided(cell) for cell in _unpaired(head, base)]
-    cells = _faster_only_if_as_good(settle(trials))
+    level = LOOKS[0] if first is None else LOOKS[1]
+    cells = _faster_only_if_as_good(settle(trials, level))
     return GateResult(
         format_version=1,
         status=overall(cells),
@@ -66,6 +74,8 @@ def compare_sides(own: Side, other: Side, limits: GateLimits) -> GateResult:
         limits=f"{limits.name}, version {limits.version}",
         limits_digest=limits.content_digest(),
         alarm_rate=ALARM_RATE,
+        level=level,
+        first=first,
         cells=cells,
         not_judged=_not_judged(pairs, limits),
         differences=tuple(_run_differences(head, base)),
@@ -86,7 +96,18 @@ def _name(run: GateRun) -> RunName:
         plan_digest=run.plan.content_digest(),
         criteria_digest=run.plan.criteria_digest,
         commit=commits(run.fingerprints),
+        exam=_exam(run.plan),
+        prompts=len(run.plan.prompts),
+        rounds=run.plan.spec.latency.repeats if run.plan.spec.latency else 0,
     )
+
+
+def _exam(plan: Plan) -> str:
+    """Return what a plan asks, but for how much of it: equal for both looks of one check."""
+    spec = plan.spec.model_dump(mode="json", exclude={"prompts", "criteria"})
+    if spec["latency"]:
+        del spec["latency"]["repeats"]
+    return digest([spec, plan.criteria_digest])
 
 
 # --- settings ------------------------------------------------------------------------------------

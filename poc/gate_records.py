@@ -185,6 +185,8 @@ class GateCell(Record):
     """P-value of "no worse than the baseline" (0 .. 1), corrected for every test of the check."""
     improved: bool = False
     """Whether the change is shown to be for the better."""
+    more_would_tell: bool = False
+    """Whether the cell is INCONCLUSIVE for no other reason than too few prompts or rounds."""
     n_clips: int = 0
     n_prompts: int = 0
     n_missing: int = 0
@@ -204,6 +206,11 @@ class RunName(Record):
     plan_digest: str
     criteria_digest: str
     commit: str
+    exam: str = ""
+    """Digest of all that the spec asks but how much of it: prompts and rounds are left out."""
+    prompts: int = 0
+    rounds: int = 0
+    """Timed rounds that are planned; 0 where nothing is timed."""
 
 
 class GateResult(Record):
@@ -218,7 +225,11 @@ class GateResult(Record):
     limits_digest: str
     alarm_rate: float
     """Promised share of checks of two equal runs that report a regression, at most; what a machine
-    drifts between the two is not in it."""
+    drifts between the two is not in it. Both looks together, where there are two."""
+    level: float | None = None
+    """What of that rate this look spends."""
+    first: GateResult | None = None
+    """The first look, where this is the second and last one, at more prompts or rounds."""
     cells: tuple[GateCell, ...]
     not_judged: tuple[NotJudged, ...]
     differences: tuple[str, ...]
@@ -229,3 +240,13 @@ class GateResult(Record):
     def count(self, status: GateStatus) -> int:
         """Return the number of cells of one status."""
         return sum(cell.status is status for cell in self.cells)
+
+    @property
+    def may_extend(self) -> bool:
+        """Return whether a second look at more prompts or rounds may answer what this one left.
+
+        Where anything is open for another reason (a clip that is missing), that comes first.
+        """
+        left = [one for one in self.cells if one.status is GateStatus.INCONCLUSIVE]
+        is_open = self.status is GateStatus.INCONCLUSIVE and self.first is None
+        return is_open and bool(left) and all(one.more_would_tell for one in left)

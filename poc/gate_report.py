@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from poc.errors import plain
 from poc.gate import worst_first
-from poc.gate_records import GateCell, GateResult, GateStatus
+from poc.gate_records import GateCell, GateResult, GateStatus, RunName
 from poc.records import Comparison
 
 MARKDOWN_BYTES = 1 << 20
@@ -112,10 +112,35 @@ def _footnotes(result: GateResult) -> Iterator[str]:
     if result.untested:
         yield shown(result.untested, limit=2000)
     yield f"base -> head; [low, high]: 95 % intervals. Limits: {shown(result.limits)}."
+    yield from _looks(result)
     yield (
         f"Of checks of equal runs at most {result.alarm_rate:.1%} report a REGRESSION "
         "(corrected for every test; what a machine drifts between the runs is not in it)."
     )
+
+
+def _looks(result: GateResult) -> Iterator[str]:
+    """Yield which look this is and what each spends of the rate of false alarms."""
+    first = result.first
+    if first is not None:
+        yield (
+            f"second and last look, at {_size(result.head)}; the first, at {_size(first.head)}, "
+            f"was {first.status}. Of the rate below they spend {_rate(result.level)} and "
+            f"{_rate(first.level)}."
+        )
+    elif result.may_extend:
+        yield (
+            "more prompts or rounds would tell: `poc plan SPEC --extended FILE` writes the spec of "
+            "a second and last look, `poc check --after gate.json` judges it."
+        )
+
+
+def _size(run: RunName) -> str:
+    return f"{run.prompts} prompts" + (f" and {run.rounds} rounds" if run.rounds else "")
+
+
+def _rate(level: float | None) -> str:
+    return "an unknown part" if level is None else f"{level:.1%}"
 
 
 # --- JUnit ---------------------------------------------------------------------------------------

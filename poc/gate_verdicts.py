@@ -9,13 +9,19 @@ REGRESSION   the change itself lies beyond a limit, and "no worse than the basel
              speed share the rate in equal parts, and Holm's correction is over the tests of each,
              so that many metrics of clips do not blunt the few tests of seconds.
 INCONCLUSIVE anything else. It exits with 3 and blames nobody; whether that holds a merge up is
-             for the CI to say.
+             for the CI to say. Where more prompts or rounds would tell, one second look at more of
+             them is allowed (`poc.gate_extension`), whose answer is final.
 
 A regression could also ask for the whole interval beyond the margin. Then a drop of just over the
 margin would stay INCONCLUSIVE at any n that can be paid for. As it is, a drop beyond the margin is
 named as soon as it is no chance. The price: of drops just inside the margin, which are real but
 allowed, some are named too. What is promised is about runs that do not differ: of checks of equal
 runs at most `ALARM_RATE` report a regression, whatever the number of arms and metrics.
+
+Two looks have two chances to err. Each therefore spends its own part of the rate (`LOOKS`), fixed
+beforehand whether or not there will be a second one: whatever clips the looks share, the chance
+that either alarms is at most the sum (Bonferroni). No pass is corrected: a change that lies at a
+limit passes one look in at most 2.5 % of checks, so one of two in at most 5 %.
 """
 
 from __future__ import annotations
@@ -34,6 +40,10 @@ from poc.records import Comparison, Estimate
 
 ALARM_RATE = 0.005
 """Family-wise rate, one-sided, of regressions reported between runs that do not differ."""
+
+LOOKS = (0.004, 0.001)
+"""What a check spends of `ALARM_RATE`, and what its one extension does. Most goes to the first
+look, which most checks end with: it names the same losses of clips as with all of the rate."""
 
 FAMILIES = {
     GateGroup.SETTINGS: "clips",
@@ -81,10 +91,10 @@ def decided(cell: GateCell) -> Trial:
     return Trial(cell, decided=True)
 
 
-def settle(trials: Sequence[Trial]) -> tuple[GateCell, ...]:
-    """Return all cells with their status, in order."""
+def settle(trials: Sequence[Trial], level: float = LOOKS[0]) -> tuple[GateCell, ...]:
+    """Return all cells with their status, in order; `level` is the rate that this look spends."""
     adjusted = _adjusted(trials)
-    return tuple(_settled(trial, adjusted.get(place)) for place, trial in enumerate(trials))
+    return tuple(_settled(trial, adjusted.get(place), level) for place, trial in enumerate(trials))
 
 
 def _adjusted(trials: Sequence[Trial]) -> dict[int, float]:
@@ -100,17 +110,22 @@ def _adjusted(trials: Sequence[Trial]) -> dict[int, float]:
     }
 
 
-def _settled(trial: Trial, adjusted: float | None) -> GateCell:
+def _settled(trial: Trial, adjusted: float | None, level: float) -> GateCell:
     if trial.decided:
         return trial.cell
-    status, reason = _status(trial, adjusted)
-    changes = {"status": status, "reason": reason, "p_adjusted": adjusted}
-    passed = status is GateStatus.PASS
-    return trial.cell.model_copy(update=changes | {"improved": trial.cell.improved and passed})
+    status, reason = _status(trial, adjusted, level)
+    changes = {
+        "status": status,
+        "reason": reason,
+        "p_adjusted": adjusted,
+        "improved": trial.cell.improved and status is GateStatus.PASS,
+        "more_would_tell": status is GateStatus.INCONCLUSIVE and not trial.hold,
+    }
+    return trial.cell.model_copy(update=changes)
 
 
-def _status(trial: Trial, adjusted: float | None) -> tuple[GateStatus, str]:
-    if trial.beyond and adjusted is not None and adjusted <= ALARM_RATE:
+def _status(trial: Trial, adjusted: float | None, level: float) -> tuple[GateStatus, str]:
+    if trial.beyond and adjusted is not None and adjusted <= level:
         text = (
             f"shown to be worse than the baseline (corrected p = {adjusted:.2g}), beyond the limit"
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from scipy import special
 
-from poc.gate_verdicts import ALARM_RATE
+from poc.gate_verdicts import LOOKS
 from poc.intervals import TRIMMED
 from poc.records import Comparison, Criterion
 from poc.verdicts import PASS_SHARE, slack
@@ -31,12 +31,12 @@ MOST_PROMPTS = 4096
 
 
 def per_test(tests: int, families: int) -> float:
-    """Return the p-value that the first of Holm's steps asks for.
+    """Return the p-value that the first of Holm's steps asks for, at a check's first look.
 
-    >>> per_test(50, 2) == ALARM_RATE / 100
+    >>> per_test(50, 2) == LOOKS[0] / 100
     True
     """
-    return ALARM_RATE / (tests * families)
+    return LOOKS[0] / (tests * families)
 
 
 # --- what a check names --------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def lost_share(n: int, limit: float, alpha: float) -> float:
 
     So many are lost in `FOUND` of checks that McNemar's exact test and the limit are both passed.
 
-    >>> round(lost_share(224, 0.06, 0.005 / 54), 3)
+    >>> round(lost_share(224, 0.06, 0.004 / 54), 3)
     0.091
     """
     pairs = max(math.ceil(-math.log2(alpha)), math.floor(limit * n) + 1)
@@ -73,7 +73,7 @@ def named_slowdown(spread: float, rounds: int, limit: float, alpha: float) -> fl
     `spread` is the standard deviation of the logarithm of one round's ratio. Trimming leaves fewer
     degrees of freedom and costs 4 % of precision.
 
-    >>> named_slowdown(0.06 * 2**0.5, 36, 0.05, 0.0025 / 6) < 0.10
+    >>> named_slowdown(0.06 * 2**0.5, 36, 0.05, 0.002 / 6) < 0.10
     True
     """
     freedom = rounds - 2 * math.floor(TRIMMED * rounds) - 1

@@ -73,15 +73,21 @@ def stub(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def gate_gpu(folder: Path, timed: int, accepted: int | None) -> subprocess.CompletedProcess[str]:
-    """Run the script beside stand-ins for the two checks, which exit as told."""
+def gate_gpu(
+    folder: Path, timed: int, accepted: int | None, again: int = 3
+) -> subprocess.CompletedProcess[str]:
+    """Run the script beside stand-ins for the two checks and a second look: all exit as told."""
     (folder / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "gate-gpu", folder / ".ci" / "gate-gpu")
     stub(
         folder / ".ci" / "gate-timed",
         f'mkdir -p "$2/head"; touch "$2/head/manifest.json"; echo "$POC_RUN"; exit {timed}',
     )
-    stub(folder / ".venv" / "bin" / "poc", f"exit {accepted or 0}")
+    stub(
+        folder / ".venv" / "bin" / "poc",
+        f"mkdir -p out/accepted; touch out/accepted/gate.json; exit {accepted or 0}",
+    )
+    stub(folder / ".ci" / "second-look", f"exit {again}")
     if accepted is not None:
         (folder / "baseline").mkdir()
         (folder / "baseline" / "accepted.jsonl").touch()
@@ -110,6 +116,13 @@ def test_the_worse_of_both_answers_counts(
     assert done.stdout.splitlines()[0] == "--device cuda:7"
     assert done.stdout.splitlines()[-1] == TOLD[code]
     assert ("no baseline was accepted" in done.stderr) == (accepted is None)
+
+
+@pytest.mark.parametrize("again", [0, 1, 3])
+def test_what_is_left_open_against_the_accepted_baseline_is_looked_at_again(
+    tmp_path: Path, again: int
+) -> None:
+    assert gate_gpu(tmp_path, 0, 3, again).returncode == again
 
 
 def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scipy import stats
 from poc import power
 from poc.errors import InputError
 from poc.foresight import Exam, Foresight, Pilot, describe, foresee
-from poc.gate_verdicts import ALARM_RATE
+from poc.gate_verdicts import LOOKS
 from poc.records import Comparison, LatencySpec, Plan
 
 # --- what a check names --------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_what_is_promised_is_printed_with_where_it_is_from() -> None:
 
 def test_every_test_of_a_check_is_counted() -> None:
     assert Exam.of(_plan(10, 30), LIMITS) == (2 * 3, 2 * 2, 2)
-    assert power.per_test(6, 2) == pytest.approx(ALARM_RATE / 12)
+    assert power.per_test(6, 2) == pytest.approx(LOOKS[0] / 12)
 
 
 def test_a_pilot_that_is_no_run_is_one_clear_error(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument("--limits", type=Path, help="limits file (default: the one that ships)")
     parser.add_argument("--out", type=Path, help="folder to write (default: HEAD/gate)")
+    text = "gate.json that was INCONCLUSIVE: HEAD and BASE are the runs of its one second look, of "
+    text += "the spec that `poc plan SPEC --extended FILE` wrote; this answer is final"
+    parser.add_argument("--after", type=Path, metavar="GATE.JSON", help=text)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -34,7 +37,13 @@ def _check(arguments: argparse.Namespace) -> int:
     from poc.gate_records import EXIT_CODES
     from poc.gate_report import table
 
-    found = check(arguments.head, arguments.baseline, limits=arguments.limits, out=arguments.out)
+    found = check(
+        arguments.head,
+        arguments.baseline,
+        limits=arguments.limits,
+        out=arguments.out,
+        after=arguments.after,
+    )
     status = worst(found)
     if arguments.json:
         print(json.dumps({"gate": str(status), "baselines": [one.as_json() for one in found]}))

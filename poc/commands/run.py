@@ -92,6 +92,8 @@ def add_plan(commands: Commands) -> None:
         metavar="RUN",
         help="earlier run whose spreads say what this plan shows, and how many prompts GO wants",
     )
+    text = "write the spec of the gate's second look: twice the prompts and rounds"
+    parser.add_argument("--extended", type=Path, metavar="FILE", help=text)
     text = "run on this machine whose timed clips say how long this plan takes"
     parser.add_argument("--calibrate", type=Path, metavar="RUN", help=text)
     text = "hours that there are, such as 8h or 45m: says which arms, replicates or prompts to cut"
@@ -109,6 +111,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     from poc.preflight_table import preflight_json, preflight_text
     from poc.run import check_plan, read_plan
 
+    if arguments.extended:
+        from poc.gate_extension import write_extension
+
+        write_extension(arguments.spec, arguments.extended)
+        arguments.spec = arguments.extended
     plan, models = read_plan(arguments.spec)
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
     rows = licence_rows(plan, models, read_licences())
