@@ -19,7 +19,7 @@ from poc import disk, run_folder
 from poc.chosen_arm import recommended_arm
 from poc.datasets import composed_prompts, dataset_licences, read_csv
 from poc.errors import InputError
-from poc.records import Arm, ArmSpec, Choice, Prompt, SweepSpec, short_id
+from poc.records import Arm, ArmSpec, Choice, Prompt, SweepSpec, short_id, wording_id
 from poc.spec import expand
 from poc.store import RunStore
 
@@ -67,6 +67,7 @@ def _choice(store: RunStore) -> Choice:
         plan_digest=store.plan.content_digest(),
         decision_digest=hashlib.sha256(text.encode()).hexdigest(),
         time=run_folder.now(),
+        used=tuple(sorted({wording_id(one.text) for one in store.plan.prompts})),
     )
 
 
@@ -127,15 +128,15 @@ def _publish(path: Path, content: Any) -> None:
 
 def _drawn(used: Sequence[Prompt], choice: Choice, count: int) -> tuple[Prompt, ...]:
     """Return unused prompts of the tiny world in an order that follows from the choice."""
-    taken, salt = {_words(one.text) for one in used}, choice.salt()
-    left = [one for one in composed_prompts() if _words(one.text) not in taken]
+    taken, salt = {wording_id(one.text) for one in used}, choice.salt()
+    left = [one for one in composed_prompts() if wording_id(one.text) not in taken]
     return tuple(sorted(left, key=lambda one: short_id(["confirmation", salt, one.id])))[:count]
 
 
 def _brought(csv: Path, store: RunStore) -> tuple[Prompt, ...]:
-    used = {_words(one.text) for one in store.plan.prompts}
+    used = {wording_id(one.text) for one in store.plan.prompts}
     found = read_csv(csv)
-    known = [one.text for one in found if _words(one.text) in used]
+    known = [one.text for one in found if wording_id(one.text) in used]
     if known:
         raise InputError(
             f"{csv}: the run has used {known[0]!r} already. Prompts that confirm have to be new."
@@ -143,10 +144,6 @@ def _brought(csv: Path, store: RunStore) -> tuple[Prompt, ...]:
     return tuple(
         Prompt(id=short_id(["prompt", one.text]), **one.model_dump(mode="python")) for one in found
     )
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def _dataset(name: str, prompts: Sequence[Prompt], source: str) -> dict[str, Any]:

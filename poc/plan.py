@@ -29,6 +29,7 @@ from poc.records import (
     arm_id,
     clip_seed,
     short_id,
+    wording_id,
 )
 from poc.slicing import check_slices
 from poc.spec import Setting, check_criteria, expand, measured_shape
@@ -109,6 +110,7 @@ def make_plan(
             a model does not know, or a criterion that the run could not answer.
     """
     check_criteria(spec, criteria)
+    _refuse_seen(spec, prompts)
     prompts = _checked_prompts(spec, prompts, models)
     if spec.slices is not None:
         check_slices(spec.slices, prompts, f"spec '{spec.name}'")
@@ -126,6 +128,20 @@ def make_plan(
         batches=tuple(_batches(spec, arms, prompts, {one.arm: one for one in deliveries})),
         deliveries=tuple(deliveries),
     )
+
+
+def _refuse_seen(spec: SweepSpec, prompts: Sequence[Prompt]) -> None:
+    """Refuse to confirm an arm on prompts of the run that chose it."""
+    if spec.confirms is None:
+        return
+    used = set(spec.confirms.used)
+    seen = [one.text for one in prompts if wording_id(one.text) in used]
+    if seen:
+        raise InputError(
+            f"spec '{spec.name}': {len(seen)} of {len(prompts)} prompts were in the run that chose "
+            f"'{spec.confirms.arm}', first {seen[0]!r}. The choice was made on them, so they "
+            "cannot confirm it: replace them in datasets.yaml, or let `poc confirm` draw new ones."
+        )
 
 
 def complete_blocks(plan: Plan, done_batch_ids: Collection[str]) -> tuple[int, ...]:

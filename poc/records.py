@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -63,6 +64,16 @@ def digest(value: Any) -> str:
 def short_id(value: Any) -> str:
     """Return the first 16 hex digits of `digest`: the form used in file names and joins."""
     return digest(value)[:16]
+
+
+def wording_id(text: str) -> str:
+    """Return the id of a prompt's words, whatever its case, width, spaces and last full stop.
+
+    >>> wording_id("A red  circle.") == wording_id("a red circle") != wording_id("a red ring")
+    True
+    """
+    plain = " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return short_id(["wording", plain.rstrip(" .。")])
 
 
 # --- what the engineer declares ------------------------------------------------------------------
@@ -442,6 +453,9 @@ class Choice(Record):
     decision_digest: str
     time: str
     """UTC, ISO 8601."""
+    used: tuple[str, ...] = _NO_ITEMS
+    """`wording_id` of every prompt that the sweep had: none of them confirms. Empty where the
+    choice was written down before this was kept."""
 
     def salt(self) -> str:
         """Return what draws the confirming run: it follows from what was chosen, not from when.

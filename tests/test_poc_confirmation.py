@@ -126,6 +126,21 @@ def test_a_spec_that_claims_to_confirm_has_the_seed_of_the_choice(
         read_spec(spec)
 
 
+def test_a_prompt_of_the_sweep_confirms_nothing_however_it_came_into_the_run(
+    run: Path, plan: Plan, tmp_path: Path
+) -> None:
+    spec = write_confirmation(run, tmp_path / "again", count=4, csv=None)
+    again, _ = read_plan(spec)
+    own, seen = again.prompts[0].text, plan.prompts[0].text
+    table = spec.parent / "datasets.yaml"
+    edited = table.read_text("utf-8").replace(own, f"{seen.capitalize()}.")
+    assert edited != table.read_text("utf-8")
+    table.write_text(edited, "utf-8")
+
+    with pytest.raises(InputError, match=rf"1 of 4 prompts were in the run .*{plan.arms[-1].name}"):
+        read_plan(spec)
+
+
 # --- other prompts -------------------------------------------------------------------------------
 
 
