@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -154,6 +155,14 @@ def heading(chosen: Shown) -> None:
         st.warning(chosen.content.banner)
     for warning in chosen.content.warnings:
         st.error(plain(warning))
+    day = chosen.view.decision.valid_until
+    if day is not None and date.fromisoformat(day) < today():
+        st.error(plain(chosen.text("warning.passed", day=day, today=today().isoformat())))
+
+
+def today() -> date:
+    """Return the reader's day, as far as this machine knows it; every drawing asks anew."""
+    return datetime.now().astimezone().date()
 
 
 def badge(mark: Mark) -> None:

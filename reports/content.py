@@ -128,5 +128,7 @@ def _warnings(view: RunView, text: Text) -> Iterator[str]:
         yield text("warning.criteria_edited")
     if view.stale:
         yield text("warning.stale")
+    if view.decision.valid_until is not None:
+        yield text("warning.until", day=view.decision.valid_until)
     for finding in view.findings:
         yield text("warning.store", finding=words.shown(finding))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -306,3 +308,19 @@ def test_a_config_file_is_left_to_speak(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
 
     assert len(dashboard.command(Path("runs"), [])) == 7
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("day", "passed"), [("2026-01-31", True), ("2999-12-31", False)])
+def test_a_decision_whose_last_day_has_passed_says_so_on_the_day_it_is_read(
+    open_app: Open, tmp_path: Path, language: Language, day: str, passed: bool
+) -> None:
+    path = fixture.write_run(tmp_path / "run", fixture.plan(count=1)) / "decision.json"
+    decision = json.loads(path.read_text("utf-8")) | {"valid_until": day}
+    path.write_text(json.dumps(decision), "utf-8")
+    today = datetime.now().astimezone().date().isoformat()
+    text, said = load_text(language), words(open_app(tmp_path, language))
+
+    warning = text("warning.passed", day=day, today=today)
+    assert text("warning.until", day=day) in said
+    assert (warning in said) is passed

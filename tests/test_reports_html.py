@@ -249,7 +249,8 @@ def test_of_candidates_that_all_fail_the_one_that_fails_least_is_in_focus(view: 
 
 def test_warnings_stand_at_the_top(view: RunView) -> None:
     text = load_text("en")
-    edited = view.decision.model_copy(update={"criteria_edited": True})
+    changes = {"criteria_edited": True, "valid_until": "2026-01-31"}
+    edited = view.decision.model_copy(update=changes)
     open_run = view.estimates.model_copy(update={"complete": False})
     troubled = replace(
         view, decision=edited, estimates=open_run, closed_reason="deadline", findings=("torn",)
@@ -259,6 +260,7 @@ def test_warnings_stand_at_the_top(view: RunView) -> None:
     assert text("warning.closed", reason="deadline") in warnings
     assert text("warning.incomplete") in warnings
     assert text("warning.criteria_edited") in warnings
+    assert text("warning.until", day="2026-01-31") in warnings
     assert text("warning.store", finding="torn") in warnings
     assert make_content(view, text).warnings == ()
 
