@@ -38,7 +38,7 @@ help:
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
 	@echo 'make golden    take the numbers of the golden clip anew: earlier results are not comparable then'
-	@echo 'make audit     how often our own statistics err, into reports/baselines/audit (an hour or two)'
+	@echo 'make audit     how often our own statistics err, into reports/baselines/audit (an hour or less)'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
 	@echo 'make distclean delete $(VENV) too'
@@ -95,7 +95,7 @@ golden: setup
 	@$(OFFLINE) $(BIN)/python tests/benchmarks/golden.py
 
 audit: setup
-	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/audit.py $(RUNS) --trials $(TRIALS)
+	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/audit.py $(RUNS) --trials $(TRIALS) --resume --workers $(WORKERS)
 
 # -- the environment: made once; a second call finds the stamps and does nothing -------------------
 

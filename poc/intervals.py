@@ -9,6 +9,8 @@ A share of draws beyond a line therefore never says more than the interval besid
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -125,8 +127,24 @@ def paired_rate_bound(differences: FloatArray, z: FloatArray) -> FloatArray:
     agree (0 of 64 discordant: +-0.057, where a bootstrap says +-0). `differences`: one per prompt,
     -1, 0 or 1, or means of several replicates in between, for which it errs on the wide side.
     """
-    n = len(differences)
-    gained, lost = float(np.maximum(differences, 0).sum()), float(np.maximum(-differences, 0).sum())
+    return _tango(_tally(differences), z)
+
+
+class _Pairs(NamedTuple):
+    """All that Tango's score knows of pairs of clips, by prompt."""
+
+    gained: float
+    lost: float
+    n: int
+
+
+def _tally(differences: FloatArray) -> _Pairs:
+    gained, lost = np.maximum(differences, 0).sum(), np.maximum(-differences, 0).sum()
+    return _Pairs(float(gained), float(lost), len(differences))
+
+
+def _tango(pairs: _Pairs, z: FloatArray) -> FloatArray:
+    gained, lost, n = pairs
     low, high = np.full(z.shape, -1.0), np.full(z.shape, 1.0)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
@@ -152,14 +170,27 @@ def paired_rate_interval(differences: FloatArray, level: float = LEVEL) -> Inter
     >>> round(low, 3), round(high, 3)
     (-0.057, 0.057)
     """
+    low, high = _tango_ends(_tally(differences), level)
+    return Interval(low, high, "paired rates over prompts, Tango's score")
+
+
+@lru_cache(maxsize=1024)
+def _tango_ends(pairs: _Pairs, level: float) -> tuple[float, float]:
     z = normal_quantile(tail(level))
-    low, high = paired_rate_bound(differences, np.array([-z, z]))
-    return Interval(float(low), float(high), "paired rates over prompts, Tango's score")
+    low, high = _tango(pairs, np.array([-z, z]))
+    return float(low), float(high)
 
 
 def paired_rate_draws(differences: FloatArray, count: int = RESAMPLES) -> FloatArray:
-    """Return evenly spaced quantiles of the distribution behind `paired_rate_interval`."""
-    return paired_rate_bound(differences, special.ndtri(even_quantiles(count)))
+    """Return evenly spaced quantiles of the distribution of `paired_rate_interval`, read-only."""
+    return _tango_draws(_tally(differences), count)
+
+
+@lru_cache(maxsize=1024)  # 16 MB: whoever resamples often meets the same few counts again
+def _tango_draws(pairs: _Pairs, count: int) -> FloatArray:
+    draws = _tango(pairs, special.ndtri(even_quantiles(count)))
+    draws.flags.writeable = False
+    return draws
 
 
 # --- means and ratios of clustered values --------------------------------------------------------
@@ -205,15 +236,26 @@ def resampled_sums(columns: FloatArray, *, seed: int, count: int = RESAMPLES) ->
     depends on the number of threads.
     """
     n = len(columns)
+    weights = [_weights(seed, n, count)] if n * count <= CHUNK_ELEMENTS else _chunks(seed, n, count)
+    return np.concatenate([np.einsum("bn,nk->bk", part, columns) for part in weights])
+
+
+@lru_cache(maxsize=2)  # 32 MB at most: every metric of a run is resampled alike
+def _weights(seed: int, n: int, count: int) -> FloatArray:
+    (weights,) = _chunks(seed, n, count)
+    weights.flags.writeable = False
+    return weights
+
+
+def _chunks(seed: int, n: int, count: int) -> Iterator[FloatArray]:
+    """Yield how often each of n rows is drawn, in so many resamples at once as memory allows."""
     generator = np.random.default_rng(seed)
     rows_at_once = max(1, CHUNK_ELEMENTS // n)
-    parts = []
     for start in range(0, count, rows_at_once):
         rows = min(rows_at_once, count - start)
         drawn = generator.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        parts.append(np.einsum("bn,nk->bk", weights.astype(np.float64), columns))
-    return np.concatenate(parts)
+        yield weights.astype(np.float64)
 
 
 def bca(

@@ -10,6 +10,7 @@ are not modelled.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ class Timings(NamedTuple):
     def column(self, metric: str, rounds: Iterable[int]) -> FloatArray:
         """Return a stage's seconds in the given rounds; the median where a round has several."""
         field = STAGES[metric]
-        return np.array([np.median([getattr(s, field) for s in self.by_round[r]]) for r in rounds])
+        return np.array([median(getattr(s, field) for s in self.by_round[r]) for r in rounds])
 
     def span(self, number: int) -> tuple[float, float] | None:
         """Return when a round began and ended, in Unix seconds; None: that was not recorded."""
@@ -91,7 +92,9 @@ def timings(plan: Plan, latencies: Iterable[LatencySample]) -> dict[str, Timings
 
 
 def _timings(found: list[LatencySample]) -> Timings:
-    ordered = sorted(found, key=lambda s: (s.round, s.prompt_id, s.to_json()))
+    places = {(s.round, s.prompt_id) for s in found}
+    tied = len(places) < len(found)
+    ordered = sorted(found, key=lambda s: (s.round, s.prompt_id, s.to_json() if tied else ""))
     rounds: dict[int, list[LatencySample]] = {}
     for sample in ordered:
         rounds.setdefault(sample.round, []).append(sample)

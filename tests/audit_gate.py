@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from poc.gate import compare_sides
 from poc.gate_limits import limit_of
 from poc.gate_pairs import Pair, Side
 from poc.gate_quality import quality_trials
-from poc.gate_records import GateCell, GateGroup, GateRun, GateStatus
+from poc.gate_records import GateCell, GateGroup, GateResult, GateRun, GateStatus
 from poc.gate_speed import speed_trials
 from poc.gate_verdicts import ALARM_RATE, Trial, settle
 from poc.latency_estimates import LATENCY
@@ -44,11 +45,12 @@ def spec_plan(name: str) -> Plan:
 # --- runs ----------------------------------------------------------------------------------------
 
 
-def plan_of(prompts: int, rounds: int, metrics: Sequence[str] = METRICS) -> Plan:
+@cache
+def plan_of(prompts: int, rounds: int, metrics: tuple[str, ...] = METRICS) -> Plan:
     """Return the plan of a teacher and a student."""
     latency = LatencySpec(warmup=1, repeats=rounds) if rounds else None
     arms = [sim.teacher(), sim.arm(sim.STUDENT)]
-    return sim.plan(arms, prompts=prompts, metrics=tuple(metrics), latency=latency)
+    return sim.plan(arms, prompts=prompts, metrics=metrics, latency=latency)
 
 
 def values_of(rng: np.random.Generator, prompts: int) -> Mapping[str, Floats]:
@@ -107,22 +109,40 @@ def seconds_of(rng: np.random.Generator, rounds: int, noise: float) -> Floats:
 
 
 def false_alarms(prompts: int, rounds: int, trials: int, seed: int) -> Iterator[Rate]:
-    """Yield how often two runs of one commit are told apart, and how often they pass."""
+    """Yield how often two runs of one commit are told apart, and how often they pass.
+
+    What a first look leaves open is looked at once more, at twice the prompts and rounds.
+    """
     plan, tight = plan_of(prompts, rounds), g.tight()
-    tallies = Tally(), Tally(), Tally()
+    tallies = Tally(), Tally(), Tally(), Tally(), Tally()
     for trial in range(trials):
         rng = np.random.default_rng([seed, prompts, trial])
-        head, base = sides(plan, values_of(rng, prompts), [*seconds_of(rng, rounds, 0.03)])
-        shipped = compare_sides(head, base, g.LIMITS).status
-        tallies[0].add("equal runs: REGRESSION", shipped is GateStatus.REGRESSION)
+        values, seconds = values_of(rng, prompts), seconds_of(rng, rounds, 0.03)
+        head, base = sides(plan, values, [*seconds])
+        first = compare_sides(head, base, g.LIMITS)
+        tallies[0].add("equal runs: REGRESSION", first.status is GateStatus.REGRESSION)
         if trial < trials // 4:
             bare = compare_sides(head, base, tight).status
             tallies[1].add("equal runs, limits of 0: REGRESSION", bare is GateStatus.REGRESSION)
-        tallies[2].add("equal runs: PASS", shipped is GateStatus.PASS)
+        tallies[2].add("equal runs: PASS", first.status is GateStatus.PASS)
+        last = second_look(first, values, rounds, rng).status if first.may_extend else first.status
+        tallies[3].add("the same with a second look: REGRESSION", last is GateStatus.REGRESSION)
+        tallies[4].add("the same with a second look: PASS", last is GateStatus.PASS)
     note = f"{rounds} rounds in turns" if rounds else "not timed"
-    bars: tuple[Bar | None, ...] = (ALARMS, Bar(most=ALARM_RATE), None)
+    bars: tuple[Bar | None, ...] = (ALARMS, Bar(most=ALARM_RATE), None, ALARMS, None)
     for tally, bar in zip(tallies, bars, strict=True):
         yield from tally.rates("alarms", prompts, bar, note)
+
+
+def second_look(
+    first: GateResult, values: Mapping[str, Floats], rounds: int, rng: np.random.Generator
+) -> GateResult:
+    """Return the answer at twice the prompts, the first look's among them, and twice the rounds."""
+    prompts = len(next(iter(values.values()))[0])
+    more = values_of(rng, prompts)
+    both = {name: np.concatenate([array, more[name]], axis=1) for name, array in values.items()}
+    plan = plan_of(2 * prompts, 2 * rounds)
+    return compare_sides(*sides(plan, both, [*seconds_of(rng, 2 * rounds, 0.03)]), g.LIMITS, first)
 
 
 # --- planted regressions -------------------------------------------------------------------------

@@ -48,7 +48,8 @@ ASSUMED: Final = {
         "Two arms, six metrics, seeds that differ: real runs of one commit and one seed have equal "
         "clips and cannot alarm but in seconds. The runs were timed in turns on a machine that "
         "slows by a fifth and whose turns vary by 5 % for both. With limits of 0 the tests alone "
-        "hold an alarm back, at 0.5 % by the gate's promise."
+        "hold an alarm back, at 0.5 % by the gate's promise, of which the first look spends 0.4 "
+        "and the second 0.1. A second look has twice the prompts and rounds."
     ),
     "planted": (
         "n is rounds where seconds are planted, taken in turns. Corrections count the tests of the "

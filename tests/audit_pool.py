@@ -114,6 +114,11 @@ class Pool:
         """Lay out the clips of these rows' prompts; one drawn again is a prompt of its own."""
         return laid_out(self.plan.arms, {m: array[:, rows] for m, array in self.values.items()})
 
+    def asked(self, metrics: Collection[str]) -> Pool:
+        """Return the pool of these metrics alone; their estimates and draws stay as they were."""
+        kept = {m: array for m, array in self.values.items() if m in metrics}
+        return Pool(self.name, self.plan, kept)
+
     def judged(self, rows: Rows, *, seed: int) -> tuple[Mapping[str, ArmSummary], Draws]:
         """Return the summaries of these rows' prompts, with the draws; nothing is timed."""
         untimed = self.plan.model_copy(
@@ -182,6 +187,7 @@ def decisions(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
     nfe = next(arm.sampling.nfe for arm in pool.plan.arms if arm.id == pool.plan.baseline_id)
     arms = [one for one in pool.whole.values() if one.arm.sampling.nfe < nfe]
     truth = {one.arm.id: truly(asked, one) for one in arms}
+    pool = pool.narrowed(truth).asked({one.metric for one in asked})
     found: dict[tuple[str, Light], Tally] = defaultdict(Tally)
     for trial in range(trials):
         rng = np.random.default_rng([seed, n, 2, trial])
@@ -204,6 +210,7 @@ def at_the_line(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
     """
     tally = Tally()
     moved = [pair for one in pool.whole.values() for pair in _moved(pool, one)]
+    pool = pool.asked({criterion.metric for _, criterion in moved})
     for trial in range(trials):
         rng = np.random.default_rng([seed, n, 3, trial])
         arms, draws = pool.judged(draw(pool, n, rng), seed=trial)

@@ -5,10 +5,12 @@ In full `make audit` runs them; the bounds here leave room for the noise of so f
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
 
+import audit
 import audit_decisions
 import audit_gate
 import audit_pool
@@ -142,6 +144,9 @@ def test_equal_runs_seldom_alarm() -> None:
     equal = {rate.what: rate for rate in audit_gate.false_alarms(64, 7, 12, SEED)}
 
     assert equal["equal runs: REGRESSION"].hits == 0
+    assert equal["the same with a second look: REGRESSION"].hits == 0
+    once, twice = equal["equal runs: PASS"].hits, equal["the same with a second look: PASS"].hits
+    assert once < twice
 
 
 def test_more_seconds_are_named_as_promised_and_the_same_are_not() -> None:
@@ -243,6 +248,34 @@ def test_the_decision_says_of_a_broken_run_what_it_should(
     case: broken.Case, tmp_path: Path
 ) -> None:
     assert broken.decided(case, tmp_path) == (case.says, case.code)
+
+
+# --- parts one by one ----------------------------------------------------------------------------
+
+
+def test_a_part_that_is_there_is_not_taken_again_unless_it_would_come_out_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def taken(trials: int) -> bool:
+        asked = ["audit", "--only", "kvd", "--trials", str(trials), "--out", str(tmp_path)]
+        monkeypatch.setattr(sys, "argv", [*asked, "--resume"])
+        audit.main()
+        return "KVD" in capsys.readouterr().out
+
+    assert taken(1)
+    first = (tmp_path / "audit.json").read_bytes()
+    assert not taken(1)
+    assert (tmp_path / "audit.json").read_bytes() == first
+    assert taken(2)
+
+
+def test_pools_come_first_and_only_where_they_are_asked_for() -> None:
+    jobs = audit.jobs_of(["pools", "kvd"], [Path("runs/a")])
+
+    assert [(job.section, job.name) for job in jobs] == [
+        ("pools", "a"), ("pools", "gate"), ("parts", "kvd"),
+    ]  # fmt: skip
+    assert audit.jobs_of(["verdicts"], [Path("runs/a")]) == []
 
 
 # --- the page ------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """How often our own statistics err: runs whose truth is known, through the rules of a real run.
 
-`make audit` runs it, about an hour on one core: simulated runs first, then runs drawn from pools of
-measured clips, then broken run folders. The promised shares are in `audit_rates` and were written
-before the first trial. `--only PART` repeats some parts and keeps the others; each part carries its
-seed, its numbers of trials and a digest of the code that it was made with.
+`make audit` runs it: simulated runs, runs drawn from pools of measured clips, broken run folders.
+The promised shares are in `audit_rates` and were written before the first trial. Every part is
+written once it is finished and carries its seed, its number of trials and a digest of the code that
+it was made with: `--only PART` repeats some and keeps the others, `--resume` leaves out those that
+are there already and would come out the same. `--workers 2` takes two parts at a time.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import audit_decisions
 import audit_gate
@@ -148,42 +151,81 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--only", nargs="+", default=[*PARTS, "pools", "verdicts"])
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--resume", action="store_true", help="leave out what is there already")
+    parser.add_argument("--workers", type=int, default=1, help="processes, a part each")
     arguments = parser.parse_args()
-    begun, out = time.monotonic(), arguments.out
-    source()  # before anything runs: files may change in the hours that this takes
-    for name, part in PARTS.items():
-        if name in arguments.only:
-            keep(out, "parts", name, taken(part, arguments.trials, begun))
-    if "pools" in arguments.only:
-        for name, pool in pools(arguments.runs):
-            found = taken(partial(of_pool, pool), arguments.trials, begun)
-            keep(out, "pools", name, found | {"prompts": pool.size})
+    out, trials = arguments.out, arguments.trials
+    # Read before anything runs: files may change in the time that this takes.
+    before = read(out) if arguments.resume else {}
+    jobs = [
+        job
+        for job in jobs_of(arguments.only, arguments.runs)
+        if not is_there(before.get(job.section, {}).get(job.name), trials)
+    ]
+    for job, found in done(jobs, trials, source(), arguments.workers):
+        keep(out, job.section, job.name, found)
     if "verdicts" in arguments.only:
         keep(out, "verdicts", "rows", verdicts())
     if out == OUT:
         refresh(README, read(out))
 
 
-def pools(runs: list[Path]) -> Iterator[tuple[str, audit_pool.Pool]]:
-    """Yield the accepted run of the gate, whose records are committed, and every run named."""
-    accepted = in_force(ACCEPTED)[0]
-    with opened(ACCEPTED, accepted) as store:
-        yield "gate", audit_pool.Pool.of(store, "gate")
-    for run in runs:
-        yield run.name, audit_pool.Pool.read(run)
+class Job(NamedTuple):
+    """A part that is taken and kept on its own."""
+
+    section: str
+    name: str
+    run: Path | None = None
+    """Of a pool: its run folder, None for the accepted run of the gate."""
 
 
-def taken(part: Part, trials: int, begun: float) -> dict[str, Any]:
+def jobs_of(only: Collection[str], runs: Sequence[Path]) -> list[Job]:
+    """Return the parts asked for; pools first, since they take longest."""
+    pools = [*(Job("pools", run.name, run) for run in runs), Job("pools", "gate")]
+    parts = [Job("parts", name) for name in PARTS if name in only]
+    return [*(pools if "pools" in only else []), *parts]
+
+
+def is_there(found: Mapping[str, Any] | None, trials: int) -> bool:
+    """Tell whether a part that is kept would come out the same."""
+    kept = found or {}
+    return [kept.get(key) for key in ("seed", "trials", "source")] == [SEED, trials, source()]
+
+
+def done(
+    jobs: Sequence[Job], trials: int, code: str, workers: int
+) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Yield every job with what it found, as soon as it is done."""
+    if workers < 2:
+        yield from ((job, taken(job, trials, code)) for job in jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+        running = {processes.submit(taken, job, trials, code): job for job in jobs}
+        yield from ((running[one], one.result()) for one in as_completed(running))
+
+
+def pool_of(job: Job) -> audit_pool.Pool:
+    """Return a pool: a run named, or the accepted run of the gate, whose records are committed."""
+    if job.run is not None:
+        return audit_pool.Pool.read(job.run)
+    with opened(ACCEPTED, in_force(ACCEPTED)[0]) as store:
+        return audit_pool.Pool.of(store, "gate")
+
+
+def taken(job: Job, trials: int, code: str) -> dict[str, Any]:
     """Return a part's rates with what they were made with; prints each as it comes."""
-    rows = []
+    pool = pool_of(job) if job.section == "pools" else None
+    part = PARTS[job.name] if pool is None else partial(of_pool, pool)
+    rows, begun = [], time.process_time()
     for rate in part(trials):
         rows.append(rate.as_json())
-        spent = (time.monotonic() - begun) / 60
-        print(f"{spent:5.1f} min  {line(rate)}", flush=True)
+        spent = (time.process_time() - begun) / 60
+        print(f"{job.name:>10} {spent:5.1f} min  {line(rate)}", flush=True)
     fingerprint = take_fingerprint()
-    return {
+    return ({} if pool is None else {"prompts": pool.size}) | {
         "seed": SEED,
-        "source": source(),
+        "trials": trials,
+        "source": code,
         "cpu": fingerprint.cpu,
         "packages": {name: fingerprint.packages[name] for name in ("numpy", "scipy")},
         "rates": rows,
@@ -220,6 +262,7 @@ def keep(out: Path, section: str, name: str, value: Any) -> None:
     content = read(out)
     content[section][name] = value
     content["parts"] = {one: content["parts"][one] for one in PARTS if one in content["parts"]}
+    content["pools"] = dict(sorted(content["pools"].items(), key=lambda one: one[0] != "gate"))
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     (out / "audit.json").write_text(text, "utf-8")
