@@ -18,10 +18,12 @@ import hashlib
 import io
 import json
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -32,6 +34,7 @@ from poc.errors import InputError
 from poc.licences import ids_of, read_licences
 from poc.models import ModelTable
 from poc.redaction import REDACTIONS
+from poc.rights import rights_of
 from poc.rights_check import read_rights
 from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN
 from poc.spec import read_criteria
@@ -87,7 +90,7 @@ def write_audit(run: Path, out: Path | None, given: Given, models: ModelTable) -
 
     Raises:
         InputError: no run, one that was not decided, a file that it was decided with is missing, or
-            criteria or prices are not those that decided. `poc verify` compares the rights.
+            criteria, prices or rights are not those that decided.
     """
     store = RunStore.open_reader(run)
     members = dict(_members(store, given, models))
@@ -161,6 +164,9 @@ def _given_files(store: RunStore, given: Given, models: ModelTable) -> Iterator[
             raise InputError(f"{given.cost}: is not the file of prices that was decided with.")
         yield "given/cost.yaml", data
     if given.rights is not None:
+        basis, on = decision["rights_basis"], date.fromisoformat(decision["rights_basis"]["on"])
+        if rights_of(store.plan, models, given.rights, on=on).digest != basis["digest"]:
+            raise InputError(f"{given.rights}: is not the rights file that was decided with.")
         datasets = {*dataset_licences(), store.plan.spec.dataset}
         checklist = read_rights(given.rights, models, datasets).file.checklist
         yield from _rights_files(given.rights, checklist)
@@ -263,7 +269,8 @@ def _read(path: Path) -> dict[str, bytes]:
                 if left < 0:
                     raise InputError(f"{path}: is more than {MOST_BYTES} bytes unpacked.")
     except (
-        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError,
+        zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
+        OSError, ValueError, OverflowError,  # ValueError: names that are no text, places below 0
     ) as error:  # fmt: skip
         raise InputError(f"{path}: expected an archive, cannot read it ({error}).") from error
     return members

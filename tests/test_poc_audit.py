@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -155,6 +156,20 @@ def test_other_prices_than_those_decided_with_are_refused(
     assert "is not the file of prices" in capsys.readouterr().err
 
 
+def test_another_rights_file_than_the_one_decided_with_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, own = tmp_path / "rights", Path(RIGHTS[1])
+    shutil.copytree(own.parent, folder)
+    other = folder / own.name
+    other.write_text(own.read_text("utf-8").replace("2027-", "2028-"), "utf-8")
+    asked = ["--format", "audit", "--out", str(tmp_path / "a.zip"), *COST, "--rights", str(other)]
+
+    assert cli.main(["report", str(run), *asked]) == 2
+    assert "is not the rights file that was decided with" in capsys.readouterr().err
+    assert not (tmp_path / "a.zip").exists()
+
+
 def test_criteria_that_the_decision_did_not_use_are_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,3 +201,21 @@ def test_a_damaged_archive_is_one_clear_error(
 
     assert cli.main(["verify", str(tmp_path / "damaged.zip")]) == 2
     assert "expected an archive, cannot read it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("field", [12, 16])
+def test_an_archive_whose_end_lies_about_where_its_list_is_is_one_clear_error(
+    archive: Path, tmp_path: Path, field: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The last record holds the size (12) and the place (16) of the list of members: too large a
+    # place makes the reader look before the beginning of the file.
+    data = bytearray(archive.read_bytes())
+    end = len(data) - 22
+    assert data[end : end + 4] == b"PK\x05\x06"
+    data[end + field : end + field + 4] = (0x7FFFFFFF).to_bytes(4, "little")
+    (tmp_path / "damaged.zip").write_bytes(data)
+
+    assert cli.main(["verify", str(tmp_path / "damaged.zip")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("poc: error: ")
+    assert "Traceback" not in captured.err
