@@ -11,6 +11,7 @@ from typing import Final
 import gate_runs as g
 import numpy as np
 import simulated_runs as sim
+from audit_page import AGAIN
 from audit_rates import ALARMS, FOUND, Bar, Rate
 from audit_simulations import Floats, Tally, clustered, laid_out, right, timed
 
@@ -126,8 +127,8 @@ def false_alarms(prompts: int, rounds: int, trials: int, seed: int) -> Iterator[
             tallies[1].add("equal runs, limits of 0: REGRESSION", bare is GateStatus.REGRESSION)
         tallies[2].add("equal runs: PASS", first.status is GateStatus.PASS)
         last = second_look(first, values, rounds, rng).status if first.may_extend else first.status
-        tallies[3].add("the same with a second look: REGRESSION", last is GateStatus.REGRESSION)
-        tallies[4].add("the same with a second look: PASS", last is GateStatus.PASS)
+        tallies[3].add(f"equal runs {AGAIN}: REGRESSION", last is GateStatus.REGRESSION)
+        tallies[4].add(f"equal runs {AGAIN}: PASS", last is GateStatus.PASS)
     note = f"{rounds} rounds in turns" if rounds else "not timed"
     bars: tuple[Bar | None, ...] = (ALARMS, Bar(most=ALARM_RATE), None, ALARMS, None)
     for tally, bar in zip(tallies, bars, strict=True):
