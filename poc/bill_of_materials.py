@@ -2,7 +2,7 @@
 
 The form is that of the CycloneDX specification (ECMA-424), component type
 `machine-learning-model`, so that the tools which companies have for software read it. It holds no
-date and no serial number: equal models give equal bytes.
+serial number and no date but that of the lock: equal models and locks give equal bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from poc.licence_text import told
 from poc.models import Model
 
 _PROPERTY: Final = "animatelcm-poc:"
@@ -43,12 +44,22 @@ def _component(model: Model) -> dict[str, Any]:
             _property("kind", entry.kind),
             _property("commercial_use", entry.commercial_use),
             _property("training_data", entry.training_data),
+            *_licence_text(model),
         ],
         "components": [
             _file(f"{entry.id}/{name}", sha256, sizes.get(name))
             for name, sha256 in model.files.items()
         ],
     }
+
+
+def _licence_text(model: Model) -> list[dict[str, str]]:
+    """Return what is kept of the text of a licence; nothing of a model that comes along."""
+    if model.entry.hub is None:
+        return []
+    kept = model.locked.licence if model.locked else None
+    digest = [_property("licence_sha256", kept.sha256)] if kept and kept.sha256 else []
+    return [_property("licence_text", told(kept)), *digest]
 
 
 def _licence(licence: str) -> dict[str, Any]:

@@ -12,13 +12,16 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Protocol
 
-from poc import disk, hub
+from poc import disk, hub, licence_text
 from poc.bill_of_materials import bill_of_materials
 from poc.errors import InputError
+from poc.licence_text import LicenceText, is_kept, licence_path
 from poc.model_lock import LockedFile, LockedModel, ModelLock, lock_path, lock_text, read_lock
 from poc.models import Hub, Model, ModelTable, is_unpinned, pinned_by, run_judges, verify
 from poc.ownership import Ownership
@@ -60,6 +63,9 @@ class Source(Protocol):
     def bring(self, models: Sequence[Model], progress: Progress) -> Iterator[LockedModel | None]:
         """Put each model's files into `gathered(model)`, and say what it is pinned to now."""
 
+    def licence(self, locked: LockedModel) -> LicenceText | None:
+        """Return the licence of a pinned model's repository; None where that is not known here."""
+
 
 def wanted(plan: Plan, models: ModelTable) -> tuple[Model, ...]:
     """Return the models on the hub that a run of the plan loads: those of arms, then judges."""
@@ -84,8 +90,14 @@ def fetch(
             _settle(model, locked, table)
             for model, locked in zip(missing, source.bring(missing, progress), strict=True)
         ]
-    now = {model.entry.id: model for model in brought}
-    return tuple(_fetched(model, now.get(model.entry.id), source.outcome) for model in asked)
+        now = {model.entry.id: model for model in brought}
+        return tuple(
+            _fetched(
+                _with_licence(now.get(model.entry.id, model), table, source),
+                source.outcome if model.entry.id in now else Outcome.THERE,
+            )
+            for model in asked
+        )
 
 
 def export(fetched: Iterable[Fetched], table: Path, target: Path, progress: Progress) -> None:
@@ -99,6 +111,8 @@ def export(fetched: Iterable[Fetched], table: Path, target: Path, progress: Prog
             _copy(model.folder / name, target / model.entry.id / name)
         if (locked := lock.find(model.entry.id)) is not None:
             kept = kept.put(locked)
+        if licence_path(model.folder).is_file():
+            _copy(licence_path(model.folder), licence_path(target / model.entry.id))
     disk.make_folder(target)
     disk.publish(target / lock_path(table).name, lock_text(kept).encode())
     disk.publish(target / BILL, canonical_json(bill_of_materials(models)).encode())
@@ -151,10 +165,33 @@ def _settle(model: Model, locked: LockedModel | None, table: Path) -> Model:
     return pinned
 
 
-def _fetched(asked: Model, brought: Model | None, outcome: Outcome) -> Fetched:
-    model = brought or asked
+def _with_licence(model: Model, table: Path, source: Source) -> Model:
+    """Keep the licence of a model's repository beside it and in the lock, unless that was done."""
+    lock, path = read_lock(lock_path(table)), licence_path(model.folder)
+    locked = lock.find(model.entry.id) if model.locked else None
+    if locked is None or is_kept(model.folder, locked.licence):
+        return model
+    found = source.licence(locked)
+    if found is None:
+        return model
+    if locked.licence is not None and found.record.sha256 != locked.licence.sha256:
+        raise InputError(
+            f"{path}: expected the licence of SHA-256 {locked.licence.sha256}, as the lock says, "
+            f"got {found.record.sha256} at the same commit. Find out which is right."
+        )
+    if found.record.name is not None:
+        disk.publish(path, found.text)
+        disk.sync_folder(path.parent)
+    if locked.licence is None:
+        locked = locked.model_copy(update={"licence": found.record})
+        disk.publish(lock_path(table), lock_text(lock.put(locked)).encode())
+        disk.sync_folder(table.parent)
+    return replace(model, locked=locked)
+
+
+def _fetched(model: Model, outcome: Outcome) -> Fetched:
     size = sum((model.folder / name).stat().st_size for name in model.files)
-    return Fetched(model, outcome if brought else Outcome.THERE, size)
+    return Fetched(model, outcome, size)
 
 
 @contextmanager
@@ -186,6 +223,21 @@ class FromHub:
             _check_room(model, files)
             yield _downloaded(model, files, bar)
 
+    def licence(self, locked: LockedModel) -> LicenceText:
+        """Look for a licence under its usual names, at the commit of the files."""
+        looked = datetime.now(UTC).date().isoformat()
+        there = hub.look_for(
+            locked.repository,
+            licence_text.NAMES,
+            revision=locked.revision,
+            endpoint=self.endpoint,
+        )
+        if there is None:
+            return licence_text.absent(looked=looked)
+        name, remote = there
+        text = _licence_bytes(remote)
+        return licence_text.found(name, text, looked=looked, where=remote.url)
+
     def _look(self, model: Model) -> dict[str, hub.RemoteFile]:
         """Return all files of a model at one commit: without a revision that of the first."""
         asked, found = _hub_of(model), dict[str, hub.RemoteFile]()
@@ -196,6 +248,20 @@ class FromHub:
             )
             revision = found[file.name].commit
         return found
+
+
+def _licence_bytes(remote: hub.RemoteFile) -> bytes:
+    """Return the bytes of a licence, compared with the digest that the hub names."""
+    if remote.size_bytes > licence_text.MOST_BYTES:
+        raise licence_text.unreadable(remote.url, remote.size_bytes)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        hub.download(remote, path, lambda _: None)
+        if len(remote.etag) == 40 and _digests(path)[1] != remote.etag:
+            raise InputError(
+                f"{remote.url}: is not the file of ETag {remote.etag}. It was changed on the way."
+            )
+        return path.read_bytes()
 
 
 class _Bar:
@@ -245,6 +311,7 @@ def _downloaded(model: Model, files: Mapping[str, hub.RemoteFile], bar: _Bar) ->
         repository=_hub_of(model).repository,
         revision=next(iter(files.values())).commit,
         files=tuple(locked),
+        licence=model.locked.licence if model.locked else None,
     )
 
 
@@ -321,6 +388,21 @@ class FromFolder:
                 _copy(self._inside(model, name), gathered(model) / name)
             yield pinned.locked or _same(theirs.find(model.entry.id), pinned)
         progress("import", len(models), len(models))
+
+    def licence(self, locked: LockedModel) -> LicenceText | None:
+        """Return the licence that was exported with a model, where one was looked for."""
+        theirs = read_lock(self.folder / lock_path(self.table).name).find(locked.id)
+        record = theirs.licence if theirs and theirs.revision == locked.revision else None
+        if record is None or record.name is None:
+            return None if record is None else LicenceText(record, b"")
+        home = self.folder / locked.id
+        path = licence_path(home)
+        if not path.is_file() or not is_kept(home, record):
+            raise InputError(
+                f"{path}: expected the licence of SHA-256 {record.sha256}, as the lock beside it "
+                "says. Export again."
+            )
+        return LicenceText(record, path.read_bytes())
 
     def _inside(self, model: Model, name: str) -> Path:
         """Return the place of a file, refusing one that leads out of its folder."""

@@ -7,7 +7,7 @@ on a file that we keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -49,6 +49,26 @@ def look(
         )
     pinned = hf_hub_url(repository, name, revision=found.commit_hash, endpoint=endpoint)
     return RemoteFile(pinned, found.commit_hash, found.size, found.etag)
+
+
+def look_for(
+    repository: str, names: Iterable[str], *, revision: str | None, endpoint: str | None = None
+) -> tuple[str, RemoteFile] | None:
+    """Return the first of some names that a repository has, None where it has none of them.
+
+    Raises:
+        InputError: as `look` does, but for a file that is not there.
+    """
+    for name in names:
+        try:
+            return name, look(repository, name, revision=revision, endpoint=endpoint)
+        except NoSuchFileError:
+            continue
+    return None
+
+
+class NoSuchFileError(InputError):
+    """A repository that is there, and a file that is not."""
 
 
 def download(remote: RemoteFile, target: Path, seen: Seen) -> None:
@@ -112,7 +132,10 @@ def _explained(url: str) -> Iterator[None]:
             with disk.explained(Path(url)):
                 raise
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{url}: {said[0][:300]} {hint or _WAY}") from error
+        absent = isinstance(error, errors.EntryNotFoundError)
+        raise (NoSuchFileError if absent else InputError)(
+            f"{url}: {said[0][:300]} {hint or _WAY}"
+        ) from error
 
 
 _WAY = (

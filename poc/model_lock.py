@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from poc.records import Record
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
@@ -33,6 +33,23 @@ class LockedFile(Record):
     size_bytes: Annotated[int, Field(ge=0)]
 
 
+class LockedLicence(Record):
+    """What a repository had as its licence at the pinned commit."""
+
+    name: str | None
+    """Of the file there; None: none was found under any usual name."""
+    sha256: Sha256 | None
+    """Of the text, which lies beside the model."""
+    looked: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+    """Day on which it was looked for, UTC."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.name is None) != (self.sha256 is None):
+            raise ValueError("a licence has a name and a digest, or neither")
+        return self
+
+
 class LockedModel(Record):
     """A model as it was when it was pinned."""
 
@@ -42,6 +59,8 @@ class LockedModel(Record):
     revision: Revision
     """Commit that the files were taken from."""
     files: Annotated[tuple[LockedFile, ...], Field(min_length=1)]
+    licence: LockedLicence | None = None
+    """None: nobody looked for one."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -111,8 +130,15 @@ def _entry(model: LockedModel) -> str:
     )
     return (
         f"  - id: '{model.id}'\n    repository: '{model.repository}'\n"
-        f"    revision: '{model.revision}'\n    files:\n{files}"
+        f"    revision: '{model.revision}'\n{_licence(model.licence)}    files:\n{files}"
     )
+
+
+def _licence(licence: LockedLicence | None) -> str:
+    if licence is None:
+        return ""
+    name, sha256 = (f"'{one}'" if one else "null" for one in (licence.name, licence.sha256))
+    return f"    licence: {{name: {name}, sha256: {sha256}, looked: '{licence.looked}'}}\n"
 
 
 def _problems(lock: ModelLock, node: Node) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import huggingface_hub
@@ -30,8 +31,17 @@ from poc.fetch import (
     gathered,
     wanted,
 )
+from poc.licence_text import NAMES
 from poc.licences import read_licences
-from poc.model_lock import LockedFile, LockedModel, lock_path, lock_text, read_lock
+from poc.model_lock import (
+    LockedFile,
+    LockedLicence,
+    LockedModel,
+    ModelLock,
+    lock_path,
+    lock_text,
+    read_lock,
+)
 from poc.models import MODELS, ModelTable, read_models
 from poc.preflight import Surroundings, preflight
 from poc.records import Plan
@@ -143,7 +153,8 @@ def test_what_nobody_pinned_is_pinned_by_the_first_fetch(tmp_path: Path, hub: Fa
     files = tuple(
         LockedFile(name=name, sha256=sha(raw), size_bytes=len(raw)) for name, raw in FILES.items()
     )
-    assert locked == LockedModel(id="far", repository="maker/far", revision=COMMIT, files=files)
+    pinned = LockedModel(id="far", repository="maker/far", revision=COMMIT, files=files)
+    assert locked.model_copy(update={"licence": None}) == pinned
     again = read_models(models.path)
     assert again.verify("far") == tmp_path / "weights" / "far"
     assert again.declared_digest("far") == again.pinned_digest("far")
@@ -155,9 +166,12 @@ def test_only_files_that_the_table_names_are_asked_for(tmp_path: Path, hub: Fake
     from_hub(table(tmp_path), hub)
 
     paths = {path for _, path, _ in hub.asked}
+    licences = {f"/maker/far/resolve/{COMMIT}/{name}" for name in NAMES}
     both = {f"/maker/far/resolve/{at}/{name}" for at in ("main", COMMIT) for name in FILES}
-    assert paths <= both
-    assert {path.rpartition("/")[2] for path in paths} == {"config.json", "model.safetensors"}
+    assert paths <= both | licences
+    assert {path.rpartition("/")[2] for path in paths - licences} == {
+        "config.json", "model.safetensors"
+    }  # fmt: skip
 
 
 def test_a_second_call_asks_nobody(tmp_path: Path, hub: FakeHub) -> None:
@@ -487,6 +501,113 @@ def test_the_bill_of_embedded_models_needs_no_lock() -> None:
     assert len(component["components"]) == len(read_models().resolve("tiny-base").files)
 
 
+# --- licence texts -------------------------------------------------------------------------------
+
+TEXT = "A licence, or une licence, または許諾.\n".encode()
+
+
+@pytest.fixture
+def licensed(hub: FakeHub) -> FakeHub:
+    hub.files["maker/far/LICENSE.md"] = TEXT
+    return hub
+
+
+def kept(models: ModelTable) -> LockedLicence:
+    locked = read_lock(lock_path(models.path)).find("far")
+    assert locked is not None
+    assert locked.licence is not None
+    return locked.licence
+
+
+def test_the_licence_of_a_repository_is_kept_with_digest_and_day(
+    tmp_path: Path, licensed: FakeHub
+) -> None:
+    models = table(tmp_path)
+    before = datetime.now(UTC).date().isoformat()
+    (found,) = from_hub(models, licensed)
+
+    assert (tmp_path / "weights" / "far.licence.txt").read_bytes() == TEXT
+    record = kept(models)
+    assert (record.name, record.sha256) == ("LICENSE.md", sha(TEXT))
+    assert before <= record.looked <= datetime.now(UTC).date().isoformat()
+    read_models(models.path).verify("far")
+    (component,) = bill_of_materials([found.model])["components"]
+    said = {one["name"]: one["value"] for one in component["properties"]}
+    assert said["animatelcm-poc:licence_sha256"] == sha(TEXT)
+    assert said["animatelcm-poc:licence_text"].startswith("LICENSE.md of ")
+    asked = len(licensed.asked)
+    from_hub(read_models(models.path), licensed)
+    assert len(licensed.asked) == asked
+
+
+def test_a_repository_without_a_licence_is_told_of(tmp_path: Path, hub: FakeHub) -> None:
+    models = table(tmp_path)
+    (found,) = from_hub(models, hub)
+
+    assert kept(models).name is None
+    assert not list((tmp_path / "weights").glob("*.licence.txt"))
+    (component,) = bill_of_materials([found.model])["components"]
+    said = [one["value"] for one in component["properties"]]
+    assert any("the repository has no licence file" in value for value in said)
+    asked = len(hub.asked)
+    from_hub(read_models(models.path), hub)
+    assert len(hub.asked) == asked
+
+
+def test_a_model_that_was_fetched_before_licences_were_kept_gets_its_own(
+    tmp_path: Path, licensed: FakeHub
+) -> None:
+    models = table(tmp_path)
+    from_hub(models, licensed)
+    (locked,) = read_lock(lock_path(models.path)).models
+    old = ModelLock(version=1, models=(locked.model_copy(update={"licence": None}),))
+    lock_path(models.path).write_text(lock_text(old), "utf-8")
+    (tmp_path / "weights" / "far.licence.txt").unlink()
+    licensed.asked.clear()
+    (found,) = from_hub(read_models(models.path), licensed)
+
+    assert found.outcome is Outcome.THERE
+    assert kept(models) == locked.licence
+    got = [path.rpartition("/")[2] for method, path, _ in licensed.asked if method == "GET"]
+    assert got == ["LICENSE.md"]
+
+
+def test_a_licence_that_changed_at_its_commit_is_refused(tmp_path: Path, licensed: FakeHub) -> None:
+    models = table(tmp_path)
+    from_hub(models, licensed)
+    (tmp_path / "weights" / "far.licence.txt").unlink()
+    licensed.files["maker/far/LICENSE.md"] = b"Other terms.\n"
+
+    with pytest.raises(InputError, match="at the same commit"):
+        from_hub(read_models(models.path), licensed)
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe text", b"a\0b", b" " * (2**20 + 1)])
+def test_a_licence_that_nobody_can_read_is_refused(
+    tmp_path: Path, hub: FakeHub, raw: bytes
+) -> None:
+    hub.files["maker/far/COPYING"] = raw
+    models = table(tmp_path)
+
+    with pytest.raises(InputError, match="expected a licence as UTF-8 text"):
+        from_hub(models, hub)
+    assert not list((tmp_path / "weights").glob("*.licence.txt"))
+
+
+def test_a_licence_goes_along_with_an_export_and_a_changed_one_is_refused(
+    tmp_path: Path, licensed: FakeHub, exported: Path
+) -> None:
+    closed = table(tmp_path / "closed")
+    bring(closed, FromFolder(exported, closed.path))
+    assert (tmp_path / "closed/weights/far.licence.txt").read_bytes() == TEXT
+    assert licensed.asked == []
+
+    (exported / "far.licence.txt").write_bytes(TEXT + b" ")
+    other = table(tmp_path / "other")
+    with pytest.raises(InputError, match="expected the licence of SHA-256"):
+        bring(other, FromFolder(exported, other.path))
+
+
 # --- the lock ------------------------------------------------------------------------------------
 
 
@@ -559,6 +680,7 @@ def test_the_command_says_what_it_brought_and_what_to_commit(
     said = capsys.readouterr().out
     assert "imported" in said
     assert "far  (CC-BY-NC-4.0, commercial use forbidden)" in said
+    assert "licence text: the repository has no licence file" in said
     assert "models.lock.yaml (commit it)" in said
     assert json.loads(bill.read_text("utf-8"))["components"][0]["name"] == "far"
     again = cli.main(["fetch", "any", "--from", str(exported), "--json"])
