@@ -387,6 +387,24 @@ def check_weight_file(path: Path) -> None:
         _check_header(path, rest)
 
 
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor in a safetensors file, by name; opens no weight.
+
+    Raises:
+        InputError: the file cannot be read, or is not safetensors.
+    """
+    check_weight_file(path)
+    with path.open("rb") as file:
+        header = json.loads(file.read(_header_length(path, file.read(8))))
+    header.pop("__metadata__", None)
+    try:
+        return {name: tuple(map(int, tensor["shape"])) for name, tensor in header.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a safetensors file: a tensor has no shape. Restore or convert it."
+        ) from error
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 

@@ -7,8 +7,8 @@ table does not say is not judged, and no setting is mended in silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from metrics.catalog import CATALOG
@@ -54,6 +54,8 @@ class Surroundings:
     """Processes, each with models of its own."""
     not_fetched: tuple[str, ...] = ()
     """Ids of models whose folder is not there."""
+    lora_faults: Mapping[str, str] = field(default_factory=dict)
+    """LoRAs that cannot change the base that an arm plugs them into, and why, by id."""
 
 
 class _Said(NamedTuple):
@@ -171,6 +173,13 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
             ", ".join(absent),
             f"expected their files in {places}, found no such folder.",
             "Type `poc fetch SPEC`, or leave these arms out.",
+        )
+    for model, fault in around.lora_faults.items():
+        yield _error(
+            "lora-matches-no-layer",
+            model,
+            f"the LoRA was made for another base, or is named in another way: {fault}.",
+            "Take one that was made for this base.",
         )
 
 

@@ -31,6 +31,7 @@ from poc.fingerprint import device_memory_bytes, take_fingerprint
 from poc.governance_records import RightsOfRun, RightsResult
 from poc.imported import ImportedClips, imported_clips, read_deliveries
 from poc.licences import read_licences
+from poc.lora_layers import fault as lora_fault
 from poc.models import ModelKind, ModelTable, read_models, stills_of
 from poc.plan import make_plan
 from poc.preflight import Surroundings, line_of, preflight, refuse_errors
@@ -267,8 +268,28 @@ def check_plan(
         memory_bytes=None if device is None else _least_memory(_devices(device)),
         workers=workers,
         not_fetched=tuple(model for model in hub if not models.resolve(model).folder.is_dir()),
+        lora_faults={} if plan.spec.weights else dict(_lora_faults(plan, models)),
     )
     return preflight(plan, models, read_licences(), around)
+
+
+def _lora_faults(plan: Plan, models: ModelTable) -> Iterator[tuple[str, str]]:
+    """Yield the LoRAs that are there and do not fit the base and motion module of an arm."""
+    uses = (
+        (arm.base, arm.motion_adapter, use.model) for arm in plan.generated for use in arm.loras
+    )
+    for base, motion, lora in dict.fromkeys(uses):
+        homes = [models.resolve(one).folder for one in (base, motion) if one]
+        if not all(home.is_dir() for home in homes):
+            continue  # not fetched: which layers there are is not known
+        parts = [homes[0] / "unet", homes[0] / "transformer", *homes[1:]]
+        files = sorted(models.resolve(lora).folder.rglob("*.safetensors"))
+        try:
+            found = lora_fault(files[0], parts) if len(files) == 1 else ""
+        except InputError:
+            continue  # a damaged file: a run compares all of them with their digests and names it
+        if found:
+            yield lora, found
 
 
 def _least_memory(devices: Iterable[str]) -> int | None:
