@@ -33,10 +33,9 @@ from poc.datasets import dataset_licences
 from poc.errors import InputError
 from poc.licences import ids_of, read_licences
 from poc.models import ModelTable
-from poc.redaction import REDACTIONS
 from poc.rights import rights_of
 from poc.rights_check import read_rights
-from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN
+from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN, RARE_JOURNALS
 from poc.spec import read_criteria
 from poc.store import RunStore
 
@@ -47,7 +46,7 @@ MOST_BYTES: Final = 2 * 1024**3
 """Of all members, unpacked."""
 
 _RATING: Final = r"rating/(votes|[0-9a-f]{16}/key|answers/[0-9a-f]{16})\.json"
-_NAMED: Final = "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, REDACTIONS, *DERIVED)))
+_NAMED: Final = "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, *RARE_JOURNALS, *DERIVED)))
 _MEMBER: Final = re.compile(
     rf"run/({_NAMED}|{_RATING}|{FEATURES}/[0-9a-f]{{16}}\.npz)"
     r"|given/(criteria|cost)\.yaml|given/rights/\w[\w.-]{0,99}"
@@ -129,7 +128,7 @@ def _members(store: RunStore, given: Given, models: ModelTable) -> Iterator[tupl
 def _run_files(store: RunStore) -> Iterator[tuple[str, bytes]]:
     if store.read_derived("decision.json") is None:
         raise InputError(f"{store.path}: has no decision yet. Type: poc decide {store.path}")
-    names = [MANIFEST, PLAN, *JOURNALS, REDACTIONS, *DERIVED]
+    names = [MANIFEST, PLAN, *JOURNALS, *RARE_JOURNALS, *DERIVED]
     for folder in (FEATURES, "rating"):
         paths = (store.path / folder).rglob("*")
         names += sorted(path.relative_to(store.path).as_posix() for path in paths)

@@ -31,8 +31,7 @@ from poc.fingerprint import commits
 from poc.gate_records import GateStatus
 from poc.gate_report import shown
 from poc.records import Record
-from poc.redaction import REDACTIONS
-from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN
+from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN, RARE_JOURNALS
 from poc.store import RunStore
 
 LEDGER = "accepted.jsonl"
@@ -40,7 +39,7 @@ MOST_BYTES = 512 * 1024**2
 """Of all records and features of a baseline, unpacked."""
 
 _MEMBER = re.compile(
-    "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, REDACTIONS)))
+    "|".join(map(re.escape, (MANIFEST, PLAN, *JOURNALS, *RARE_JOURNALS)))
     + rf"|{FEATURES}/[0-9a-f]{{16}}\.npz"
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -319,8 +318,8 @@ def _remove_others(folder: Path, ledger: tuple[Acceptance, ...]) -> None:
 
 def packed(store: RunStore) -> bytes:
     """Return a run's records and features as an archive; equal records give equal bytes."""
-    gone = [REDACTIONS] * (store.path / REDACTIONS).exists()
-    names = [MANIFEST, PLAN, *JOURNALS, *gone]
+    rare = [name for name in RARE_JOURNALS if (store.path / name).exists()]
+    names = [MANIFEST, PLAN, *JOURNALS, *rare]
     names += sorted(
         f"{FEATURES}/{path.name}" for path in (store.path / FEATURES).iterdir()
         if _MEMBER.fullmatch(f"{FEATURES}/{path.name}")

@@ -6,6 +6,7 @@ number), NO_GO one that fails; whatever is unknown, thin or unfinished is never 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -271,6 +272,7 @@ def judge_arm(
     asked = musts(criteria, summary)
     verdicts = [_verdict_of(criterion, results) for criterion in asked]
     finished = finished and not (summary.counts.pending or baseline.counts.pending)
+    finished = finished and summary.not_timed is None
     if Verdict.FAIL in verdicts:
         light = Light.NO_GO
     elif summary.arm.weights:
@@ -317,14 +319,19 @@ def _choose(
         summary = summaries[arm.arm_id]
         asked = musts(criteria, summary)
         opens = sum(_verdict_of(c, arm.results) is not Verdict.PASS for c in asked)
-        seconds = find(summary, LATENCY, Comparison.VALUE) if on_seconds else None
         nfe = summary.arm.sampling.nfe
-        cost = float(nfe) if seconds is None else seconds.value or 0.0
+        cost = _seconds(summary) if on_seconds else float(nfe)
         short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
         return ORDER.index(arm.technical), opens, short, cost, nfe
 
     standing = [arm for arm in candidates if arm.technical is not Light.NO_GO]
     return min(standing, key=rank, default=None)
+
+
+def _seconds(summary: ArmSummary) -> float:
+    """Return an arm's seconds per clip; of one without, more than any other's."""
+    found = find(summary, LATENCY, Comparison.VALUE)
+    return math.inf if found is None or found.value is None else found.value
 
 
 def _shortfall(results: Sequence[CriterionResult]) -> float:
@@ -411,6 +418,8 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
         lost = counts.failed + counts.invalid
         arm = case.summary(case.chosen.arm_id).arm
         reasons += [findings.lost_clips(arm, lost)] if lost else []
+    arms = case.estimates.arms
+    reasons += [findings.not_timed(one.arm) for one in arms if one.not_timed is not None]
     return reasons
 
 

@@ -20,6 +20,10 @@ class InputError(Exception):
     exit_code = EXIT_CODE
 
 
+class DeviceLostError(InputError):
+    """A device that this process cannot use any more; a new process can, unless it is broken."""
+
+
 def plain(text: str) -> str:
     r"""Return text without anything that steers a terminal or reorders letters; lines stay lines.
 

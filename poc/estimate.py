@@ -25,6 +25,7 @@ from poc.records import (
     Estimate,
     Estimates,
     Generation,
+    LatencyFailure,
     LatencySample,
     Measurement,
     Plan,
@@ -44,6 +45,13 @@ __all__ = [
 ]
 
 
+class Timed(NamedTuple):
+    """The latency pass by arm id: the rounds, and the arms that failed."""
+
+    found: dict[str, Timings]
+    failures: dict[str, LatencyFailure]
+
+
 class Evidence(NamedTuple):
     """Estimates and the draws behind their intervals, as `poc.decide` takes them."""
 
@@ -60,24 +68,27 @@ def evaluate(
     *,
     closed_reason: str | None,
     set_differences: Sequence[Sequence[Estimate]] = (),
+    latency_failures: Iterable[LatencyFailure] = (),
 ) -> Evidence:
     """Return the estimates of a run with their draws.
 
     `set_estimates` are the ready estimates of FVD, KVD and their differences. Failed, invalid and
     pending clips have no value; they are counted in `n_missing`, except that failed and invalid
     ones are 0 in `valid_share` and in `oracle_*`, which the notes then say. `set_differences` are
-    those of KVD for the contrasts, one list a contrast.
+    those of KVD for the contrasts, one list a contrast. `latency_failures` are of arms that could
+    not be timed: they have no time, and the run does not wait for one.
 
     Raises:
         ValueError: records that the plan does not know or that contradict each other.
     """
     seed = resampling_seed(plan)
     book = ledger(plan, generations, measurements)
-    found = timings(plan, latencies)
+    failures = {one.arm_id: one for one in latency_failures}
+    found = timings(plan, (one for one in latencies if one.arm_id not in failures))
     arm_ids = [arm.id for arm in plan.arms]
     outcomes = [
         *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
-        *latency_outcomes(plan, found, seed=seed),
+        *latency_outcomes(plan, found, failures, seed=seed),
         *set_outcomes(set_estimates, arm_ids, plan.baseline_id),
     ]
     parts = slice_evidence(plan, book, seed=seed)
@@ -88,10 +99,10 @@ def evaluate(
         level=LEVEL,
         resamples=RESAMPLES,
         quality_metric=front.quality_metric(book),
-        arms=_summaries(plan, book, found, outcomes, seed),
+        arms=_summaries(plan, book, Timed(found, failures), outcomes, seed),
         contrasts=contrast_estimates(plan, book, set_differences, seed=seed),
         slices=tuple(part.estimates for part in parts),
-        complete=book.complete and timed_all(plan, found),
+        complete=book.complete and timed_all(plan, found, failures),
         closed_reason=closed_reason,
     )
     draws = {o.key: o.draws for o in outcomes if o.draws is not None}
@@ -123,7 +134,7 @@ def estimate(
 def _summaries(
     plan: Plan,
     book: Ledger,
-    found: dict[str, Timings],
+    timed: Timed,
     outcomes: list[Outcome],
     seed: int,
 ) -> tuple[ArmSummary, ...]:
@@ -131,9 +142,15 @@ def _summaries(
     by_arm: dict[str, list[Estimate]] = {arm.id: [] for arm in arms}
     for one in sorted(outcomes, key=lambda o: o.key):
         by_arm[one.estimate.arm_id].append(one.estimate)
-    bare = [_summary(arm, book, by_arm[arm.id], front.NOWHERE) for arm in arms]
-    places = front.places(book, arms, found, axis=speed_axis(bare), seed=seed)
-    whole = (_summary(arm, book, by_arm[arm.id], places[arm.id]) for arm in arms)
+    bare = [
+        _summary(arm, book, by_arm[arm.id]).model_copy(
+            update={"not_timed": timed.failures.get(arm.id)}
+        )
+        for arm in arms
+    ]
+    standing = [summary.arm for summary in bare if summary.not_timed is None]
+    places = front.places(book, standing, timed.found, axis=speed_axis(bare), seed=seed)
+    whole = (_placed(summary, places.get(summary.arm.id, front.NOWHERE)) for summary in bare)
     return tuple(_with_delivery(plan, summary) for summary in whole)
 
 
@@ -144,12 +161,18 @@ def _with_delivery(plan: Plan, summary: ArmSummary) -> ArmSummary:
     return summary.model_copy(update={"delivery": stated})
 
 
-def _summary(arm: Arm, book: Ledger, estimates: list[Estimate], place: Place) -> ArmSummary:
-    frequency = place.frequency
+def _summary(arm: Arm, book: Ledger, estimates: list[Estimate]) -> ArmSummary:
     return ArmSummary(
         arm=arm,
         counts=book.counts[arm.id],
         estimates=tuple(estimates),
-        on_pareto_front=place.on_front,
-        frontier_frequency=None if frequency is None else settled(frequency),
+        on_pareto_front=None,
+        frontier_frequency=None,
+    )
+
+
+def _placed(summary: ArmSummary, place: Place) -> ArmSummary:
+    share = None if place.frequency is None else settled(place.frequency)
+    return summary.model_copy(
+        update={"on_pareto_front": place.on_front, "frontier_frequency": share}
     )

@@ -153,6 +153,15 @@ def lost_clips(arm: Arm, clips: int) -> Finding:
     )
 
 
+def not_timed(arm: Arm) -> Finding:
+    """Say that timing an arm failed, which blocks a GO for it."""
+    return Finding(
+        text_en=f"{arm.name} could not be timed: the run's record says why. It has no time, and is "
+        "not recommended.",
+        text_ja=f"{arm.name}は速度計測に失敗した（理由は記録を参照）。所要時間は不明であり、推奨しない。",
+    )
+
+
 def no_must(arm: Arm) -> Finding:
     """Say that nothing is demanded of an arm."""
     return Finding(

@@ -49,8 +49,11 @@ def quality_metric(book: Ledger) -> str:
 
 
 def speed_axis(summaries: Sequence[ArmSummary]) -> SpeedAxis:
-    """Return the front's speed axis: seconds if every arm was timed on one device, else NFE."""
-    summaries = [summary for summary in summaries if not summary.arm.is_imported]
+    """Return the front's speed axis: seconds if every arm was timed on one device, else NFE.
+
+    Arms that could not be timed have no place on it, and take the seconds of the others from none.
+    """
+    summaries = [one for one in summaries if not one.arm.is_imported and one.not_timed is None]
     seconds = [find(s, LATENCY, Comparison.VALUE) for s in summaries]
     ratios = [find(s, LATENCY, Comparison.RATIO) for s in summaries]
     timed = all(one is not None and one.value is not None for one in seconds)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from poc.clip_folder import ProtocolError
 from poc.engine.local import run_tasks
+from poc.errors import DeviceLostError
 from poc.fingerprint import (
     free_cached_memory,
     machine_name,
@@ -33,8 +34,9 @@ from poc.records import (
     ClipResult,
     ClipStatus,
     Generation,
+    LatencyFailure,
     LatencySample,
-    Plan,
+    Prompt,
     ResolvedArm,
     digest,
 )
@@ -140,9 +142,18 @@ class Families:
             )
         return self._loaded[key]
 
-    def drop(self, arm: Arm) -> None:
-        """Forget the pipeline of `arm`, whose switching broke off halfway."""
+    @property
+    def device(self) -> str:
+        """The device that the models are on."""
+        return self._device
+
+    def drop(self, arm: Arm, arms: Iterable[Arm] = ()) -> frozenset[str]:
+        """Forget the pipeline of `arm`, whose switching broke off halfway.
+
+        Returns the ids of those of `arms` that ran in it.
+        """
         self._loaded.pop(self._key(arm), None)
+        return frozenset(one.id for one in arms if self._key(one) == self._key(arm))
 
     @staticmethod
     def _key(arm: Arm) -> tuple[str, str, str | None, str]:
@@ -280,12 +291,18 @@ def _failed_batch(
     batch: Batch, resolved: ResolvedArm | None, error: Exception, start: float
 ) -> GeneratedBatch:
     """Return a batch without clips, with the memory that was in use at the most."""
-    duration_s, peak = time.perf_counter() - start, peak_memory_bytes()
-    reason = f"{type(error).__name__}: {str(error)[:300]}"
-    error.__traceback__ = None  # it holds the tensors of every frame that it went through
+    duration_s = time.perf_counter() - start
+    reason, peak = _put_away(error)
     free_cached_memory()
     clips = tuple(GeneratedClip(_failed(clip, reason), None, b"") for clip in batch.clips)
     return GeneratedBatch(clips, resolved, duration_s, peak)
+
+
+def _put_away(error: Exception) -> tuple[str, int]:
+    """Return what an error says and the memory in use until it came; let go of what it holds."""
+    peak = peak_memory_bytes()
+    error.__traceback__ = None  # it holds the tensors of every frame that it went through
+    return f"{type(error).__name__}: {str(error)[:300]}", peak
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -315,6 +332,20 @@ def _imported(request: ClipRequest, arm: Arm, clips: ImportedClips) -> Generated
 def _device_is_lost(error: Exception) -> bool:
     """Whether a CUDA error other than memory made the whole process useless for later clips."""
     return "CUDA error" in str(error) and "out of memory" not in str(error)
+
+
+_MISFITS: Final = (
+    "no kernel image",
+    "driver version is insufficient",
+    "invalid device ordinal",
+    "no CUDA-capable device",
+    "initialization error",
+)
+"""What CUDA says of a machine on which nothing runs: no fault of the arm that came first."""
+
+
+def _is_misfit(error: Exception) -> bool:
+    return any(words in str(error) for words in _MISFITS)
 
 
 def _seed(request: ClipRequest) -> int:
@@ -357,52 +388,107 @@ def latency_pass(
 
     Each arm's first call of all is kept as cold (round -1); warm-up calls of the same shape are
     not kept. A round counts once it is complete for all arms, so a pass that is stopped goes on
-    with the next round. With `turns` another run times its rounds between ours.
+    with the next round. With `turns` another run times its rounds between ours. An arm that fails,
+    for want of memory or for another reason, is recorded and not tried again; the others go on.
 
     Raises:
         InputError: the other run gives no sign of life.
+        DeviceLostError: a failure, which is recorded, took the device with it.
     """
     plan, spec = store.plan, store.plan.spec.latency
     if spec is None or not plan.prompts:
         return
     from poc.pipelines.device import set_up_process
 
-    done = max(0, complete_rounds(store.latency(), plan) - 1)
+    timer = _Timer(store, Families(folders, machine.device), spec.warmup)
+    done = max(0, complete_rounds(store.latency(), plan, timer.failed) - 1)
     if done >= spec.repeats:
         return
-    families = Families(folders, machine.device)
     set_up_process(machine.threads)
     for arm in plan.generated:
-        _warm_up(store, families, arm, spec.warmup, cold=done == 0)
+        timer.warm_up(arm, cold=done == 0)
     for number in range(done, spec.repeats):
         progress("latency", number, spec.repeats)
         if turns:
             turns.before(number)
-        for sample in _round(plan, families, number):
-            store.append_latency(sample)
+        timer.round(number)
     if turns:
         turns.after_all(spec.repeats)
     progress("latency", spec.repeats, spec.repeats)
 
 
-def _warm_up(store: RunStore, families: Families, arm: Arm, calls: int, *, cold: bool) -> None:
-    prompt = store.plan.prompts[0]
-    family = families.of(arm)
-    family.prepare(arm)
-    first, *_ = [_timed(family, arm, prompt.id, prompt.text, COLD) for _ in range(calls)]
-    if cold:  # written last: a run that takes turns with this one then finds it warm
-        store.append_latency(first)
+class _Timer:
+    """Times the arms of a run, each on its own: one that fails is recorded and left out."""
 
+    def __init__(self, store: RunStore, families: Families, warm_calls: int) -> None:
+        self._store, self._families, self._warm_calls = store, families, warm_calls
+        self._warm: set[str] = set()
 
-def _round(plan: Plan, families: Families, number: int) -> Iterator[LatencySample]:
-    """Time every arm once; the order is rotated, so that no arm always follows the same one."""
-    prompt = plan.prompts[number % len(plan.prompts)]
-    arms = plan.generated
-    shift = number % len(arms)
-    for arm in arms[shift:] + arms[:shift]:
-        family = families.of(arm)
-        family.prepare(arm)
-        yield _timed(family, arm, prompt.id, prompt.text, number)
+    @property
+    def failed(self) -> frozenset[str]:
+        """Ids of the arms that could not be timed."""
+        return frozenset(failure.arm_id for failure in self._store.latency_failures())
+
+    def warm_up(self, arm: Arm, *, cold: bool = False) -> None:
+        """Call an arm untimed; `cold`: its first call is kept as such."""
+        first, prompt = None, self._store.plan.prompts[0]
+        for _ in range(self._warm_calls):
+            sample = self._call(arm, prompt, COLD)
+            if sample is None:
+                return
+            first = first or sample
+        if cold and first:  # written last: a run that takes turns with this one then finds it warm
+            self._store.append_latency(first)
+        self._warm.add(arm.id)
+
+    def round(self, number: int) -> None:
+        """Time every arm once; the order is rotated, so that none always follows the same one."""
+        plan = self._store.plan
+        prompt = plan.prompts[number % len(plan.prompts)]
+        shift = number % len(plan.generated)
+        for arm in plan.generated[shift:] + plan.generated[:shift]:
+            if arm.id not in self._warm:  # its pipeline was dropped when another arm failed
+                self.warm_up(arm)
+            if (sample := self._call(arm, prompt, number)) is not None:
+                self._store.append_latency(sample)
+
+    def _call(self, arm: Arm, prompt: Prompt, number: int) -> LatencySample | None:
+        """Return the times of one clip; None where the arm failed, now or before.
+
+        Raises:
+            DeviceLostError: the failure, which is recorded, took the device with it.
+        """
+        if arm.id in self.failed:
+            return None
+        reset_peak_memory()
+        try:
+            family = self._families.of(arm)
+            family.prepare(arm)
+        except (RuntimeError, MemoryError) as error:
+            if _is_misfit(error) or not (_is_out_of_memory(error) or _device_is_lost(error)):
+                raise
+            self._record(arm, number, error)
+            self._warm -= self._families.drop(arm, self._store.plan.generated)
+            return None
+        try:
+            return _timed(family, arm, prompt.id, prompt.text, number)
+        except (RuntimeError, MemoryError, ValueError) as error:
+            if _is_misfit(error):
+                raise
+            self._record(arm, number, error)
+            return None
+
+    def _record(self, arm: Arm, number: int, error: Exception) -> None:
+        reason, peak = _put_away(error)
+        self._store.append_latency_failure(
+            LatencyFailure(arm_id=arm.id, round=number, reason=reason, peak_memory_bytes=peak)
+        )
+        if _device_is_lost(error):
+            raise DeviceLostError(
+                f"{self._families.device}: lost while arm {arm.name!r} was timed ({reason}). That "
+                "is recorded. Type the same command again: a new process times the other arms."
+            )
+        free_cached_memory()
 
 
 def _timed(

@@ -88,6 +88,15 @@ class Journal(Generic[R]):
         text = "the last line has no end yet (being written, or its writer was stopped); left out"
         return (*self._findings, f"{self._place(1)}: {text}")
 
+    def exists(self) -> bool:
+        """Return whether the file is there."""
+        return self._path.exists()
+
+    def create(self) -> None:
+        """Lay down an empty file; one that is there stays as it is."""
+        with disk.explained(self._path):
+            self._path.touch()
+
     def refresh(self) -> None:
         """Take in every whole line that was added.
 

@@ -9,8 +9,9 @@ are not modelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from statistics import median
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from poc.intervals import (
     resampled_medians,
 )
 from poc.outcomes import NOTHING, Outcome, Size, outcome
-from poc.records import Comparison, LatencySample, Plan
+from poc.records import Comparison, LatencyFailure, LatencySample, Plan
 
 LATENCY = "latency_p50_s"
 """Median seconds from prompt to encoded video, warm."""
@@ -41,6 +42,9 @@ STAGES: Mapping[str, str] = {
 
 ROUNDS_FOR_INTERVAL = 6
 """Fewest rounds with a two-sided 95 % distribution-free interval of the median."""
+
+
+_NONE: Mapping[str, LatencyFailure] = MappingProxyType({})
 
 
 class Timings(NamedTuple):
@@ -109,24 +113,37 @@ def _timings(found: list[LatencySample]) -> Timings:
     )
 
 
-def timed_all(plan: Plan, found: Mapping[str, Timings]) -> bool:
-    """Return whether every arm has the rounds that the spec asks for."""
+def timed_all(plan: Plan, found: Mapping[str, Timings], failed: Collection[str] = ()) -> bool:
+    """Return whether every arm has the rounds that the spec asks for, or failed for good."""
     wanted = 0 if plan.spec.latency is None else plan.spec.latency.repeats
-    return all(_rounds(found, arm.id) >= wanted for arm in plan.generated)
+    return all(_rounds(found, arm.id) >= wanted for arm in plan.generated if arm.id not in failed)
 
 
 def _rounds(found: Mapping[str, Timings], arm_id: str) -> int:
     return len(found[arm_id].by_round) if arm_id in found else 0
 
 
-def latency_outcomes(plan: Plan, found: Mapping[str, Timings], *, seed: int) -> list[Outcome]:
-    """Return the latency estimates of every arm; none at all when the spec times nothing."""
+def latency_outcomes(
+    plan: Plan,
+    found: Mapping[str, Timings],
+    failures: Mapping[str, LatencyFailure] = _NONE,
+    *,
+    seed: int,
+) -> list[Outcome]:
+    """Return the latency estimates of every arm; none at all when the spec times nothing.
+
+    `failures` are of the arms that could not be timed, by arm id: each of their estimates is
+    missing, with the reason.
+    """
     if plan.spec.latency is None and not found:
         return []
     outcomes = []
     for arm in plan.arms:
         if arm.is_imported:
-            outcomes += _elsewhere(arm.id)
+            outcomes += _without(plan, arm.id, "made elsewhere: its time is stated, not measured")
+            continue
+        if arm.id in failures:
+            outcomes += _without(plan, arm.id, failures[arm.id].told, _missing(plan, 0))
             continue
         outcomes += [_median(plan, found, arm.id, metric) for metric in STAGES]
         outcomes += [_cold(found.get(arm.id), arm.id), _peak_memory(found.get(arm.id), arm.id)]
@@ -135,13 +152,14 @@ def latency_outcomes(plan: Plan, found: Mapping[str, Timings], *, seed: int) -> 
     return outcomes
 
 
-def _elsewhere(arm_id: str) -> list[Outcome]:
-    """Return that nothing was timed: what a delivery states is no measurement."""
-    reason = "made elsewhere: its time is stated, not measured"
+def _without(plan: Plan, arm_id: str, reason: str, missing: int = 0) -> list[Outcome]:
+    """Return that an arm has no time, and why."""
     asked = [*((metric, Comparison.VALUE) for metric in (*STAGES, "latency_cold_s"))]
     asked += [("peak_memory_bytes", Comparison.VALUE)]
-    asked += [(metric, Comparison.RATIO) for metric in (LATENCY, DENOISE)]
-    return [outcome(arm_id, metric, how, reason=reason) for metric, how in asked]
+    if arm_id != plan.baseline_id:
+        asked += [(metric, Comparison.RATIO) for metric in (LATENCY, DENOISE)]
+    n = Size(0, 0, missing)
+    return [outcome(arm_id, metric, how, n=n, reason=reason) for metric, how in asked]
 
 
 def _missing(plan: Plan, rounds: int) -> int:

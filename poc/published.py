@@ -18,6 +18,7 @@ from poc.records import (
     ClipStatus,
     Counts,
     Generation,
+    LatencyFailure,
     LatencySample,
     Measurement,
     MeasurementStatus,
@@ -60,6 +61,7 @@ class Published:
         self.results: dict[str, ClipResult] = {}
         self.resolved: dict[str, ResolvedArm] = {}
         self.latency: list[LatencySample] = []
+        self.not_timed: dict[str, LatencyFailure] = {}
         self.measurements: dict[_Key, Measurement] = {}
         self.closings: list[Closing] = []
         self.fingerprints: list[Fingerprint] = []
@@ -137,6 +139,28 @@ class Published:
     def refuse_latency(self, new: LatencySample) -> str:
         """Say why a sample does not fit; a round that is timed again adds to it."""
         return "" if new.arm_id in self.arms else f"arm {new.arm_id} is not in the plan"
+
+    def refuse_latency_failure(self, new: LatencyFailure) -> str:
+        """Say why a failure does not fit: of an unknown arm, or of one that has failed before."""
+        if new.arm_id not in self.arms:
+            return f"arm {new.arm_id} is not in the plan"
+        again = new.arm_id in self.not_timed
+        return f"{self._name(new.arm_id)} could not be timed before" if again else ""
+
+    def accept_latency_failure(self, new: LatencyFailure) -> None:
+        """Keep a failure that fits."""
+        self.not_timed[new.arm_id] = new
+
+    def whole_latency(self) -> tuple[LatencySample, ...]:
+        """Return the samples of arms that were timed without a failure, as they were taken."""
+        return tuple(sample for sample in self.latency if sample.arm_id not in self.not_timed)
+
+    def failed_timing(self) -> tuple[str, ...]:
+        """Return one line for each arm that could not be timed."""
+        return tuple(
+            f"{self._name(one.arm_id)} could not be timed: {one.told}"
+            for one in self.not_timed.values()
+        )
 
     def refuse_measurements(self, new: MeasurementGroup) -> str:
         """Say why a group does not fit: an unknown clip, or a clip's value that is there already.

@@ -700,6 +700,29 @@ class LatencySample(Record):
     """When it began by the machine's clock: shows whether two runs were timed in turns."""
 
 
+class LatencyFailure(Record):
+    """An arm that could not be timed, and is not timed again in this run."""
+
+    arm_id: str
+    round: int
+    """As in `LatencySample`: -1 where it failed while it was being warmed up."""
+    reason: Annotated[str, Field(min_length=1)]
+    peak_memory_bytes: int | None
+    """Until it failed: of the CUDA device in use, else of the process; None: not known."""
+
+    @property
+    def told(self) -> str:
+        """When and why it failed, with the memory that was in use until then.
+
+        >>> LatencyFailure(arm_id="a", round=-1, reason="no room", peak_memory_bytes=2**31).told
+        'failed while it was warmed up, 2.0 GiB in use at most: no room'
+        """
+        where = "while it was warmed up" if self.round < 0 else f"in round {self.round}"
+        peak = self.peak_memory_bytes
+        used = "" if peak is None else f", {peak / 2**30:.1f} GiB in use at most"
+        return f"failed {where}{used}: {self.reason}"
+
+
 class MeasurementStatus(StrEnum):
     """Whether a measurement has a value."""
 
@@ -803,6 +826,8 @@ class ArmSummary(Record):
     """Share of resamples in which the arm lies on the front."""
     delivery: DeliverySummary | None = _NOT_THERE
     """Of an imported arm; never beside what was measured here."""
+    not_timed: LatencyFailure | None = _NOT_THERE
+    """Why it has no time at all, where timing it failed."""
 
 
 class Standing(StrEnum):

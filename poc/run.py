@@ -107,9 +107,10 @@ class RunResult:
 
     @property
     def all_ok(self) -> bool:
-        """True when every planned clip was made and can be judged."""
+        """True when every planned clip was made and can be judged, and every arm was timed."""
         return self.complete and all(
-            arm.counts.ok == arm.counts.planned for arm in self.estimates.arms
+            arm.counts.ok == arm.counts.planned and arm.not_timed is None
+            for arm in self.estimates.arms
         )
 
     def derived(self) -> dict[str, str | None]:
@@ -124,7 +125,9 @@ class RunResult:
     def as_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
         basis, until = self.decision.rights_basis, self.decision.valid_until
-        stated = {"rights": str(self.decision.rights)} if basis else {}
+        stated: dict[str, Any] = {"rights": str(self.decision.rights)} if basis else {}
+        failed = {arm.arm.name: arm.not_timed.told for arm in self.estimates.arms if arm.not_timed}
+        stated |= {"not_timed": failed} if failed else {}
         return (
             stated
             | ({"valid_until": until} if basis or until else {})
@@ -378,6 +381,7 @@ def derive(
         sets.of_arms,
         closed_reason=store.closed_reason,
         set_differences=sets.of_contrasts,
+        latency_failures=store.latency_failures(),
     )
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = beside.criteria or plan.criteria

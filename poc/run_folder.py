@@ -23,6 +23,7 @@ from poc.errors import InputError
 from poc.fingerprint import Fingerprint
 from poc.ownership import LOCK_NAME
 from poc.records import FORMAT_VERSION, Plan, PreflightFinding, Record
+from poc.redaction import REDACTIONS
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
 CLIPS, FEATURES = "clips", "features"
@@ -34,6 +35,9 @@ JOURNALS = (
     "closings.jsonl",
     "provenance.jsonl",
 )
+LATENCY_FAILURES = "latency_failures.jsonl"
+RARE_JOURNALS = (LATENCY_FAILURES, REDACTIONS)
+"""Those that a run has only once something is to be said in them."""
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _DERIVED = re.compile(r"[a-z][a-z0-9_-]{0,63}\.(json|md|html|csv|txt|xml)")

@@ -4,6 +4,7 @@
     plan.json          all that will be made, in work order
     generations.jsonl  measurements.jsonl  resolved.jsonl  latency.jsonl  closings.jsonl
     provenance.jsonl   machine and packages, whenever they changed
+    latency_failures.jsonl  arms that could not be timed, where there are any
     clips/<id>.png     lossless film strip; <id>.webm and the like are viewing copies
     features/<id>.npz  arrays that set metrics need
     *.json             derived, may be deleted at any time: estimates.json, decision.json, and where
@@ -35,6 +36,7 @@ from poc.records import (
     ClipResult,
     Counts,
     Generation,
+    LatencyFailure,
     LatencySample,
     Measurement,
     Plan,
@@ -42,7 +44,7 @@ from poc.records import (
     ResolvedArm,
 )
 from poc.redaction import REDACTIONS, Redaction
-from poc.run_folder import CLIPS, FEATURES, MANIFEST, Manifest
+from poc.run_folder import CLIPS, FEATURES, LATENCY_FAILURES, MANIFEST, Manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +79,7 @@ class RunStore:
             self._closings,
             self._provenance,
         )
-        if (path / REDACTIONS).exists():
-            self._journals += (self._redactions,)
+        self._journals += tuple(one for one in (self._not_timed, self._redactions) if one.exists())
         self._read_journals()
 
     def _read_journals(self) -> None:
@@ -107,6 +108,12 @@ class RunStore:
         self._closings = self._journal("closings", Closing, _welcome, run.closings.append)
         self._provenance = self._journal(
             "provenance", Fingerprint, _welcome, run.fingerprints.append
+        )
+        self._not_timed = self._journal(
+            Path(LATENCY_FAILURES).stem,
+            LatencyFailure,
+            run.refuse_latency_failure,
+            run.accept_latency_failure,
         )
         self._redactions = self._journal(
             Path(REDACTIONS).stem, Redaction, _welcome, run.redactions.append
@@ -267,8 +274,22 @@ class RunStore:
         self._latency.append(sample)
 
     def latency(self) -> tuple[LatencySample, ...]:
-        """Return all samples in the order they were taken."""
-        return tuple(self._fresh().latency)
+        """Return the samples in the order they were taken, less those of arms that failed later.
+
+        What a failed arm took in its good rounds is no time of that arm.
+        """
+        return self._fresh().whole_latency()
+
+    def append_latency_failure(self, failure: LatencyFailure) -> None:
+        """Record that an arm could not be timed; it is not tried again."""
+        self._require_owner()
+        self._refuse_closed()
+        self._begin(self._not_timed)
+        self._not_timed.append(failure)
+
+    def latency_failures(self) -> tuple[LatencyFailure, ...]:
+        """Return the arms that could not be timed, in the order in which they failed."""
+        return tuple(self._fresh().not_timed.values())
 
     def append_measurements(self, measurements: Sequence[Measurement]) -> None:
         """Publish a group whole; features written before are safe once this returns.
@@ -291,8 +312,8 @@ class RunStore:
     @property
     def findings(self) -> tuple[str, ...]:
         """What a reader must know: repaired tails, damaged records, a change of machine."""
-        gone = redaction.described(self.redactions())
-        return (*self.damage, *self._fresh().changed_machines(), *gone)
+        run, gone = self._fresh(), redaction.described(self.redactions())
+        return (*self.damage, *run.changed_machines(), *run.failed_timing(), *gone)
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -344,13 +365,17 @@ class RunStore:
     def append_redaction(self, one: Redaction) -> None:
         """Write down the beginning or the end of a removal; returns once that is safe."""
         self._require_owner()
-        if self._redactions not in self._journals:
-            with disk.explained(self.path):
-                (self.path / REDACTIONS).touch()
-            disk.sync_folder(self.path)
-            self._redactions.open_for_append()
-            self._journals += (self._redactions,)
+        self._begin(self._redactions)
         self._redactions.append(one)
+
+    def _begin(self, journal: Journal[Any]) -> None:
+        """Lay down a journal that most runs never need, unless that was done before."""
+        if journal in self._journals:
+            return
+        journal.create()
+        disk.sync_folder(self.path)
+        journal.open_for_append()
+        self._journals += (journal,)
 
     def redactions(self) -> tuple[Redaction, ...]:
         """Return the beginning and the end of every removal, in order."""

@@ -7,7 +7,7 @@ seconds says whose turn it is. Nothing else is shared, and either may be stopped
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,20 @@ COLD = -1
 """The round of the first call: written once an arm is warm."""
 
 
-def complete_rounds(samples: Iterable[LatencySample], plan: Plan) -> int:
-    """Return how many rounds, from the cold one (which counts) on, hold a sample of every arm."""
+def complete_rounds(
+    samples: Iterable[LatencySample], plan: Plan, failed: Collection[str] = ()
+) -> int:
+    """Return how many rounds, from the cold one (which counts) on, hold a sample of every arm.
+
+    Arms that could not be timed (`failed`, by id) are not waited for; where no other is left, all
+    rounds are complete.
+    """
     seen: dict[int, set[str]] = {}
     for sample in samples:
         seen.setdefault(sample.round, set()).add(sample.arm_id)
-    arms, count = {arm.id for arm in plan.generated}, 0
+    arms, count = {arm.id for arm in plan.generated} - set(failed), 0
+    if not arms:
+        return 1 + plan.spec.latency.repeats if plan.spec.latency else 0
     while arms <= seen.get(COLD + count, set()):
         count += 1
     return count
@@ -108,4 +116,5 @@ def _rounds(folder: Path) -> int:
         store = RunStore.open_reader(folder)
     except InputError:
         return 0  # not begun yet
-    return complete_rounds(store.latency(), store.plan)
+    failed = [failure.arm_id for failure in store.latency_failures()]
+    return complete_rounds(store.latency(), store.plan, failed)

@@ -22,6 +22,7 @@ from poc.records import (
     Criterion,
     Estimate,
     Generation,
+    LatencyFailure,
     LatencySample,
     LatencySpec,
     Measurement,
@@ -192,6 +193,7 @@ class Run:
     measurements: list[Measurement] = field(default_factory=list)
     latencies: list[LatencySample] = field(default_factory=list)
     set_estimates: list[Estimate] = field(default_factory=list)
+    latency_failures: list[LatencyFailure] = field(default_factory=list)
     closed_reason: str | None = None
 
     def evidence(self) -> Evidence:
@@ -203,6 +205,7 @@ class Run:
             self.latencies,
             self.set_estimates,
             closed_reason=self.closed_reason,
+            latency_failures=self.latency_failures,
         )
 
     def clips(self) -> list[ClipRequest]:

@@ -15,6 +15,8 @@ from simulated_runs import (
     STUDENT,
     Run,
     arm,
+    criteria_file,
+    criterion,
     generation,
     lose,
     measurement,
@@ -25,6 +27,7 @@ from simulated_runs import (
     timed,
 )
 
+from poc.decide import decide
 from poc.estimate import estimate
 from poc.front import dominated, find, smallest_not_inferior_step, speed_axis
 from poc.records import (
@@ -33,6 +36,8 @@ from poc.records import (
     Comparison,
     Estimate,
     Estimates,
+    LatencyFailure,
+    Light,
     MeasurementStatus,
     SchedulerName,
     digest,
@@ -414,6 +419,63 @@ def test_times_of_different_devices_are_not_compared() -> None:
     assert ratio.value is None
     assert ratio.reason == "not comparable: timed on cpu and on gpu"
     assert speed_axis(estimates.arms) == "nfe"
+
+
+def not_timed(result: Run, arm_id: str) -> Run:
+    failure = LatencyFailure(
+        arm_id=arm_id, round=3, reason="OutOfMemoryError: no room", peak_memory_bytes=3 * 2**30
+    )
+    result.latency_failures.append(failure)
+    return result
+
+
+def test_an_arm_that_could_not_be_timed_has_no_time_and_takes_none_from_the_others() -> None:
+    result = not_timed(latency_run(), STUDENT)  # the rounds before it failed are there
+    estimates = result.evidence().estimates
+    timed_metrics = [
+        one
+        for summary in estimates.arms
+        if summary.arm.id == STUDENT
+        for one in summary.estimates
+        if one.metric.startswith("latency_") or one.metric == "peak_memory_bytes"
+    ]
+
+    assert len(timed_metrics) == 9
+    for one in timed_metrics:
+        assert (one.value, one.low, one.high) == (None, None, None)
+        assert one.reason == "failed in round 3, 3.0 GiB in use at most: OutOfMemoryError: no room"
+        assert one.n_missing == result.plan.spec.latency.repeats  # type: ignore[union-attr]
+    assert the(estimates, BASELINE, "latency_p50_s").value is not None
+    assert estimates.complete
+    places = {one.arm.id: (one.on_pareto_front, one.not_timed) for one in estimates.arms}
+    assert places[STUDENT] == (None, result.latency_failures[0])
+    assert places[BASELINE][1] is None
+    assert speed_axis(estimates.arms) == "latency_p50_s"
+
+
+def test_an_arm_that_could_not_be_timed_is_never_go() -> None:
+    criteria = criteria_file(criterion(minimum=-100.0, target=-99.0))
+    made = plan(PAIR, prompts=20, criteria=criteria, latency=LATENCY_SPEC)
+    result = run(made, {"clip_score": lambda _arm, prompt, _: 30 + noise(prompt)})
+    timed(result, lambda _arm, _round: 1.0, rounds=12)
+
+    def light(one: Run) -> tuple[Light, bool]:
+        found = one.evidence()
+        decision = decide(made, found.estimates, criteria, found.draws)
+        told = any("could not be timed" in reason.text_en for reason in decision.reasons)
+        return decision.technical, told
+
+    assert light(result) == (Light.GO, False)
+    assert light(not_timed(result, STUDENT)) == (Light.INSUFFICIENT_EVIDENCE, True)
+
+
+def test_where_the_baseline_could_not_be_timed_there_is_no_ratio_to_it() -> None:
+    estimates = not_timed(latency_run(), BASELINE).evidence().estimates
+    ratio = the(estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
+
+    assert ratio.value is None
+    assert ratio.reason == "the baseline has no timed round"
+    assert the(estimates, STUDENT, "latency_p50_s").value is not None
 
 
 def test_peak_memory_is_the_maximum() -> None:

@@ -7,14 +7,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import torch
 from flow_components import write_ltx, write_wan
 from planning_fixture import CRITERIA, changed
 
 from poc import cli, run
+from poc.commands.exit_codes import INCOMPLETE
 from poc.models import MODELS, read_models
+from poc.pipelines.flow import FlowFamily
 from poc.store import RunStore
 
 ENTRY: Final = """\
@@ -98,11 +101,11 @@ def write_home(home: Path, family: str) -> Path:
     return home
 
 
-def started(home: Path, out: Path) -> int:
+def started(home: Path, out: Path, *options: str) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "read_models", lambda: read_models(home / "specs" / "models.yaml"))
         command = ["run", str(home / "spec.yaml"), "--out", str(out), "--workers", "1"]
-        return cli.main([*command, "--no-report"])
+        return cli.main([*command, "--no-report", *options])
 
 
 @pytest.fixture(scope="module", params=["wan", "ltx"])
@@ -147,6 +150,45 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_clips(
     assert {path.name for path in (out / "clips").iterdir()} == kept
     for path in (whole / "clips").iterdir():
         assert (out / "clips" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_arm_that_cannot_be_timed_leaves_the_run_incomplete_and_the_other_arm_timed(
+    home: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clips of both arms are there; memory ends while the one with a LoRA is timed."""
+    out = tmp_path / "untimed"
+    shutil.copytree(whole, out)
+    (out / "latency.jsonl").write_text("", "utf-8")
+    own = FlowFamily.denoise
+
+    def greedy(self: FlowFamily, *given: Any) -> Any:
+        latents = own(self, *given)
+        return torch.empty(2**50) if self._ready().loras else latents
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FlowFamily, "denoise", greedy)
+        capsys.readouterr()
+        assert started(home, out, "--json") == INCOMPLETE
+        said = json.loads(capsys.readouterr().out)
+        assert said["complete"]
+        assert said["decision"] != "GO"
+        assert "allocate memory" in said["not_timed"]["with-lora"]
+        patch.setattr(run, "read_models", lambda: read_models(home / "specs" / "models.yaml"))
+        assert run.verify(out, criteria=None) == ()
+
+    plain, failed = json.loads((out / "estimates.json").read_text("utf-8"))["arms"]
+    seconds = {
+        summary["arm"]["name"]: [
+            one["value"] for one in summary["estimates"] if one["metric"] == "latency_p50_s"
+        ]
+        for summary in (plain, failed)
+    }
+    assert seconds["with-lora"] == [None, None]  # the value, and the ratio to the baseline
+    assert seconds["plain"][0] > 0
+    assert "allocate memory" in failed["not_timed"]["reason"]
+    assert failed["not_timed"]["peak_memory_bytes"] > 0
+    assert "not_timed" not in plain
+    assert failed["counts"]["ok"] == failed["counts"]["planned"] == 2
 
 
 def _first(journal: Path) -> str:

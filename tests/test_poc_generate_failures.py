@@ -1,22 +1,39 @@
-"""A batch that fails costs itself alone and is recorded with its memory; devices share the work."""
+"""What fails costs itself alone and is recorded with its memory; devices share the work."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import small_run
 import torch
 from tiny_components import lora, make_arm, write_models
 
-from poc import generate
-from poc.errors import InputError
-from poc.generate import GeneratedBatch, Machine, QualitySetup, _publish
+from poc import cli, generate
+from poc.errors import EXIT_CODE, DeviceLostError, InputError
+from poc.generate import Families, GeneratedBatch, Machine, QualitySetup, _publish
 from poc.pipelines.animatediff import AnimateDiffFamily
-from poc.records import Arm, Batch, ClipRequest, ClipStatus, Generation
+from poc.records import (
+    Arm,
+    Batch,
+    ClipRequest,
+    ClipShape,
+    ClipStatus,
+    Generation,
+    LatencyFailure,
+    LatencySpec,
+)
 from poc.run import _devices
+from poc.store import RunStore
+from poc.turns import complete_rounds
 
-FIRST, SECOND = make_arm(steps=1), make_arm(steps=1, loras=(lora("lora_a"),))
+SMALLEST = ClipShape(num_frames=2, height=32, width=32, fps=8)
+FIRST = make_arm(steps=1, shape=SMALLEST)
+SECOND = make_arm(steps=1, shape=SMALLEST, loras=(lora("lora_a"),))
 PROMPTS = {"p": "a red circle on a grey background"}
 TOO_MUCH = 2**50
 """Numbers, 4 PiB of them: no machine has them."""
@@ -45,11 +62,19 @@ def _digests(made: GeneratedBatch) -> list[str | None]:
 ORDER = [_batch(FIRST, 1), _batch(SECOND, 1), _batch(FIRST, 2)]
 
 
+@pytest.fixture(scope="module")
+def whole(folders: dict[str, Path]) -> list[GeneratedBatch]:
+    handle = _setup(folders)(0)
+    return [handle(batch) for batch in ORDER]
+
+
 @pytest.mark.parametrize("where", ["decode", "_put_loras_in"])
 def test_a_batch_without_memory_is_recorded_and_its_neighbours_are_untouched(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, where: str
+    folders: dict[str, Path],
+    whole: list[GeneratedBatch],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
 ) -> None:
-    whole = [_setup(folders)(0)(batch) for batch in ORDER]
     own = getattr(AnimateDiffFamily, where)
 
     def greedy(self: AnimateDiffFamily, *given: Any) -> Any:
@@ -106,6 +131,163 @@ def test_the_record_of_a_failed_batch_has_its_peak_memory() -> None:
     assert record.resolved_digest == ""
     assert record.clips[0].reason == "MemoryError: no room"
     assert Generation.from_json(record.to_json()) == record
+
+
+# --- the latency pass ----------------------------------------------------------------------------
+
+ONE_CPU = Machine(workers=1, threads=1, devices=("cpu",))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    small = small_run.plan(prompts=1)
+    prompt = small.prompts[0].model_copy(update={"text": PROMPTS["p"]})
+    spec = small.spec.model_copy(update={"latency": LatencySpec(warmup=1, repeats=3)})
+    plan = small.model_copy(
+        update={
+            "spec": spec,
+            "arms": (FIRST, SECOND),
+            "baseline_id": FIRST.id,
+            "prompts": (prompt,),
+            "batches": (),
+        }
+    )
+    with small_run.open_store(tmp_path / "run", plan) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def families(folders: dict[str, Path]) -> Families:
+    return Families(folders, "cpu")
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(
+    request: pytest.FixtureRequest, families: Families, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let every latency pass of this file find the pipeline that the one before has loaded."""
+    if "store" in request.fixturenames:
+        monkeypatch.setattr(generate, "Families", lambda *_: families)
+
+
+def _time(store: RunStore) -> None:
+    generate.latency_pass(store, {}, ONE_CPU, progress=lambda *_: None)
+
+
+def _rounds(store: RunStore, arm: Arm) -> list[int]:
+    return [sample.round for sample in store.latency() if sample.arm_id == arm.id]
+
+
+def _fail(
+    monkeypatch: pytest.MonkeyPatch, where: str, fault: Callable[[], object], *, calls: int
+) -> list[str]:
+    """Let a step of an arm with a LoRA fail after so many calls; returns the failed calls."""
+    own, seen, failed = getattr(AnimateDiffFamily, where), [0], list[str]()
+
+    def failing(self: AnimateDiffFamily, *given: Any) -> Any:
+        arm = given[0] if where == "_put_loras_in" else self._ready()
+        result = own(self, *given)
+        if arm.loras:
+            seen[0] += 1
+            if seen[0] > calls:
+                failed.append(where)
+                fault()
+        return result
+
+    monkeypatch.setattr(AnimateDiffFamily, where, failing)
+    return failed
+
+
+@pytest.mark.parametrize(
+    "failing", [("denoise", 0, -1), ("decode", 2, 1), ("_put_loras_in", 2, 1)], ids=str
+)
+def test_an_arm_without_memory_is_recorded_and_the_others_are_timed(
+    store: RunStore,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: tuple[str, int, int],
+) -> None:
+    where, calls, round_ = failing
+    failed = _fail(monkeypatch, where, lambda: torch.empty(TOO_MUCH), calls=calls)
+    _time(store)
+    _time(store)  # a second start does not try it again
+
+    (failure,) = store.latency_failures()
+    assert len(failed) == 1
+    assert (failure.arm_id, failure.round) == (SECOND.id, round_)
+    assert "allocate memory" in failure.reason
+    assert failure.peak_memory_bytes is not None
+    assert failure.peak_memory_bytes > 2**20
+    assert _rounds(store, FIRST) == [-1, 0, 1, 2]
+    assert _rounds(store, SECOND) == []
+    assert RunStore.open_reader(store.path).latency_failures() == (failure,)
+    assert any("could not be timed: failed" in finding for finding in store.findings)
+
+
+def test_a_lost_device_stops_the_process_and_the_next_one_times_the_others(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    _fail(monkeypatch, "denoise", lost, calls=1)
+    with pytest.raises(DeviceLostError, match="Type the same command again"):
+        _time(store)
+    _time(store)
+
+    assert [failure.arm_id for failure in store.latency_failures()] == [SECOND.id]
+    assert _rounds(store, FIRST)[-3:] == [0, 1, 2]
+
+
+def test_the_command_starts_again_in_a_new_process_when_the_device_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise DeviceLostError("cuda:0: lost")
+
+    begun: list[list[str]] = []
+    monkeypatch.setattr("poc.run.run", lost)
+    monkeypatch.setattr(os, "execv", lambda _, words: begun.append(words))
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/poc", "run", "spec.yaml"])
+
+    assert cli.main(["run", "spec.yaml"]) == EXIT_CODE  # only where no new process begins
+    assert begun == [[sys.executable, "-m", "poc", "run", "spec.yaml"]]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("_put_loras_in", "base weights differ"),
+        ("denoise", "CUDA error: no kernel image is available for execution on the device"),
+    ],
+)
+def test_a_fault_of_program_or_machine_stops_the_latency_pass_and_is_no_arms(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, where: str, said: str
+) -> None:
+    def broken() -> None:
+        raise RuntimeError(said)
+
+    _fail(monkeypatch, where, broken, calls=0)
+    with pytest.raises(RuntimeError, match=said):
+        _time(store)
+
+    assert store.latency_failures() == ()
+
+
+def test_an_arm_fails_once_and_one_of_the_plan(store: RunStore) -> None:
+    failure = LatencyFailure(arm_id=FIRST.id, round=0, reason="no room", peak_memory_bytes=None)
+    store.append_latency_failure(failure)
+
+    with pytest.raises(ValueError, match="could not be timed before"):
+        store.append_latency_failure(failure)
+    with pytest.raises(ValueError, match="is not in the plan"):
+        store.append_latency_failure(failure.model_copy(update={"arm_id": "0" * 16}))
+
+
+def test_where_no_arm_is_left_every_round_is_complete(store: RunStore) -> None:
+    both = [FIRST.id, SECOND.id]
+
+    assert complete_rounds([], store.plan, both) == 1 + 3
+    assert complete_rounds([], store.plan, both[:1]) == 0
 
 
 # --- devices -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from poc.commands.argument_types import clock, duration, positive
 from poc.commands.exit_codes import COMPLETE, INCOMPLETE
 from poc.commands.parsers import Commands, add_command, add_spec
 from poc.commands.result import print_result
-from poc.errors import plain
+from poc.errors import DeviceLostError, plain
 
 if TYPE_CHECKING:
     from poc.plan import Calibration
@@ -43,19 +44,37 @@ def _run(arguments: argparse.Namespace) -> int:
     from poc.progress import Progress
     from poc.run import run
 
-    result = run(
-        arguments.spec,
-        arguments.out,
-        workers=arguments.workers,
-        device=arguments.device,
-        until=arguments.until,
-        in_turns_with=arguments.in_turns_with,
-        progress=Progress(quiet=arguments.json),
-        warn=_warn,
-    )
+    try:
+        result = run(
+            arguments.spec,
+            arguments.out,
+            workers=arguments.workers,
+            device=arguments.device,
+            until=arguments.until,
+            in_turns_with=arguments.in_turns_with,
+            progress=Progress(quiet=arguments.json),
+            warn=_warn,
+        )
+    except DeviceLostError as error:
+        _warn(str(error))
+        start_again()
+        raise
+    for summary in result.estimates.arms:
+        if summary.not_timed is not None:
+            _warn(f"arm {summary.arm.name} could not be timed: {summary.not_timed.told}")
     places = {"run": result.path} if arguments.no_report else _report_places(result.path)
     print_result(result, places, as_json=arguments.json)
     return COMPLETE if result.all_ok else INCOMPLETE
+
+
+def start_again() -> None:
+    """Become a new process of the same command: one that lost its device cannot use it again.
+
+    Every loss takes an arm out of the timing, so that this comes to an end. Does not return where
+    this process is that of the command.
+    """
+    if Path(sys.argv[0]).name in {"poc", "__main__.py"}:
+        os.execv(sys.executable, [sys.executable, "-m", "poc", *sys.argv[1:]])  # noqa: S606
 
 
 def _warn(line: str) -> None:
