@@ -1,6 +1,6 @@
-"""Settings that make an arm faster: what each may change, and those that do nothing here. Pure.
+"""Settings that make an arm faster or smaller: what each may change, and what does nothing. Pure.
 
-LoRAs are fused into the weights of every arm, so that there is no setting for it.
+LoRAs are fused into the weights unless an arm says `fuse_loras: false`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from poc.records import DECODED_AT_ONCE, Arm, ArmSpec, ClipShape, FastSettings
+from poc.records import DECODED_AT_ONCE, Arm, ArmSpec, ClipShape, FastSettings, SweepSpec
 
-TOLERANCE: Final[Mapping[str, int]] = MappingProxyType({"channels_last": 1, "decode_frames": 1})
+TOLERANCE: Final[Mapping[str, int]] = MappingProxyType(
+    {"channels_last": 1, "cpu_offload": 0, "decode_frames": 1, "fuse_loras": 2}
+)
 """Setting -> most that it may change a number of a frame, of 255, in float32; tests hold it.
 
 Of others, such as compiled code, nothing is shown.
@@ -25,7 +27,6 @@ IDLE: Final[Mapping[str, str]] = MappingProxyType(
         "transformers, and few steps leave nothing to reuse",
         "compile_blocks": "this network names no blocks to compile. Give 'compile: default', which "
         "compiles all of it",
-        "fuse_loras": "LoRAs are fused into the weights of every arm",
         "vae_slicing": "it saves memory and makes decoding slower. Give 'decode_frames'",
         "vae_tiling": "it saves memory and makes decoding slower. Give 'decode_frames'",
     }
@@ -34,6 +35,9 @@ IDLE: Final[Mapping[str, str]] = MappingProxyType(
 
 _OF_CLIPS: Final = "this family's VAE decodes a clip as a whole"
 _NO_CONVOLUTION: Final = "this family's networks have no layer of 2D convolution that is timed"
+_FUSED: Final = "LoRAs are fused into the weights unless an arm says 'fuse_loras: false'"
+_ALWAYS_FUSED: Final = "this family's LoRAs are always fused"
+_STAYS: Final = "this family's models stay on the device"
 
 
 def idle(entry: ArmSpec, shape: ClipShape, batch_size: int) -> Iterator[tuple[str, str]]:
@@ -52,6 +56,46 @@ def idle(entry: ArmSpec, shape: ClipShape, batch_size: int) -> Iterator[tuple[st
             yield "decode_frames", reason
     if fast.channels_last and entry.family != "animatediff":
         yield "channels_last", _NO_CONVOLUTION
+    if fast.cpu_offload and entry.family != "animatediff":
+        yield "cpu_offload", _STAYS
+    yield from _idle_fusion(entry, fast)
+
+
+def _idle_fusion(entry: ArmSpec, fast: FastSettings) -> Iterator[tuple[str, str]]:
+    if fast.fuse_loras:
+        if "fuse_loras" in fast.model_fields_set:
+            yield "fuse_loras", _FUSED
+    elif entry.family != "animatediff":
+        yield "fuse_loras", _ALWAYS_FUSED
+    elif not entry.loras:
+        yield "fuse_loras", "this arm has no LoRA"
+
+
+def contradictory(spec: SweepSpec, entry: ArmSpec) -> Iterator[tuple[str, str]]:
+    """Yield the settings of an entry that another one makes wrong, each with the reason."""
+    fast = entry.fast or FastSettings()
+    if fast.compile is not None and not fast.fuse_loras:
+        yield "fuse_loras", "compiled code is made of fused weights. Remove it, or 'compile'."
+    if not fast.cpu_offload:
+        return
+    if fast.compile is not None:
+        yield "cpu_offload", "compiled code holds on to weights that move. Remove it, or 'compile'."
+        return
+    for other in spec.arms:
+        if other is entry or other.family == "imported":
+            continue
+        if _resident(spec, other) != _resident(spec, entry):
+            reason = "of another base, VAE or dtype: its models stay on the device"
+        elif other.fast is not None and other.fast.compile is not None:
+            reason = "compiled: its code holds on to weights that would move"
+        else:
+            continue
+        yield "cpu_offload", f"arm '{other.name}' is {reason}. Give it a spec of its own."
+
+
+def _resident(spec: SweepSpec, entry: ArmSpec) -> tuple[str, str, str | None, str]:
+    """Return what an entry shares its loaded models with: equal ones run in one pipeline."""
+    return entry.family, entry.base, entry.vae, entry.dtype or spec.dtype
 
 
 def changes(arm: Arm, *, dtype: str, approximate_vae: bool) -> Iterator[str]:

@@ -685,9 +685,12 @@ def _hours(plan: Plan, low: float, high: float) -> Iterator[PreflightFinding]:
 
 
 def _weight_bytes(parts: Iterable[_Parts]) -> int:
-    """Return the bytes of all weights that stay resident: at least, where sizes are not known."""
+    """Return the bytes of all weights that stay resident: at least, where sizes are not known.
+
+    Of an arm whose models wait in main memory nobody says how large each of them is.
+    """
     sizes: dict[tuple[str, str], int] = {}
-    for one in parts:
+    for one in (one for one in parts if not (one.arm.fast and one.arm.fast.cpu_offload)):
         for entry in one.every:
             size = (entry.parameters or 0) * BYTES_PER_NUMBER[one.arm.dtype]
             sizes[entry.id, one.arm.dtype] = size

@@ -151,6 +151,10 @@ def _is_false(item: object) -> bool:
     return item is False
 
 
+def _is_true(item: object) -> bool:
+    return item is True
+
+
 class FastSettings(Record):
     """What an arm does to be faster; each setting is part of the arm's id.
 
@@ -163,6 +167,10 @@ class FastSettings(Record):
     """`torch.compile`, without or with CUDA graphs; the first call takes minutes."""
     decode_frames: Annotated[int, Field(ge=1, le=1024)] | None = _NOT_THERE
     """Frames that the VAE decodes at once."""
+    fuse_loras: Annotated[bool, Field(exclude_if=_is_true)] = True
+    """False: LoRAs stay beside the weights, as a service that switches styles keeps them."""
+    cpu_offload: Annotated[bool, Field(exclude_if=_is_false)] = False
+    """Models wait in main memory, one at a time on the device: slower, for a small one."""
 
 
 class ClipShape(Record):

@@ -250,11 +250,18 @@ def _refuse_slow(plan: Plan, device: str) -> None:
             f"--device cpu: expected float32 arms, got {', '.join(sorted(dtypes))}. "
             "Give --device cuda:0, or dtype: float32 in the spec."
         )
-    graphs = [arm.name for arm in plan.arms if arm.fast and arm.fast.compile == "cuda_graphs"]
+    fast = [(arm.name, arm.fast) for arm in plan.arms if arm.fast]
+    graphs = [name for name, asked in fast if asked.compile == "cuda_graphs"]
     if device == "cpu" and graphs:
         raise InputError(
             f"--device cpu: 'compile: cuda_graphs' does nothing there ({', '.join(graphs)}). "
             "Give --device cuda:0, or compile: default in the spec."
+        )
+    offloaded = [name for name, asked in fast if asked.cpu_offload]
+    if device == "cpu" and offloaded:
+        raise InputError(
+            f"--device cpu: 'cpu_offload' does nothing there ({', '.join(offloaded)}): models are "
+            "in main memory already. Give --device cuda:0, or remove it from the spec."
         )
 
 

@@ -20,7 +20,7 @@ from poc.clip_folder import Protocol, ProtocolError
 from poc.datasets import rendered_shape, rendered_styles
 from poc.errors import InputError, did_you_mean
 from poc.families import FAMILIES, FAMILY_FACTORS, FamilyRules
-from poc.fast_settings import IDLE, idle
+from poc.fast_settings import IDLE, contradictory, idle
 from poc.fault_evidence import blindness
 from poc.models import ModelKind, ModelTable, misfit, read_models
 from poc.records import (
@@ -527,6 +527,8 @@ def _fast_problems(spec: SweepSpec, arm: ArmSpec, at: Node) -> Iterator[Problem]
         setting = f"'{name}' does nothing here: " if name else ""
         text = f"'fast': {setting}{reason}. Remove it."
         yield Problem(at.get("fast", name).line if name else at.get("fast").line, text)
+    for name, reason in contradictory(spec, arm):
+        yield Problem(at.get("fast", name).line, f"'fast': '{name}': {reason}")
 
 
 def _model_problems(arm: ArmSpec, at: Node, models: ModelTable) -> Iterator[Problem]:

@@ -2,14 +2,17 @@
 
 One base model stays resident. Motion adapters are copied into it, and LoRAs are fused into its
 weights, as production would and as the paper does (AnimateLCM, weight fusion): what is judged is
-then what is timed. Every switch is checked: a LoRA that changes nothing is an error, and after one
-was taken out the untouched weights are put back and compared.
+then what is timed. An arm may ask for its LoRAs beside the weights, or for models that wait in main
+memory until they are called; the next arm finds all of it as it was. Every switch is checked: a
+LoRA that changes nothing is an error, and after one was taken out the untouched weights are put
+back and compared.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,10 @@ class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers
 
     @property
     def _execution_device(self) -> torch.device:
-        device: torch.device = self.unet.conv_in.weight.device
+        offloaded = bool(getattr(self, "_all_hooks", ()))
+        device: torch.device = (
+            self._offload_device if offloaded else self.unet.conv_in.weight.device
+        )
         return device
 
 
@@ -61,6 +67,7 @@ class AnimateDiffFamily(ResidentFamily):
         self._recorded: RecordedNetwork | None = None
         self._motion = ""
         self._layout = torch.contiguous_format
+        self._offloaded = False
         self._pristine: dict[str, torch.Tensor] = {}
         self._fused: tuple[str, ...] = ()
         self._wrappers: dict[str, torch.nn.Module] = {}
@@ -74,17 +81,20 @@ class AnimateDiffFamily(ResidentFamily):
         if arm.vae != self._vae:
             raise InputError(f"arm {arm.name!r}: VAE {arm.vae!r}, but {self._vae!r} is loaded")
         self._load_base(arm)
+        self._bring_back()
         if self._recorded:
             self._recorded.stop()
         self._run_uncompiled()
         self._take_loras_out()
         self._set_motion(_motion_of(arm))
-        self._put_loras_in(arm)
         fast = arm.fast or FastSettings()
+        self._put_loras_in(arm)
         self._lay_out(torch.channels_last if fast.channels_last else torch.contiguous_format)
-        if self._recorded and fast.compile is None:
-            self._recorded.start()
+        if self._recorded and fast.compile is None and not fast.cpu_offload:
+            self._recorded.start("" if fast.fuse_loras else repr(arm.loras))
         self._run_compiled(arm)
+        if fast.cpu_offload:
+            self._offload()
         self._pipe.scheduler = make_scheduler(arm.sampling.scheduler, self._noise_of(arm))
         self._arm = arm
         wanted = ["vae", "text_encoder", "unet", f"motion:{arm.motion_adapter}"]
@@ -166,18 +176,24 @@ class AnimateDiffFamily(ResidentFamily):
         """Fuse an arm's LoRAs into the weights; what peft wrapped around layers is set aside.
 
         A wrapper does nothing once its LoRA is fused, but costs time at every call, and more with
-        each LoRA that some other arm has loaded.
+        each LoRA that some other arm has loaded. Where an arm wants its LoRAs beside the weights,
+        the wrappers of its own stay.
         """
+        fused = arm.fast is None or arm.fast.fuse_loras
         names = tuple(self._load_lora(use.model) for use in arm.loras)
         if names:
             self._pipe.enable_lora()
             for name, use in zip(names, arm.loras, strict=True):
                 self._check_effect(name, use.scale, use.model)
             self._pipe.set_adapters(list(names), [use.scale for use in arm.loras])
+        if names and fused:
             self._pipe.fuse_lora(components=["unet"], adapter_names=list(names))
             self._fused = names
-        unet = self._pipe.unet
-        self._wrappers = {name: unet.get_submodule(name) for name in _lora_layers(unet)}
+        unet, kept = self._pipe.unet, set() if fused else set(names)
+        wrappers = {name: unet.get_submodule(name) for name in _lora_layers(unet)}
+        self._wrappers = {
+            name: one for name, one in wrappers.items() if kept.isdisjoint(one.lora_A.keys())
+        }
         for name, wrapper in self._wrappers.items():
             unet.set_submodule(name, wrapper.base_layer)
 
@@ -276,6 +292,30 @@ class AnimateDiffFamily(ResidentFamily):
             )
         self._lora_checked.add(name)
 
+    def _offload(self) -> None:
+        """Let every model wait in main memory until it is called, by diffusers' own hooks.
+
+        What other arms have loaded leaves the device too: its memory would count as this arm's.
+        """
+        self._offloaded = True  # first: whatever breaks off halfway is brought back
+        for part in (*self._adapters.values(), *self._wrappers.values()):
+            part.to("cpu")
+        self._pipe.enable_model_cpu_offload(device=self._device)
+
+    def _bring_back(self) -> None:
+        """Undo `_offload`."""
+        if not self._offloaded:
+            return
+        self._pipe.remove_all_hooks()
+        self._pipe.to(self._device)
+        for part in (*self._adapters.values(), *self._wrappers.values()):
+            part.to(self._device)
+        self._offloaded = False
+
+    def _without_gradients(self) -> AbstractContextManager[Any]:
+        """As for all; weights that were moved in inference mode could not be changed afterwards."""
+        return torch.no_grad() if self._offloaded else super()._without_gradients()
+
     def _lay_out(self, layout: torch.memory_format) -> None:
         """Lay the weights of convolutions out anew; activations follow them."""
         if layout == self._layout:
@@ -295,13 +335,18 @@ class AnimateDiffFamily(ResidentFamily):
             found["layout"] = "channels_last"
         if arm.fast and arm.fast.decode_frames:
             found["decode_frames"] = str(arm.fast.decode_frames)
+        if beside := len(_lora_layers(self._pipe.unet)):
+            found["loras"] = f"not fused: {beside} layers"
+        hooked = [name for name, one in self._pipe.components.items() if hasattr(one, "_hf_hook")]
+        if hooked:
+            found["cpu_offload"] = ", ".join(sorted(hooked))
         return found
 
     def _to_compile(self) -> tuple[torch.nn.Module, ...]:
         return self._pipe.unet, self._pipe.vae.decoder
 
     def network(self) -> UNetMotionModel:
-        """The denoising network of the prepared arm: its motion module in, its LoRAs fused."""
+        """The denoising network of the prepared arm: its motion module and its LoRAs in."""
         self._ready()
         network: UNetMotionModel = self._pipe.unet
         return network
@@ -328,6 +373,8 @@ class AnimateDiffFamily(ResidentFamily):
     def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
         at_once = (self._ready().fast or FastSettings()).decode_frames or DECODED_AT_ONCE
         video: torch.Tensor = self._pipe.decode_latents(latents, decode_chunk_size=at_once)
+        if self._offloaded:
+            self._pipe.maybe_free_model_hooks()  # as diffusers does once a clip is decoded
         return video
 
 

@@ -24,7 +24,7 @@ _COMPARISONS = 3
 
 _MOTION_MODULE = re.compile(r"\bmotion_modules\.\d+$")
 
-Key = tuple[tuple[int, ...], torch.dtype, torch.dtype, torch.dtype, tuple[int, ...]]
+Key = tuple[str, tuple[int, ...], torch.dtype, torch.dtype, torch.dtype, tuple[int, ...]]
 
 
 class RecordedNetwork:
@@ -37,14 +37,19 @@ class RecordedNetwork:
     def __init__(self, network: UNetMotionModel) -> None:
         self._network = network
         self._recordings: dict[Key, Any] = {}  # None: the network itself
+        self._variant = ""
 
-    def start(self) -> None:
-        """Answer the network's calls from recordings from now on."""
-        own = _places(self._network)
+    def start(self, variant: str = "") -> None:
+        """Answer the network's calls from recordings from now on.
+
+        `variant` names what else than parameters makes the network another one, such as LoRAs that
+        are not fused: each has recordings of its own.
+        """
+        own, self._variant = _places(self._network), variant
         self._recordings = {
             key: recording
             for key, recording in self._recordings.items()
-            if recording is None or _places(recording) == own
+            if recording is None or key[0] != variant or _places(recording) <= own
         }
         self._network.forward = self._replay
 
@@ -64,6 +69,7 @@ class RecordedNetwork:
             raise RuntimeError(f"recorded network: {', '.join(given)} was not recorded")
         inputs = (sample, timestep, encoder_hidden_states)
         key = (
+            self._variant,
             tuple(sample.shape),
             sample.dtype,
             timestep.dtype,

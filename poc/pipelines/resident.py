@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,17 +148,23 @@ class ResidentFamily(abc.ABC):
 
     # --- sampling --------------------------------------------------------------------------------
 
-    @torch.inference_mode()
+    def _without_gradients(self) -> AbstractContextManager[Any]:
+        """Return the mode that clips are made in."""
+        return torch.inference_mode()
+
     def encode(self, texts: Sequence[str]) -> Embedded:
         """Embed prompts, and the negative prompt where the arm is guided: (n, tokens, width)."""
         negative = self._negative(len(texts))
-        return self._with_negative(self._embed(texts), self._embed(negative) if negative else {})
+        with self._without_gradients():
+            return self._with_negative(
+                self._embed(texts), self._embed(negative) if negative else {}
+            )
 
-    @torch.inference_mode()
     def encode_reused(self, texts: Sequence[str]) -> Embedded:
         """As `encode`, each text embedded once, alone, and kept; for the quality pass only."""
         negative = self._negative(len(texts))
-        return self._with_negative(self._kept(texts), self._kept(negative) if negative else {})
+        with self._without_gradients():
+            return self._with_negative(self._kept(texts), self._kept(negative) if negative else {})
 
     def _negative(self, count: int) -> list[str]:
         arm = self._ready()
@@ -173,25 +180,25 @@ class ResidentFamily(abc.ABC):
     def _with_negative(prompts: Embedded, negative: Embedded) -> Embedded:
         return prompts | {f"negative_{key}": tensor for key, tensor in negative.items()}
 
-    @torch.inference_mode()
     def denoise(self, embeddings: Embedded, seeds: Sequence[int]) -> torch.Tensor:
         """Sample latents (n, c, t', h', w'), one fresh CPU generator per clip."""
         arm = self._ready()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._before(generators)
-        result = self._pipe(
-            **embeddings, **self._arguments(arm), generator=generators, output_type="latent"
-        )
-        return self._for_decoder(torch.as_tensor(result.frames), generators)
+        with self._without_gradients():
+            result = self._pipe(
+                **embeddings, **self._arguments(arm), generator=generators, output_type="latent"
+            )
+            return self._for_decoder(torch.as_tensor(result.frames), generators)
 
-    @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> tuple[Frames, tuple[bool, ...]]:
         """Decode to frames (n, t, h, w, 3); a clip that is not finite is flagged, not blackened."""
-        video = self._decoded(latents).float()
-        finite = tuple(bool(torch.isfinite(clip).all()) for clip in video)
-        video = torch.nan_to_num(video, nan=-1.0, posinf=1.0, neginf=-1.0)
-        unit = self._pipe.video_processor.denormalize(video)
-        return to_uint8(unit.permute(0, 2, 3, 4, 1).cpu().numpy()), finite
+        with self._without_gradients():
+            video = self._decoded(latents).float()
+            finite = tuple(bool(torch.isfinite(clip).all()) for clip in video)
+            video = torch.nan_to_num(video, nan=-1.0, posinf=1.0, neginf=-1.0)
+            unit = self._pipe.video_processor.denormalize(video)
+            return to_uint8(unit.permute(0, 2, 3, 4, 1).cpu().numpy()), finite
 
     @property
     def device(self) -> str:
