@@ -192,7 +192,7 @@ def describe(plan: Plan, calibration: Calibration | None = None) -> str:
         _LEGEND,
         f"latency pass: {found.nfe_latency} NFE" if plan.spec.latency else "latency pass: none",
         f"time: {duration}, {found.assumption}",
-        f"disk: at most {found.disk_bytes / 2**20:,.0f} MiB (all frames kept, uncompressed)",
+        f"disk: {_disk(plan, found)}",
         *(f"contrast: {c.arm} against {c.against}" for c in plan.spec.contrasts),
         *(f"note: {note}" for note in found.notes),
     ]
@@ -408,6 +408,12 @@ def unpublished(plan: Plan) -> tuple[str, ...]:
     """Return the families of a plan whose seconds for one evaluation nobody published."""
     families = {arm.family for arm in plan.generated} - {"animatediff"}
     return tuple(sorted(families)) if _for_a_gpu(plan) else ()
+
+
+def _disk(plan: Plan, found: PlanSummary) -> str:
+    if plan.spec.weights:
+        return "no clip is kept; the weights are drawn once, beside the run folder"
+    return f"at most {found.disk_bytes / 2**20:,.0f} MiB (all frames kept, uncompressed)"
 
 
 def _notes(plan: Plan) -> Iterator[str]:

@@ -494,7 +494,7 @@ _VOCABULARIES: Final = ("tokenizer.json", "vocab.json")
 
 
 def _vocabulary(parts: _Parts) -> Iterator[_Said]:
-    hub = parts.base.hub
+    hub = None if parts.arm.weights else parts.base.hub  # random weights have letters for words
     if hub and not any(file.name.rpartition("/")[2] in _VOCABULARIES for file in hub.files):
         yield _Said(
             "vocabulary-missing",
@@ -682,6 +682,14 @@ def _hours(plan: Plan, low: float, high: float) -> Iterator[PreflightFinding]:
         f"{word} {low:.1f} to {high:.1f} h, 'hours' is {budget:g}.",
         "Plan fewer clips, or raise 'hours'.",
     )
+
+
+def weight_bytes(plan: Plan, models: ModelTable) -> int:
+    """Return the bytes of all weights that a plan keeps on a device: at least.
+
+    Models whose size is not known, and those that wait in main memory, count as nothing.
+    """
+    return _weight_bytes(_parts(arm, models) for arm in plan.generated)
 
 
 def _weight_bytes(parts: Iterable[_Parts]) -> int:

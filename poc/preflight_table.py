@@ -9,16 +9,21 @@ from poc.preflight import LicenceRow, line_of
 from poc.records import PreflightFinding, Severity
 
 
-def preflight_text(rows: Sequence[LicenceRow], found: Sequence[PreflightFinding]) -> str:
-    """Return a line for each licence and for each finding."""
-    return "\n".join([*map(_licence_line, rows), *_finding_lines(found)])
+def preflight_text(
+    rows: Sequence[LicenceRow], found: Sequence[PreflightFinding], weight_bytes: int = 0
+) -> str:
+    """Return a line for the weights, where their size is known, each licence and each finding."""
+    weights = f"weights: at least {weight_bytes / 2**30:,.1f} GiB on the device"
+    lines = [weights] if weight_bytes else []
+    return "\n".join([*lines, *map(_licence_line, rows), *_finding_lines(found)])
 
 
 def preflight_json(
-    rows: Iterable[LicenceRow], found: Iterable[PreflightFinding]
-) -> dict[str, list[Any]]:
-    """Return the same for machines."""
+    rows: Iterable[LicenceRow], found: Iterable[PreflightFinding], weight_bytes: int = 0
+) -> dict[str, Any]:
+    """Return the same for machines; `weight_bytes` is at least, None where nobody knows."""
     return {
+        "weight_bytes": weight_bytes or None,
         "licences": [
             {"licence": row.licence, "use": row.judgement, "models": list(row.models)}
             for row in rows

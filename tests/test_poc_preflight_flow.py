@@ -14,8 +14,9 @@ from test_poc_preflight import SPEC, Fields, codes, found, planned
 from poc import cli
 from poc.errors import InputError
 from poc.families import FAMILIES
+from poc.licences import read_licences
 from poc.models import MODELS, read_models
-from poc.preflight import licence_rows
+from poc.preflight import Surroundings, licence_rows, preflight, weight_bytes
 from poc.records import Severity
 from poc.run import read_plan
 
@@ -154,19 +155,51 @@ def test_a_shipped_spec_is_planned_without_a_network(
     assert all(arm.name in shown for arm in plan.arms)
     for part in ("NFE", "\ntime: ", "\ndisk: ", "\nlicence: ", "pre-flight"):
         assert part in shown
+    assert ("\nweights: at least " in shown) == bool(weight_bytes(plan, read_table()))
+    assert "at most 0 MiB" not in shown
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_shipped_spec_has_no_error_but_models_to_fetch(path: Path) -> None:
-    from poc.licences import read_licences
-    from poc.preflight import Surroundings, preflight
-
     plan, models = read_plan(path)
     licences = read_licences()
     found = preflight(plan, models, licences, Surroundings())
 
     assert {one.code for one in found if one.severity is Severity.ERROR} <= MEANT
     assert all(row.licence for row in licence_rows(plan, models, licences))
+
+
+def test_the_weights_of_a_plan_are_its_parameters_in_its_format_each_counted_once() -> None:
+    """latency-today: SD1.5 with two motion modules and a LoRA, Wan and LTX, in bfloat16."""
+    plan, models = read_plan(MODELS.parent / "latency-today.yaml")
+    used = (
+        "sd15", "animatediff-v1.5-2", "animatelcm", "animatelcm-lora", "wan2.1-t2v-1.3b",
+        "ltx-0.9.8-13b-distilled",
+    )  # fmt: skip
+    numbers = [models.resolve(model).entry.parameters for model in used]
+
+    assert weight_bytes(plan, models) == 2 * sum(one or 0 for one in numbers)
+    assert numbers.count(None) == 1  # of AnimateDiff nobody says: "at least"
+
+
+def test_offloaded_models_are_not_counted_as_on_the_device() -> None:
+    plan, models = read_plan(MODELS.parent / "offload.yaml")
+    alone = [arm for arm in plan.arms if arm.fast and arm.fast.cpu_offload]
+
+    assert weight_bytes(plan, models) > 0
+    assert weight_bytes(plan.model_copy(update={"arms": tuple(alone)}), models) == 0
+
+
+def test_random_weights_need_no_vocabulary_and_the_real_ones_do() -> None:
+    plan, models = read_plan(MODELS.parent / "latency-today.yaml")
+    real = tuple(arm.model_copy(update={"weights": None}) for arm in plan.arms)
+    asked = plan.model_copy(update={"arms": real})
+
+    def codes_of(one: Any) -> set[str]:
+        return {said.code for said in preflight(one, models, read_licences(), Surroundings())}
+
+    assert "vocabulary-missing" not in codes_of(plan)
+    assert "vocabulary-missing" in codes_of(asked)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

@@ -126,7 +126,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from poc.licences import read_licences
     from poc.plan import describe, summary
     from poc.plan_budget import budget_text, propose
-    from poc.preflight import licence_rows
+    from poc.preflight import licence_rows, weight_bytes
     from poc.preflight_table import preflight_json, preflight_text
     from poc.run import check_plan, read_plan
 
@@ -137,20 +137,21 @@ def _plan(arguments: argparse.Namespace) -> int:
         arguments.spec = arguments.extended
     plan, models = read_plan(arguments.spec)
     found = check_plan(plan, models, Path("runs") / plan.spec.name)
-    rows = licence_rows(plan, models, read_licences())
+    rows, weights = licence_rows(plan, models, read_licences()), weight_bytes(plan, models)
     shows = foreseen(plan, arguments.pilot)
     unproven = untested(criterion.metric for criterion in plan.criteria.criteria)
     pace = _pace(plan, arguments.calibrate) if arguments.calibrate else None
     budget = propose(plan, arguments.budget, pace) if arguments.budget else None
     if arguments.json:
-        shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found)
+        shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found, weights)
         shown["foresight"] = shows.model_dump(mode="json")
         shown["untested_criteria"] = unproven
         if budget:
             shown["budget"] = budget.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
-        print(f"{describe(plan, pace)}\n{promised(shows)}\n{plain(preflight_text(rows, found))}")
+        said = plain(preflight_text(rows, found, weights))
+        print(f"{describe(plan, pace)}\n{promised(shows)}\n{said}")
         if unproven:
             print(plain(f"criteria {unproven}"))
         if budget:
