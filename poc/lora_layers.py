@@ -23,13 +23,16 @@ _ELSEWHERE: Final = re.compile(r"^(input_blocks|middle_block|output_blocks)_")
 def fault(lora: Path, parts: Iterable[Path]) -> str:
     """Return why a LoRA's file cannot change the networks in some folders; empty when it can.
 
+    Where one of the folders holds no weights, which layers there are is not known: not judged.
+
     Raises:
         InputError: a file that is no safetensors.
     """
     asked = dict(_asked(lora))
-    there = {name: width for folder in parts for name, width in _layers(folder)}
-    if not asked or not there:
+    found = [dict(_layers(folder)) for folder in parts]
+    if not asked or not all(found):
         return ""
+    there = {name: width for layers in found for name, width in layers.items()}
     known = [name for name in asked if name in there]
     if not known:
         return f"none of the {len(asked)} layers in {lora.name} is a layer of it"

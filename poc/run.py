@@ -289,10 +289,9 @@ def _lora_faults(plan: Plan, models: ModelTable) -> Iterator[tuple[str, str]]:
         (arm.base, arm.motion_adapter, use.model) for arm in plan.generated for use in arm.loras
     )
     for base, motion, lora in dict.fromkeys(uses):
-        homes = [models.resolve(one).folder for one in (base, motion) if one]
-        if not all(home.is_dir() for home in homes):
-            continue  # not fetched: which layers there are is not known
-        parts = [homes[0] / "unet", homes[0] / "transformer", *homes[1:]]
+        home = models.resolve(base).folder
+        network = home / ("unet" if (home / "unet").is_dir() else "transformer")
+        parts = [network, *([models.resolve(motion).folder] if motion else [])]
         files = sorted(models.resolve(lora).folder.rglob("*.safetensors"))
         try:
             found = lora_fault(files[0], parts) if len(files) == 1 else ""

@@ -64,6 +64,7 @@ def test_names_of_another_program_are_not_judged(tmp_path: Path, name: str) -> N
 def test_the_tiny_loras_fit_their_base_and_no_other_network() -> None:
     assert fault(LORA, [BASE]) == ""
     assert "none of the" in fault(LORA, [WEIGHTS / "base" / "vae"])
+    assert fault(LORA, [WEIGHTS / "nowhere", WEIGHTS / "base" / "vae"]) == ""  # not judged
     plan, models = read_plan(MODELS.parent / "tiny.yaml")
     assert any(arm.loras for arm in plan.arms)
     assert dict(_lora_faults(plan, models)) == {}
