@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import small_run
 import torch
 from tiny_components import lora, make_arm, write_models
 
-from poc import cli, generate
+from poc import audit, baseline, cli, generate
 from poc.errors import EXIT_CODE, DeviceLostError, InputError
 from poc.generate import Families, GeneratedBatch, Machine, QualitySetup, _publish
 from poc.pipelines.animatediff import AnimateDiffFamily
@@ -28,6 +30,7 @@ from poc.records import (
     LatencySpec,
 )
 from poc.run import _devices
+from poc.run_folder import LATENCY_FAILURES
 from poc.store import RunStore
 from poc.turns import complete_rounds
 
@@ -281,6 +284,19 @@ def test_an_arm_fails_once_and_one_of_the_plan(store: RunStore) -> None:
         store.append_latency_failure(failure)
     with pytest.raises(ValueError, match="is not in the plan"):
         store.append_latency_failure(failure.model_copy(update={"arm_id": "0" * 16}))
+
+
+def test_a_failure_goes_along_into_a_baseline_and_an_audit(store: RunStore) -> None:
+    def packed() -> list[str]:
+        return zipfile.ZipFile(io.BytesIO(baseline.packed(store))).namelist()
+
+    assert LATENCY_FAILURES not in packed()
+    store.append_latency_failure(
+        LatencyFailure(arm_id=FIRST.id, round=0, reason="no room", peak_memory_bytes=1)
+    )
+
+    assert LATENCY_FAILURES in packed()
+    assert audit._MEMBER.fullmatch(f"run/{LATENCY_FAILURES}")
 
 
 def test_where_no_arm_is_left_every_round_is_complete(store: RunStore) -> None:
