@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from poc.commands import (
     brief,
@@ -47,6 +49,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     os.environ.update(_QUIET if "network" in arguments else _OFFLINE | _QUIET)
     command: Callable[[argparse.Namespace], int] = arguments.command
+    with warnings.catch_warnings():
+        show: Callable[..., None] = _warn
+        warnings.showwarning = show
+        return _guarded(command, arguments)
+
+
+def _warn(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Show a warning of ours as what it says; one of a library with its place, as Python does."""
+    ours = category.__module__.partition(".")[0] == "poc"
+    text = f"poc: warning: {plain(str(message))}\n"
+    said = text if ours else warnings.formatwarning(message, category, *place[:2])
+    print(said, end="", file=sys.stderr)
+
+
+def _guarded(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     try:
         return _flushed(command(arguments))
     except InputError as error:

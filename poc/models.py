@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -174,19 +175,26 @@ class Model:
     """What the lock says of a model on the hub, where that is still what its entry asks for."""
 
 
+class UnreadTableWarning(UserWarning):
+    """A table of models that were trained here has a fault: none of its models is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """All models of one models.yaml."""
+    """All models of one models.yaml, and of the tables of what was trained here."""
 
     path: Path
     models: Mapping[str, Model]
+    unread: tuple[str, ...] = ()
+    """Faults of the tables that could not be read: what is not known may lie in one of them."""
 
     def resolve(self, model_id: str, kind: ModelKind | None = None) -> Model:
         """Return the model called `model_id`, of `kind` if given; raises `InputError`."""
         model = self.models.get(model_id)
         if model is None:
             hint = did_you_mean(model_id, self.models)
-            raise InputError(f"{self.path}: unknown model '{model_id}'. {hint}")
+            said = f"{self.path}: unknown model '{model_id}'. {hint}"
+            raise InputError("\n".join((said, *self.unread)))
         if kind is not None and model.entry.kind is not kind:
             fitting = [key for key, other in self.models.items() if other.entry.kind is kind]
             raise InputError(
@@ -234,12 +242,20 @@ class ModelTable:
 def read_models(path: Path = MODELS) -> ModelTable:
     """Read models.yaml, its lock, the digest indexes it names and the tables of own models.
 
-    Raises `InputError`.
+    An own table with a fault stops nobody who wants other models: it is left out with an
+    `UnreadTableWarning`, and named to whoever asks for a model that is not known. Raises
+    `InputError` where models.yaml itself has one.
     """
-    models = _read_table(path, {})
+    models, unread = _read_table(path, {}), []
     for own in own_tables(path):
-        models |= _read_table(own, models)
-    return ModelTable(path, models)
+        try:
+            models |= _read_table(own, models)
+        except InputError as error:
+            unread.append(str(error))
+            said = f"{error}\n  Its models are left out. Mend it, or remove {own.parent}."
+            # Of one place, whoever asks: Python says it once in a process.
+            warnings.warn(said, UnreadTableWarning, stacklevel=1)
+    return ModelTable(path, models, tuple(unread))
 
 
 def own_folder(path: Path = MODELS) -> Path:

@@ -57,9 +57,10 @@ def redact(run: Path, subject: str, said: Said, models: ModelTable) -> Redaction
     LoRA that learnt from them. Goes on where an earlier try was cut short. The caller decides anew.
 
     Raises:
-        InputError: no run, one in use, an unknown subject, no name or reason, or a disk that
-            refuses.
+        InputError: no run, one in use, an unknown subject, a table of own models that cannot be
+            read, no name or reason, or a disk that refuses.
     """
+    _refuse_unread(models)
     with RunStore.open_writer(run) as store:
         cut_short = next((r for r in unfinished(store.redactions()) if r.subject == subject), None)
         begun = _begun(store, subject, said, models)
@@ -76,6 +77,13 @@ def redact(run: Path, subject: str, said: Said, models: ModelTable) -> Redaction
         done = begun.model_copy(update={"action": "done", "time": run_folder.now()})
         store.append_redaction(done)
     return done
+
+
+def _refuse_unread(models: ModelTable) -> None:
+    """Raise InputError where a LoRA of the subject may be in a table that nobody could read."""
+    if models.unread:
+        said = "--subject: what learnt from it may be in a table that cannot be read"
+        raise InputError("\n".join((f"{said}. Mend the table, then remove.", *models.unread)))
 
 
 def _begun(store: RunStore, subject: str, said: Said, models: ModelTable) -> Redaction:

@@ -15,9 +15,10 @@ from own_style_fixture import NAME, own_models, request, write_captions, write_l
 from PIL import Image
 from planning_fixture import plan_of, write_spec
 
+from poc import cli
 from poc.errors import InputError
 from poc.governance_records import PartKind
-from poc.models import Model, ModelTable
+from poc.models import MODELS, Model, ModelTable, UnreadTableWarning, read_models
 from poc.own_stills import Still, read_stills
 from poc.own_style import StyleTask, begin, check_style, publish, style_name
 from poc.rights_file import Words
@@ -339,6 +340,55 @@ def test_a_finished_style_is_a_model_whose_rights_are_those_of_its_stills(
     table.verify(NAME)
     table.verify(f"{NAME}-stills")
     assert checked(look, table, tmp_path / "again").is_finished()
+
+
+def left_with_a_damaged_neighbour(look: Path, models: ModelTable, folder: Path) -> Path:
+    """Leave a finished style, and the damaged table of another one; returns that."""
+    finished(checked(look, models, folder), folder)
+    damaged = models.path.parents[1] / "weights" / "own" / "autumn" / "models.yaml"
+    damaged.parent.mkdir()
+    damaged.write_text("version: 1\nmodels:\n  - id: autumn\n", "utf-8")
+    return damaged
+
+
+def test_a_damaged_own_table_stops_only_who_asks_for_what_may_be_in_it(
+    look: Path, models: ModelTable, tmp_path: Path
+) -> None:
+    damaged = left_with_a_damaged_neighbour(look, models, tmp_path)
+
+    with pytest.warns(UnreadTableWarning, match=rf"{damaged}:3: .*\n.*\n.*Mend it, or remove"):
+        table = own_models(tmp_path)
+
+    assert table.resolve(NAME).entry.id == NAME
+    assert table.resolve("tiny-base").entry.id == "tiny-base"
+    with pytest.raises(InputError, match=rf"unknown model 'autumn'.*\n{damaged}:3: "):
+        table.resolve("autumn")
+
+
+def test_a_whole_neighbour_gives_no_warning_and_a_damaged_main_table_stops_everybody(
+    look: Path, models: ModelTable, tmp_path: Path
+) -> None:
+    finished(checked(look, models, tmp_path), tmp_path)
+    assert own_models(tmp_path).unread == ()  # a warning would be an error here
+
+    models.path.write_text("version: 1\n", "utf-8")
+    with pytest.raises(InputError, match="missing key 'models'"):
+        own_models(tmp_path)
+
+
+@pytest.mark.filterwarnings("default::poc.models.UnreadTableWarning")
+def test_a_command_that_needs_other_models_goes_on_and_names_the_damaged_table(
+    look: Path,
+    models: ModelTable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    damaged = left_with_a_damaged_neighbour(look, models, tmp_path)
+    monkeypatch.setattr("poc.run.read_models", lambda: read_models(models.path))
+
+    assert cli.main(["plan", str(MODELS.with_name("quick.yaml"))]) == 0
+    assert capsys.readouterr().err.startswith(f"poc: warning: {damaged}:3: ")
 
 
 def test_another_training_does_not_take_the_place_of_a_finished_one(

@@ -282,6 +282,18 @@ def test_a_lora_that_was_trained_here_goes_with_all_that_lies_beside_it(
     assert not any("not trained here" in line for line in done.kept)
 
 
+def test_nothing_is_removed_while_a_table_that_may_hold_the_lora_cannot_be_read(
+    run: Path, models: ModelTable
+) -> None:
+    before = there(run)
+    unread = replace(models, unread=("own/autumn/models.yaml:3: missing key 'kind'.",))
+
+    with pytest.raises(InputError, match=r"Mend the table, then remove.\nown/autumn/models.yaml:3"):
+        redact(run, LORA, SAID, unread)
+
+    assert there(run) == before
+
+
 def test_weights_of_others_are_kept_and_named(run: Path, models: ModelTable) -> None:
     done = redact(run, "base", SAID, replace_ids(models))
 
