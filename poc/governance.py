@@ -216,6 +216,7 @@ def _expiring(
     ends = [
         ("the stated use", file.use.until),
         *((f"consent {one.id}", one.valid_until) for one in file.stills),
+        *((f"delivery {one.id}", one.valid_until) for one in file.deliveries),
         *((f"waiver of {one.part}", one.expires) for one in file.waivers),
         *((f"reading of {one.id}", one.read + reading) for one in licences_used(subject, licences)),
     ]

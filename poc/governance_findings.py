@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from poc.licences import Statement, Use
-from poc.rights_file import Consent
+from poc.rights_file import Consent, DeliveryRights
 
 SHOWN = 3
 """Names that a sentence lists before it counts the rest."""
@@ -94,16 +94,16 @@ def consent_holds(consent: Consent) -> Statement:
     )
 
 
-def consent_ended(consent: Consent) -> Statement:
-    """Say that a consent has run out."""
+def consent_ended(consent: Consent | DeliveryRights) -> Statement:
+    """Say that a record has run out."""
     return Statement(
         en=f"Record '{consent.id}' expired on {consent.valid_until}.",
         ja=f"記録「{consent.id}」は{consent.valid_until}に期限が切れた。",
     )
 
 
-def consent_not_for(consent: Consent, use: Use) -> Statement:
-    """Say that a consent is for other uses."""
+def consent_not_for(consent: Consent | DeliveryRights, use: Use) -> Statement:
+    """Say that a record is for other uses."""
     en, ja = USES[use]
     return Statement(
         en=f"Record '{consent.id}' does not cover {en}.",
@@ -111,8 +111,8 @@ def consent_not_for(consent: Consent, use: Use) -> Statement:
     )
 
 
-def consent_not_in(consent: Consent, places: Sequence[str]) -> Statement:
-    """Say that a consent is for other places."""
+def consent_not_in(consent: Consent | DeliveryRights, places: Sequence[str]) -> Statement:
+    """Say that a record is for other places."""
     en, ja = _listed(places)
     return Statement(
         en=f"Record '{consent.id}' does not cover {en}.",
@@ -133,6 +133,50 @@ def new_consent() -> Statement:
     return Statement(
         en="Get a consent that covers this use, place and time, or take other stills.",
         ja="用途・地域・期間を満たす許諾を得るか、別の素材に替える。",
+    )
+
+
+def no_delivery(part: str) -> Statement:
+    """Say that nothing is written down of clips that somebody else made."""
+    return Statement(
+        en=f"No rights record covers the {part[:100]}, which somebody else made.",
+        ja=f"外部で制作された動画（{part[:100]}）に権利の記録がない。",
+    )
+
+
+def other_delivery(record: DeliveryRights) -> Statement:
+    """Say that a record is for other clips than those delivered."""
+    return Statement(
+        en=f"Record '{record.id}' is for other takes or files than those delivered.",
+        ja=f"記録「{record.id}」は、納品されたものとは別のテイクまたはファイルに対するものである。",
+    )
+
+
+def record_delivery(part: str, digest: str) -> Statement:
+    """Propose to record who delivered clips and what was agreed."""
+    return Statement(
+        en="Record supplier, agreement, warranty, scope and end under 'deliveries', for part "
+        f"'{part[:100]}' and digest {digest}.",
+        ja=f"「deliveries」に、部品「{part[:100]}」・ダイジェスト{digest}として、"
+        "納品者、契約、保証、利用範囲、期限を記録する。",
+    )
+
+
+def delivery_holds(record: DeliveryRights) -> Statement:
+    """Say which agreement clips stand on; nobody here has seen what made them."""
+    return Statement(
+        en=f"Record '{record.id}' covers these clips until {record.valid_until}, as "
+        f"{record.supplier[:100]} agreed; what made them was not looked at.",
+        ja=f"記録「{record.id}」により、{record.supplier[:100]}との合意として"
+        f"{record.valid_until}まで利用できる。制作に使われたモデルは確認していない。",
+    )
+
+
+def new_delivery() -> Statement:
+    """Propose to agree anew, or to take other clips."""
+    return Statement(
+        en="Get an agreement that covers this use, place and time, or leave the clips out.",
+        ja="用途・地域・期間を満たす合意を得るか、その動画を外す。",
     )
 
 

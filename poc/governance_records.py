@@ -21,6 +21,8 @@ class PartKind(StrEnum):
     MOTION_ADAPTER = "motion_adapter"
     LORA = "lora"
     STILLS = "stills"
+    CLIPS = "clips"
+    """Clips that somebody else made and delivered: what made them is not known here."""
     JUDGE = "judge"
     """A network behind a metric: no clip comes from it, but the decision stands on it."""
     PROMPTS = "prompts"

@@ -19,7 +19,7 @@ from poc.licences import (
     severity,
 )
 from poc.rights_check import Rights, fitting
-from poc.rights_file import Consent, Release, Waiver
+from poc.rights_file import Consent, DeliveryRights, Release, Waiver
 from poc.territory import uncovered
 
 
@@ -80,6 +80,8 @@ def _checks(part: Part, subject: Subject, against: Circumstances) -> Iterator[Fo
         yield Found(Judgement.UNCLEAR, said.other_files(), ways)
     if part.kind is PartKind.STILLS:
         yield from _stills(part, against)
+    if part.kind is PartKind.CLIPS:
+        yield _clips(part, against)
     if part.kind is PartKind.PROMPTS:
         yield _prompts(subject, against)
 
@@ -115,19 +117,46 @@ def _rank(found: Found) -> tuple[int, int]:
 
 
 def _consent(consent: Consent, against: Circumstances) -> Found:
-    use = against.rights.file.use
-    missing = uncovered(use.territory, consent.territory)
-    ways = (said.new_consent(),)
-    if against.on > consent.valid_until:
-        return Found(Judgement.FORBIDDEN, said.consent_ended(consent), ways)
-    if use.use not in consent.uses:
-        return Found(Judgement.FORBIDDEN, said.consent_not_for(consent, use.use), ways)
-    if missing:
-        return Found(Judgement.FORBIDDEN, said.consent_not_in(consent, missing), ways)
-    if consent.model_release.status is Release.NO:
-        return Found(Judgement.FORBIDDEN, said.no_release(consent), ways)
+    amiss = _out_of_scope(consent, against)
+    if amiss is None and consent.model_release.status is Release.NO:
+        amiss = said.no_release(consent)
+    if amiss is not None:
+        return Found(Judgement.FORBIDDEN, amiss, (said.new_consent(),))
     reason = said.consent_holds(consent)
     return Found(Judgement.PERMITTED, reason, valid_until=consent.valid_until)
+
+
+def _out_of_scope(record: Consent | DeliveryRights, against: Circumstances) -> Statement | None:
+    """Return why a record does not reach the stated use on this day; None when it does."""
+    use = against.rights.file.use
+    if against.on > record.valid_until:
+        return said.consent_ended(record)
+    if use.use not in record.uses:
+        return said.consent_not_for(record, use.use)
+    if missing := uncovered(use.territory, record.territory):
+        return said.consent_not_in(record, missing)
+    return None
+
+
+# --- delivered clips -----------------------------------------------------------------------------
+
+
+def _clips(part: Part, against: Circumstances) -> Found:
+    """Return what the records of deliveries say of clips: the best that is for exactly these."""
+    named = [one for one in against.rights.file.deliveries if one.part == part.id]
+    own = [_delivery(one, against) for one in named if one.digest == part.digest]
+    if own:
+        return min(own, key=_rank)
+    reason = said.other_delivery(named[-1]) if named else said.no_delivery(part.id)
+    return Found(Judgement.UNCLEAR, reason, (said.record_delivery(part.id, part.digest or ""),))
+
+
+def _delivery(record: DeliveryRights, against: Circumstances) -> Found:
+    amiss = _out_of_scope(record, against)
+    if amiss is not None:
+        return Found(Judgement.FORBIDDEN, amiss, (said.new_delivery(),))
+    reason = said.delivery_holds(record)
+    return Found(Judgement.PERMITTED, reason, valid_until=record.valid_until)
 
 
 # --- prompts -------------------------------------------------------------------------------------

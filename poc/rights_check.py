@@ -12,7 +12,7 @@ from poc.errors import InputError, did_you_mean
 from poc.models import Model, ModelKind, ModelTable
 from poc.prompt_screen import folded
 from poc.records import digest
-from poc.rights_file import Approval, Consent, RightsFile
+from poc.rights_file import Approval, Consent, DeliveryRights, RightsFile
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
 
@@ -41,6 +41,7 @@ def read_rights(path: Path, models: ModelTable, datasets: Collection[str]) -> Ri
     problems = [
         *_use_problems(file, node),
         *_consent_problems(file, node, models),
+        *_delivery_problems(file, node),
         *_word_problems(file, node),
         *_answer_problems(file, node, checklist),
         *_waiver_problems(file, node, {*models.models, *datasets}),
@@ -71,21 +72,35 @@ def _use_problems(file: RightsFile, node: Node) -> Iterator[Problem]:
 
 
 def _consent_problems(file: RightsFile, node: Node, models: ModelTable) -> Iterator[Problem]:
-    ids = [one.id for one in file.stills]
     for place, one in enumerate(file.stills):
         at = node.get("stills", place)
-        if one.id in ids[:place]:
-            yield Problem(at.get("id").line, f"duplicate id '{one.id}'. Rename one.")
-        if one.valid_until < one.given:
-            text = f"'{one.id}' ends on {one.valid_until}, before it was given on {one.given}."
-            yield Problem(at.get("valid_until").line, f"{text} Mend one.")
-        elif one.valid_until < file.use.starts:
-            text = (
-                f"'{one.id}' expired on {one.valid_until}, before the use starts on "
-                f"{file.use.starts}. Ask for a new consent, or take the record out."
-            )
-            yield Problem(at.get("valid_until").line, text)
+        yield from _record_problems(one, file.stills[:place], file, at)
         yield from _file_problems(one, at, models)
+
+
+def _delivery_problems(file: RightsFile, node: Node) -> Iterator[Problem]:
+    for place, one in enumerate(file.deliveries):
+        at = node.get("deliveries", place)
+        yield from _record_problems(one, file.deliveries[:place], file, at)
+
+
+def _record_problems(
+    one: Consent | DeliveryRights,
+    before: Sequence[Consent | DeliveryRights],
+    file: RightsFile,
+    at: Node,
+) -> Iterator[Problem]:
+    if one.id in {other.id for other in before}:
+        yield Problem(at.get("id").line, f"duplicate id '{one.id}'. Rename one.")
+    if one.valid_until < one.given:
+        text = f"'{one.id}' ends on {one.valid_until}, before it was given on {one.given}."
+        yield Problem(at.get("valid_until").line, f"{text} Mend one.")
+    elif one.valid_until < file.use.starts:
+        text = (
+            f"'{one.id}' expired on {one.valid_until}, before the use starts on "
+            f"{file.use.starts}. Ask for a new consent, or take the record out."
+        )
+        yield Problem(at.get("valid_until").line, text)
 
 
 def _file_problems(one: Consent, at: Node, models: ModelTable) -> Iterator[Problem]:

@@ -68,6 +68,28 @@ class Consent(Record):
     valid_until: Day
 
 
+class DeliveryRights(Record):
+    """What holds for clips that somebody else made: who delivered them, and what was agreed.
+
+    A statement of a contract, not of the models behind the clips: those nobody here can look at.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
+    part: Annotated[str, Field(min_length=1, max_length=200)]
+    """Of an imported arm, as `poc rights` names it: `clips of ARM`."""
+    digest: Digest
+    """Over every take and every file of the delivery: other clips need another record."""
+    supplier: Text
+    agreement: Text
+    """Where the supplier's permission is written down."""
+    warranty: Text
+    """What the supplier answers for (models, training data, persons shown), and where."""
+    uses: Annotated[tuple[Use, ...], Field(min_length=1)]
+    territory: Annotated[tuple[Territory, ...], Field(min_length=1)]
+    given: Day
+    valid_until: Day
+
+
 class Words(Record):
     """What prompts must not contain; matched as `poc.prompt_screen` says."""
 
@@ -134,6 +156,11 @@ class Approval(Record):
     date: Day
 
 
+def _says_nothing(items: object) -> bool:
+    """Whether a section is left out of the JSON, so that older files keep their digests."""
+    return items == ()
+
+
 class RightsFile(Record):
     """A rights file as a whole."""
 
@@ -147,6 +174,7 @@ class RightsFile(Record):
     checklist: Annotated[str, Field(min_length=1, max_length=200)]
     """Path of the checklist, relative to this file."""
     stills: tuple[Consent, ...]
+    deliveries: tuple[DeliveryRights, ...] = Field(default=(), exclude_if=_says_nothing)
     words: Words
     answers: tuple[Answer, ...]
     waivers: tuple[Waiver, ...]
@@ -157,6 +185,7 @@ class RightsFile(Record):
         """Return the latest day on which something was given, decided or approved."""
         days = (
             *(one.given for one in self.stills),
+            *(one.given for one in self.deliveries),
             *(one.decided for one in self.waivers),
             *(one.date for one in self.approvals),
         )

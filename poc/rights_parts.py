@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Final
 
 from poc.governance_records import ArmParts, Part, PartKind, Subject
 from poc.models import UNPINNED, Model, ModelKind, ModelTable, StillsFolder
@@ -12,6 +13,8 @@ from poc.records import Arm, Plan, digest
 from poc.rights_check import pictures
 from poc.rights_file import Words
 
+LICENCE_OF_CLIPS: Final = "LicenseRef-delivered-clips"
+"""Of the entry in licences.yaml that leaves everything to the records of deliveries."""
 _JUDGES = (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES)
 
 
@@ -39,11 +42,11 @@ def subject_of(
 
 
 def _models_of(arm: Arm, models: ModelTable) -> Iterator[Part]:
-    if arm.is_imported:  # whose models made these clips, and by what contract, nobody here knows
+    if arm.is_imported:  # what made these clips nobody here knows: a contract has to speak for them
         yield Part(
             id=f"clips of {arm.name}",
-            kind=PartKind.BASE,
-            licence="",
+            kind=PartKind.CLIPS,
+            licence=LICENCE_OF_CLIPS,
             commercial_use=None,
             digest=arm.delivery_digest,
         )

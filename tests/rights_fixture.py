@@ -16,6 +16,7 @@ from poc.rights_file import (
     Answer,
     Approval,
     Consent,
+    DeliveryRights,
     ModelRelease,
     Policy,
     Release,
@@ -53,6 +54,12 @@ def part(name: str = "base", licence: str = "MIT", **changes: Any) -> Part:
 def stills(**changes: Any) -> Part:
     """Return two stills of one style."""
     return part("stills", kind=PartKind.STILLS, files=STILLS, **changes)
+
+
+def clips(**changes: Any) -> Part:
+    """Return the clips of an imported arm."""
+    licence = "LicenseRef-delivered-clips"
+    return part("clips of vendor", licence, kind=PartKind.CLIPS, commercial_use=None, **changes)
 
 
 def prompts() -> Part:
@@ -99,6 +106,23 @@ def consent(**changes: Any) -> Consent:
         "valid_until": date(2027, 6, 30),
     }
     return Consent(**(fields | changes))
+
+
+def delivery(**changes: Any) -> DeliveryRights:
+    """Return what was agreed for those clips in this campaign."""
+    fields: dict[str, Any] = {
+        "id": "studio",
+        "part": "clips of vendor",
+        "digest": "0" * 64,
+        "supplier": "A Studio",
+        "agreement": "contract 2",
+        "warranty": "section 5: free of the rights of others",
+        "uses": (Use.ADVERTISING,),
+        "territory": ("JP",),
+        "given": date(2026, 11, 1),
+        "valid_until": date(2027, 5, 31),
+    }
+    return DeliveryRights(**(fields | changes))
 
 
 def waiver(name: str = "base", **changes: Any) -> Waiver:

@@ -15,7 +15,9 @@ from rights_fixture import (
     answer,
     approved,
     arm,
+    clips,
     consent,
+    delivery,
     judged,
     part,
     prompts,
@@ -255,6 +257,73 @@ def test_a_release_that_is_not_needed_is_as_good_as_one_given() -> None:
     shapes = ModelRelease(status=Release.NOT_NEEDED, evidence="shapes only")
 
     assert light_of(stills(), stills=(consent(model_release=shapes),)) is Light.GO
+
+
+# --- delivered clips -----------------------------------------------------------------------------
+
+
+def test_clips_made_elsewhere_are_permitted_by_an_agreement_until_it_ends() -> None:
+    result = judged(subject(arm(clips())), rights(deliveries=(delivery(),)))
+    found = first(result, "clips of vendor")
+
+    assert (result.light, found.judgement) == (Light.GO, Judgement.PERMITTED)
+    assert found.valid_until == delivery().valid_until
+    assert "as A Studio agreed; what made them was not looked at" in said(found)
+
+
+def test_clips_made_elsewhere_without_an_agreement_are_unclear_and_say_what_to_record() -> None:
+    result = judged(subject(arm(clips())), rights())
+    found = first(result, "clips of vendor")
+
+    assert (result.light, found.judgement) == (Light.INSUFFICIENT_EVIDENCE, Judgement.UNCLEAR)
+    assert f"part 'clips of vendor' and digest {'0' * 64}" in found.way_out[0].en
+    assert f"部品「clips of vendor」・ダイジェスト{'0' * 64}" in found.way_out[0].ja
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "reason"),
+    [
+        ({"digest": "1" * 64}, "unclear", "'studio' is for other takes or files"),
+        ({"part": "clips of others"}, "unclear", "No rights record covers the clips of vendor"),
+        ({"uses": (Use.IN_HOUSE,)}, "forbidden", "does not cover advertising"),
+        ({"territory": ("US",)}, "forbidden", "does not cover JP"),
+        ({"valid_until": TODAY - timedelta(days=1)}, "forbidden", "expired on 2026-11-30"),
+    ],
+)
+def test_clips_beyond_their_agreement_are_not_permitted(
+    changes: dict[str, Any], expected: str, reason: str
+) -> None:
+    found = first(
+        judged(subject(arm(clips())), rights(deliveries=(delivery(**changes),))), "clips of vendor"
+    )
+
+    assert found.judgement == expected
+    assert reason in said(found)
+    assert found.way_out
+
+
+def test_of_two_agreements_for_the_same_clips_the_better_counts() -> None:
+    ended = delivery(id="old", valid_until=TODAY - timedelta(days=1))
+
+    assert light_of(clips(), deliveries=(ended, delivery())) is Light.GO
+
+
+def test_the_end_of_an_agreement_is_shown_ahead() -> None:
+    soon = delivery(valid_until=TODAY + timedelta(days=30))
+    shown = judged(subject(arm(clips())), rights(deliveries=(soon,))).expiring
+
+    assert [one.what for one in shown] == ["delivery studio"]
+
+
+def test_a_file_without_deliveries_keeps_the_digest_that_it_had_before_there_were_any() -> None:
+    without, empty = rights().file, rights(deliveries=()).file
+
+    assert "deliveries" not in without.to_json()
+    assert empty.content_digest() == without.content_digest()
+    assert rights(deliveries=(delivery(),)).file.content_digest() != without.content_digest()
+
+
+# --- days ----------------------------------------------------------------------------------------
 
 
 def test_a_consent_holds_on_its_last_day_and_not_on_the_next() -> None:

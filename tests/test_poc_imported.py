@@ -14,6 +14,7 @@ from metrics.base import SetBasis
 from poc import cli
 from poc.clip_folder import ProtocolError
 from poc.errors import InputError
+from poc.governance_records import PartKind
 from poc.imported import ImportedClips, NotDeliveredError, as_measured, imported_clips
 from poc.latency_estimates import latency_outcomes
 from poc.plan import describe, summary
@@ -32,6 +33,8 @@ from poc.records import (
     Verdict,
     Weight,
 )
+from poc.rights_file import Words
+from poc.rights_parts import subject_of
 from poc.run import read_plan
 from poc.run_folder import refuse_other_plan
 from poc.samples import Grid, by_prompt, difference_sample
@@ -485,6 +488,21 @@ def test_reports_show_the_arm(ran: Path, tmp_path: Path, language: str) -> None:
     text = out.read_text("utf-8")
 
     assert {"en": "stated, not measured", "ja": "計測値ではない"}[language] in text
+
+
+def test_the_clips_of_an_imported_arm_are_a_part_that_an_agreement_can_be_bound_to(
+    home: Path,
+) -> None:
+    plan, models = read_plan(home / "spec.yaml")
+    subject = subject_of(plan, models, Words(names=(), brands=()), prompt_licence=None)
+    part = next(one for one in subject.arms if one.name == "vendor").parts[0]
+
+    assert (part.id, part.kind) == ("clips of vendor", PartKind.CLIPS)
+    assert part.digest == plan.delivery(plan.arms[-1]).files_digest()
+    # Another take is another delivery, and the agreement for this one says nothing of it.
+    more = plan.delivery(plan.arms[-1])
+    fewer = more.model_copy(update={"takes": more.takes[:-1]})
+    assert part.digest != fewer.files_digest()
 
 
 def test_metrics_that_need_the_same_seed_are_not_measured(ran: Path) -> None:

@@ -186,6 +186,25 @@ def waiver(
     return WAIVER.format(part=part, decided=decided, expires=expires)
 
 
+DELIVERY = """deliveries:
+  - id: studio
+    part: clips of vendor
+    digest: "{digest}"
+    supplier: A Studio
+    agreement: contract 2
+    warranty: section 5
+    uses: [advertising]
+    territory: [JP]
+    given: 2026-11-01
+    valid_until: {until}
+"""
+
+
+def delivery(digest: str = "0" * 64, until: str = "2027-12-31") -> tuple[str, str]:
+    """The change that puts an agreement for clips made elsewhere into the example."""
+    return ("deliveries: [] ", DELIVERY.format(digest=digest, until=until) + "#")
+
+
 BAD = {
     "duplicate key": (
         ("example: true", "example: true\nexample: false"),
@@ -258,6 +277,15 @@ BAD = {
         "2026-11-29 lies before approval 1 of 2026-11-30",
     ),
     "no digest": (approvals(approval(1, digest="abc")), "text that fits ^[0-9a-f]{64}$"),
+    "agreement backwards": (
+        delivery(until="2026-10-31"),
+        "'studio' ends on 2026-10-31, before it was given on 2026-11-01",
+    ),
+    "expired agreement": (
+        delivery(until="2027-01-14"),
+        "'studio' expired on 2027-01-14, before the use starts on 2027-01-15",
+    ),
+    "agreement for no digest": (delivery("what poc rights printed"), "text that fits ^[0-9a-f]"),
     "no roles": (("approval_roles: [legal, business]", "approval_roles: []"), "at least 1 entries"),
     "no checklist": (("checklist: checklist_jp.yaml", "checklist: none.yaml"), "cannot be read"),
 }
