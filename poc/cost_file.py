@@ -108,7 +108,8 @@ class Quantity(Dated):
     def _held(self) -> Self:
         if not self.low <= self.value <= self.high:
             raise ValueError(
-                f"its range {self.low:g} to {self.high:g} does not hold its value {self.value:g}. "
+                f"its range {self.low:,.15g} to {self.high:,.15g} does not hold its value "
+                f"{self.value:,.15g}. "
                 "Widen the range or mend the value."
             )
         return self
@@ -134,7 +135,7 @@ class Rule:
 
     def bounds(self) -> str:
         """Return the allowed values in words."""
-        return f"a number of at least {self.least:g} and at most {self.most:g}"
+        return f"a number of at least {self.least:,.15g} and at most {self.most:,.15g}"
 
     def allows(self, value: float) -> bool:
         """Tell whether a value may stand here."""
@@ -462,7 +463,9 @@ def _value_faults(one: Stated) -> Iterator[Fault]:
         if value is None or one.rule.allows(value):
             continue
         hint = f" {value:g} % is {value / 100:g}." if one.rule.unit == "share" and value > 1 else ""
-        text = f"'{one.name}.{end}': expected {one.rule.bounds()}, got {value:g}.{hint} Mend it."
+        text = (
+            f"'{one.name}.{end}': expected {one.rule.bounds()}, got {value:,.15g}.{hint} Mend it."
+        )
         yield Fault((*one.keys, end), text)
 
 

@@ -51,16 +51,26 @@ def break_even(least: float | None, below: float | None) -> Finding:
     """Say at which volume ours costs no more than what it is compared with."""
     if below is not None:
         return Finding(
-            text_en=f"cheaper below {below:.3g} deliverables a month",
-            text_ja=f"月{below:.3g}本までは安い",
+            text_en=f"cheaper below {number(below, 3)} deliverables a month",
+            text_ja=f"月{number(below, 3)}本までは安い",
         )
     if least is None:
         return Finding(text_en="never", text_ja="なし")
     if least == 0:
         return Finding(text_en="cheaper at any volume", text_ja="本数によらず安い")
     return Finding(
-        text_en=f"from {least:.3g} deliverables a month on", text_ja=f"月{least:.3g}本以上"
+        text_en=f"from {number(least, 3)} deliverables a month on",
+        text_ja=f"月{number(least, 3)}本以上",
     )
+
+
+def number(value: float, digits: int = 15) -> str:
+    """Return a number to so many significant digits as people write it: large ones in groups.
+
+    >>> number(6e6), number(0.05), number(1234.5, 3), number(22.0)
+    ('6,000,000', '0.05', '1,230', '22')
+    """
+    return f"{float(f'{value:.{digits}g}'):,.15g}"
 
 
 def amount(value: float) -> str:

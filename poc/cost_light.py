@@ -78,7 +78,9 @@ def _reach(curves: Sequence[Curve]) -> Finding | None:
                 break
             weakest = point.value
         if weakest is not None:
-            shown = f"{100 * weakest:.3g} %" if at_least else f"{weakest:.3g} {curve.unit}"
+            shown = (
+                f"{100 * weakest:.3g} %" if at_least else f"{said.number(weakest, 3)} {curve.unit}"
+            )
             return said.reach(curve.label, shown, at_least=at_least)
     return None
 

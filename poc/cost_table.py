@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from poc import cost_findings as said
 from poc.cost_file import GpuMode, Rollout
-from poc.cost_findings import amount
+from poc.cost_findings import amount, number
 from poc.cost_records import CostResult, Curve, EconomicLight, Seconds, Spread, Swing
 from poc.records import Finding
 from poc.table import MISSING, WIDTH, aligned, columns, cut, figure
@@ -29,7 +29,7 @@ def cost_text(result: CostResult, light: EconomicLight) -> str:
         _ways(result),
         _gpus(result),
         _returns(result),
-        _tornado(result.tornado),
+        _tornado(result.tornado, result.currency),
         *(_curve(curve, result.currency) for curve in result.curves),
         *([_rollout(result.rollout, result.currency)] if result.rollout else []),
         _light(light),
@@ -42,9 +42,14 @@ def _head(result: CostResult) -> list[str]:
     return [
         f"{result.name} / {result.name_ja}",
         said.deliverable(result.deliverable).text_en,
-        f"{result.deliverables_per_month:g} deliverables a month, {result.horizon_months:g} months",
+        _volume(result),
         f"money in {result.currency}; {_examples(result)}",
     ]
+
+
+def _volume(result: CostResult) -> str:
+    volume, months = map(number, (result.deliverables_per_month, result.horizon_months))
+    return f"{volume} deliverables a month, {months} months"
 
 
 def _examples(result: CostResult) -> str:
@@ -64,16 +69,20 @@ def _clip(result: CostResult) -> list[str]:
         ["seconds per clip", figure(one.value), _seconds_mark(one)],
         *timed,
         ["acceptance rate", said.percent(result.acceptance.value), basis],
-        ["review", f"{result.review.value:g} min", said.basis(result.review_basis).text_en],
+        ["review", f"{number(result.review.value)} min", said.basis(result.review_basis).text_en],
         ["attempts per accepted clip", figure(result.attempts_per_accepted), "failures included"],
         [
             "energy per accepted clip",
             f"{figure(1000 * result.energy_kwh_per_accepted_clip)} Wh",
             "",
         ],
-        ["cost per accepted clip", amount(result.cost_per_accepted_clip), _spread(spread)],
+        ["cost per accepted clip", _money(result, result.cost_per_accepted_clip), _spread(spread)],
     ]
     return ["an accepted clip", *_rows(rows)]
+
+
+def _money(result: CostResult, value: float) -> str:
+    return said.money(value, result.currency).text_en
 
 
 def _seconds_mark(one: Seconds) -> str:
@@ -84,16 +93,16 @@ def _seconds_mark(one: Seconds) -> str:
 
 def _deliverable(result: CostResult) -> list[str]:
     rows = [
-        [one.label.text_en, amount(one.per_deliverable), said.percent(one.share)]
+        [one.label.text_en, _money(result, one.per_deliverable), said.percent(one.share)]
         for one in result.parts
     ]
     spread = _spread(result.simulation.cost_per_deliverable)
-    rows.append(["in all", amount(result.cost_per_deliverable), spread])
+    rows.append(["in all", _money(result, result.cost_per_deliverable), spread])
     return ["a deliverable", *_rows(rows)]
 
 
 def _ways(result: CostResult) -> list[str]:
-    ours = [["ours", amount(result.cost_per_deliverable), "", f"{result.working_days:g}"]]
+    ours = [["ours", amount(result.cost_per_deliverable), "", number(result.working_days)]]
     others = [
         [
             one.label.text_en
@@ -101,22 +110,31 @@ def _ways(result: CostResult) -> list[str]:
             + (EXAMPLE_MARK if one.is_example else ""),
             amount(one.cost_per_deliverable),
             amount(one.saving_per_deliverable),
-            MISSING if one.working_days is None else f"{one.working_days:g}",
+            MISSING if one.working_days is None else number(one.working_days),
         ]
         for one in result.alternatives
     ]
-    header = [["way", "per deliverable", "ours saves", "working days"]]
+    header = [[f"way ({result.currency})", "per deliverable", "ours saves", "working days"]]
     return _rows(header + ours + others)
 
 
 def _gpus(result: CostResult) -> list[str]:
-    header = [["GPU", "GPUs paid", "per hour of work", "per clip", "per deliverable", "NPV"]]
+    header = [
+        [
+            f"GPU ({result.currency})",
+            "GPUs paid",
+            "per hour of work",
+            "per clip",
+            "per deliverable",
+            "NPV",
+        ]
+    ]
     rows = [
         [
             one.label.text_en
             + (" (taken)" if one.is_taken else "")
             + (EXAMPLE_MARK if one.is_example else ""),
-            figure(one.gpus) if one.is_shared or one.mode is GpuMode.RENTED else f"{one.gpus:g}",
+            figure(one.gpus) if one.is_shared or one.mode is GpuMode.RENTED else number(one.gpus),
             amount(one.price_per_hour),
             amount(one.cost_per_accepted_clip),
             amount(one.cost_per_deliverable),
@@ -142,12 +160,12 @@ def _returns(result: CostResult) -> list[str]:
         f"{_spread(drawn.payback_months)}; paid back in {said.percent(drawn.share_paid_back)}"
     )
     rows = [
-        ["initial cost", amount(result.initial_cost), ""],
-        ["first year", amount(result.first_year_cost), ""],
-        ["later years", amount(result.later_year_cost), ""],
+        ["initial cost", _money(result, result.initial_cost), ""],
+        ["first year", _money(result, result.first_year_cost), ""],
+        ["later years", _money(result, result.later_year_cost), ""],
         ["break-even", level, ""],
         ["payback", said.months(result.payback_months).text_en, paid_back],
-        ["net present value", amount(result.npv), _spread(drawn.npv)],
+        ["net present value", _money(result, result.npv), _spread(drawn.npv)],
     ]
     against = said.ALTERNATIVES[result.compared_with].text_en
     note = f"[low, high]: 90 % of {drawn.runs} simulations, seed {drawn.seed}. "
@@ -158,13 +176,13 @@ def _returns(result: CostResult) -> list[str]:
     ]
 
 
-def _tornado(swings: Sequence[Swing]) -> list[str]:
-    header = [["tornado: an input at its ends", "low", "high", *_ENDS]]
+def _tornado(swings: Sequence[Swing], currency: str) -> list[str]:
+    header = [[f"tornado ({currency})", "low", "high", *_ENDS]]
     rows = [
         [
             one.label.text_en,
-            f"{one.low:g}",
-            f"{one.high:g} {one.unit}",
+            number(one.low),
+            f"{number(one.high)} {one.unit}",
             *map(amount, (one.cost_at_low, one.cost_at_high, one.npv_at_low, one.npv_at_high)),
         ]
         for one in swings[:SHOWN_SWINGS]
@@ -179,7 +197,7 @@ def _curve(curve: Curve, currency: str) -> list[str]:
     ]
     rows = [
         [
-            f"{point.value:.3g} {curve.unit}",
+            f"{number(point.value, 3)} {curve.unit}",
             amount(point.cost_per_accepted_clip),
             amount(point.cost_per_deliverable),
             MISSING if point.payback_months is None else f"{point.payback_months:.1f}",

@@ -718,6 +718,22 @@ def test_the_ends_of_what_is_allowed_can_be_computed_and_printed() -> None:
         assert cost_text(result, economic_light(result))
 
 
+def test_large_numbers_are_printed_in_groups_with_their_currency_and_never_with_an_exponent() -> (
+    None
+):
+    price = {"value": 500_000.0, "low": 300_000.0, "high": 6e6}
+    often = {"alternatives.outsourcing.per_deliverable": price}
+    result = result_of(changed(INPUTS, often | {"deliverables_per_month": exactly(12_345.0)}))
+    lines = cost_text(result, economic_light(result)).splitlines()
+
+    assert "12,345 deliverables a month, 36 months" in lines
+    (row,) = [line for line in lines if "JPY/deliverable" in line and "6,000,000" in line]
+    assert re.search(r"outsourcing.* 300,000 +6,000,000 JPY/deliverable ", row)
+    (row,) = [line for line in lines if line.startswith("  initial cost")]
+    assert row.split()[2:] == ["3,600,000", "JPY"]
+    assert [line for line in lines if re.search(r"\de\+\d", line)] == []
+
+
 # --- simulation ----------------------------------------------------------------------------------
 
 
