@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from metrics.extractors.i3d import I3d, load_i3d
 from metrics.frechet import frechet_distance, polynomial_mmd
 from poc.cli import main
 from poc.clip_records import FrameShape, MetricSummary
-from poc.clip_video import GivenVideo
+from poc.clip_video import LOCK, GivenVideo
 from poc.errors import InputError
 from poc.measure_folder import FolderJob, FolderResult, measure_folder
 from poc.video import encode_webm
@@ -180,3 +181,26 @@ def test_the_command_says_what_it_pinned_and_needs_a_reference(
     assert "i3d-400/logits/paper-1" in first.out
     assert main([*asked, "--reference", str(clips[1]), "--fvd", "paper"]) == 0
     assert "pinned" not in capsys.readouterr().err
+
+
+def test_the_lock_lies_beside_the_network_and_nothing_in_the_working_directory(
+    i3d: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    network = Path(shutil.copytree(i3d, tmp_path / "weights" / "i3d"))
+    (tmp_path / "none").mkdir()
+    asked = ["measure", str(tmp_path / "none"), "--reference", str(tmp_path / "none")]
+    asked += ["--video-network", str(network)]
+
+    assert main(asked) == 2  # a folder without clips; the network was looked at before
+    assert "pinned at first use in " in capsys.readouterr().err
+    assert (network.parent / LOCK).is_file()
+    assert list((tmp_path / "here").iterdir()) == []
+
+    (network.parent / LOCK).rename(LOCK)
+    main(asked)
+    said = capsys.readouterr().err
+    assert f"{LOCK}: taken from the working directory. Move it to {network.parent / LOCK}." in said
+    assert "pinned" not in said
+    assert not (network.parent / LOCK).exists()

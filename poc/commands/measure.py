@@ -58,9 +58,9 @@ def add_measure(commands: Commands) -> None:
     parser.add_argument(
         "--weights-lock",
         type=Path,
-        default=Path("extractors.lock.json"),
         metavar="FILE",
-        help="digests of the network's files; pinned at first use, to be committed",
+        help="digests of the network's files, pinned at first use, to be committed (default: "
+        "extractors.lock.json beside the folder WEIGHTS)",
     )
     parser.add_argument(
         "--png-fps", type=frame_rate, metavar="N", help="frame rate of folders of png frames"
@@ -149,8 +149,22 @@ def _video_network(arguments: argparse.Namespace) -> GivenVideo | None:
         return None
     if arguments.reference is None:
         raise InputError("--video-network: FVD and KVD need --reference; give one.")
-    lock = arguments.weights_lock
+    lock = arguments.weights_lock or _lock_beside(arguments.video_network)
     video = GivenVideo.read(arguments.video_network, arguments.fvd, lock)
     if video.newly_pinned:
         print(f"{arguments.video_network}: pinned at first use in {lock}", file=sys.stderr)
     return video
+
+
+def _lock_beside(network: Path) -> Path:
+    """Return the lock beside a network's folder: whoever uses those weights stands on one pin.
+
+    It used to lie in the working directory; one that is there is used until it is moved.
+    """
+    from poc.clip_video import LOCK
+
+    lock, former = network.resolve().parent / LOCK, Path(LOCK)
+    if lock.exists() or not former.exists():
+        return lock
+    print(f"{former}: taken from the working directory. Move it to {lock}.", file=sys.stderr)
+    return former
