@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from diffusers import (
@@ -31,7 +31,7 @@ from safetensors.torch import load_file
 from poc.errors import InputError
 from poc.pipelines.base import tensors_digest
 from poc.pipelines.recorded import RecordedNetwork
-from poc.pipelines.resident import Embedded, ResidentFamily, as_floats, weight_file
+from poc.pipelines.resident import Embedded, Loading, ResidentFamily, as_floats, weight_file
 from poc.pipelines.schedulers import make_scheduler
 from poc.records import DECODED_AT_ONCE, Arm, FastSettings, ResolvedArm
 
@@ -51,16 +51,8 @@ class _ResidentPipeline(AnimateDiffPipeline):  # type: ignore[misc]  # diffusers
 class AnimateDiffFamily(ResidentFamily):
     """Base model, motion adapters and LoRAs of all arms of a plan, loaded once each."""
 
-    def __init__(
-        self,
-        *,
-        base: str,
-        dtype: str,
-        folders: Mapping[str, Path],
-        device: str = "cpu",
-        vae: str | None = None,
-    ) -> None:
-        super().__init__(base=base, dtype=dtype, folders=folders, device=device, vae=vae)
+    def __init__(self, **loading: Unpack[Loading]) -> None:
+        super().__init__(**loading)
         self._adapters: dict[str, MotionAdapter] = {}
         self._loras: dict[str, str] = {}
         self._lora_checked: set[str] = set()

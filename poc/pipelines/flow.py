@@ -8,9 +8,7 @@ before the next arm, and the whole transformer compared with what was loaded.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from diffusers.utils import logging as diffusers_logging
@@ -18,7 +16,7 @@ from safetensors.torch import load_file
 
 from poc.errors import InputError
 from poc.pipelines.base import tensors_digest
-from poc.pipelines.resident import ResidentFamily, weight_file
+from poc.pipelines.resident import Loading, ResidentFamily, weight_file
 from poc.records import Arm, ResolvedArm
 
 
@@ -29,18 +27,10 @@ class FlowFamily(ResidentFamily):
     vae_class: ClassVar[type[Any]]
     vae_in_float32: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        *,
-        base: str,
-        dtype: str,
-        folders: Mapping[str, Path],
-        device: str = "cpu",
-        vae: str | None = None,
-    ) -> None:
-        if vae is not None:
+    def __init__(self, **loading: Unpack[Loading]) -> None:
+        if (vae := loading.get("vae")) is not None:
             raise InputError(f"VAE {vae!r}: this family decodes with the base's own VAE only.")
-        super().__init__(base=base, dtype=dtype, folders=folders, device=device)
+        super().__init__(**loading)
         self._loras: dict[str, dict[str, torch.Tensor]] = {}
         self._pristine: dict[str, torch.Tensor] = {}
         self._fused: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 import torch
 
@@ -18,6 +18,16 @@ from poc.records import Arm, FastSettings, ResolvedArm
 
 Embedded = dict[str, torch.Tensor]
 """A text encoder's answer by the argument of the pipeline that takes it; rows are prompts."""
+
+
+class Loading(TypedDict):
+    """What a family is made of, by name: what `ResidentFamily` takes, and hands on to it."""
+
+    base: str
+    dtype: str
+    folders: Mapping[str, Path]
+    device: NotRequired[str]
+    vae: NotRequired[str | None]
 
 
 class ResidentFamily(abc.ABC):
