@@ -24,6 +24,7 @@ from poc.tiny.export import LORA_FILE, write_index
 from poc.tiny.stills import as_is, by_phone, write_stills
 from poc.training.consistency import LORA, add_lora, distill_motion
 from poc.training.loop import Log
+from poc.training.style import lora_state
 
 ADOPTED = ("vae", "image", "motion", "lcm_lora")
 ROUGHNESS = {"clean": 0.0, "rough": 1.0, "rougher": 2.0}
@@ -102,7 +103,7 @@ def _joint(kitchen: recipes.Kitchen, name: str) -> None:
         work=kitchen.work,
         log=kitchen.log,
     )
-    kitchen.keep(f"{name}_lora", recipes.lora_state(online, LORA), result)
+    kitchen.keep(f"{name}_lora", lora_state(online, LORA), result)
     kitchen.keep(name, recipes.motion_of(online).state_dict(), result)
 
 

@@ -41,7 +41,7 @@ from poc.training.diffusion import NoiseSchedule
 from poc.training.image import LatentSet, train_image_model
 from poc.training.loop import Draw, Log, LoopConfig, StageResult
 from poc.training.motion import train_motion, with_motion
-from poc.training.style import train_style
+from poc.training.style import lora_state, train_style
 from poc.training.vae import encode, train_vae
 
 VERSION = 4
@@ -364,18 +364,6 @@ def loaded_motion(kitchen: Kitchen, stage: str) -> MotionAdapter:
     adapter = tiny.build_motion_adapter()
     kitchen.load(stage, adapter)
     return adapter
-
-
-def lora_state(unet: Any, name: str) -> dict[str, torch.Tensor]:
-    """Return a UNet's LoRA in peft's naming, as diffusers' loaders take it.
-
-    diffusers' own conversion for saving mixes two namings here, and a loader then takes half of
-    the layers without a word.
-    """
-    from peft import get_peft_model_state_dict
-
-    state = get_peft_model_state_dict(unet, adapter_name=name)
-    return {f"unet.{key}": tensor.detach().clone() for key, tensor in state.items()}
 
 
 def teacher_of(kitchen: Kitchen, network: Any, model: ImageModel) -> Teacher:

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
-from peft import get_peft_model_state_dict
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 from safetensors import safe_open
@@ -36,7 +35,7 @@ from poc.training.consistency import add_lora
 from poc.training.diffusion import NoiseSchedule
 from poc.training.image import LatentSet, named
 from poc.training.loop import Draw, Log, LoopConfig
-from poc.training.style import style_loss, train_style
+from poc.training.style import lora_state, style_loss, train_style
 from poc.training.vae import encode
 
 ADAPTER: Final = "style"
@@ -274,13 +273,9 @@ class _Studio:
         return pictures
 
     def write_lora(self) -> Path:
-        """Write the LoRA in half precision; refuses one that diffusers' loader does not take whole.
-
-        Its keys are peft's: diffusers' own conversion for saving mixes two namings, and a loader
-        then takes half of the layers without a word.
-        """
-        state = get_peft_model_state_dict(self.pipe.unet, adapter_name=ADAPTER)
-        halves = {f"unet.{key}": value.half().cpu().contiguous() for key, value in state.items()}
+        """Write the LoRA in half precision; refuses one that diffusers does not load whole."""
+        state = lora_state(self.pipe.unet, ADAPTER)
+        halves = {key: value.half().cpu().contiguous() for key, value in state.items()}
         path = self.task.work / LORA_FILE
         save_file(halves, path, metadata={"format": "pt"})
         self.pipe.unload_lora_weights()

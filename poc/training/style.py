@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from peft import get_peft_model_state_dict
 from transformers import CLIPTextModel
 
 from poc.training.diffusion import NoiseSchedule
@@ -60,3 +62,13 @@ def train_style(
     result = train(name, config, parameters, loss, work=work, log=log, after=after)
     adopt(parameters, result)
     return result
+
+
+def lora_state(unet: Any, name: str) -> dict[str, torch.Tensor]:
+    """Return a copy of a UNet's LoRA in peft's naming, as diffusers' loaders take it.
+
+    diffusers' own conversion for saving mixes two namings here, and a loader then takes half of
+    the layers without a word.
+    """
+    state = get_peft_model_state_dict(unet, adapter_name=name)
+    return {f"unet.{key}": tensor.detach().clone() for key, tensor in state.items()}
