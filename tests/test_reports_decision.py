@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import reports_fixture as fixture
 
 from poc.panel import Trial
 from poc.rating_folder import imported, votes_path
-from poc.records import Light
+from poc.records import Light, digest
 from poc.vote_records import Outcome
 from reports.content import make_content
 from reports.export import html
@@ -66,9 +67,21 @@ def change(path: Path, edit: Change) -> None:
     path.write_text(json.dumps(found), "utf-8")
 
 
+PAGES: dict[str, str] = {}
+
+
+def page_of(run: Path) -> str:
+    """Draw the page of a run; of the same files only once, since that takes seconds."""
+    files = sorted(path for path in run.rglob("*") if path.is_file())
+    key = digest({str(p.relative_to(run)): sha256(p.read_bytes()).hexdigest() for p in files})
+    if key not in PAGES:
+        PAGES[key] = html.render(load_run(run))
+    return PAGES[key]
+
+
 def article(run: Path, language: Language) -> str:
     """Return the visible text of one language's article."""
-    page = html.render(load_run(run))
+    page = page_of(run)
     found = re.search(rf'<article lang="{language}">(.*?)</article>', page, flags=re.DOTALL)
     assert found is not None
     bare = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", found.group(1), flags=re.DOTALL)
@@ -290,7 +303,7 @@ def test_votes_that_are_not_summed_up_are_not_called_none(run: Path, spoil: str)
 
 
 def test_a_hostile_rater_stays_text(run: Path) -> None:
-    page = html.render(load_run(run))
+    page = page_of(run)
 
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "<img" not in page
@@ -367,7 +380,7 @@ def test_a_demonstration_is_marked_on_every_part_and_a_real_run_on_none(
 ) -> None:
     real = fixture.write_run(tmp_path / "real", fixture.plan("procurement", count=1), drawn=0)
 
-    assert html.render(load_run(run)).count('class="demo"') == 2 * 8
+    assert page_of(run).count('class="demo"') == 2 * 8
     assert 'class="demo"' not in html.render(load_run(real))
     assert content(run).asked.startswith("Nothing: this is a demonstration.")
     for name in ("money.json", "rights.json", "rating/votes.json"):

@@ -49,6 +49,18 @@ def view(run: Path) -> RunView:
     return load_run(run)
 
 
+Render = Callable[[RunView, Text], bytes]
+DRAWN: dict[tuple[Render, int, Language], tuple[RunView, bytes]] = {}
+
+
+def drawn(render: Render, view: RunView, text: Text) -> bytes:
+    """Draw a document; of the same view only once, since that takes seconds."""
+    key = (render, id(view), text.language)  # the view is kept, so that its id stays its own
+    if key not in DRAWN:
+        DRAWN[key] = view, render(view, text)
+    return DRAWN[key][1]
+
+
 # --- reading back --------------------------------------------------------------------------------
 
 
@@ -66,12 +78,12 @@ def pages_of(written: bytes) -> list[str]:
 
 
 def of_pdf(view: RunView, text: Text) -> str:
-    return "".join(pages_of(pdf.render(view, text)))
+    return "".join(pages_of(drawn(pdf.render, view, text)))
 
 
 def of_pptx(view: RunView, text: Text) -> str:
     found = []
-    for slide in Presentation(io.BytesIO(pptx.render(view, text))).slides:
+    for slide in Presentation(io.BytesIO(drawn(pptx.render, view, text))).slides:
         for shape in slide.shapes:
             if shape.has_text_frame:
                 found.append(shape.text_frame.text)
@@ -83,14 +95,14 @@ def of_pptx(view: RunView, text: Text) -> str:
 
 
 def of_xlsx(view: RunView, text: Text) -> str:
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(view, text)))
+    book = openpyxl.load_workbook(io.BytesIO(drawn(xlsx.render, view, text)))
     cells = (cell.value for sheet in book for row in sheet.iter_rows() for cell in row)
     return squeezed("".join(str(cell) for cell in cells if cell is not None))
 
 
 def of_markdown(view: RunView, text: Text) -> str:
-    written = markdown.render(view, text).replace("<br>", "")
-    return squeezed(re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), written))
+    plain = markdown.render(view, text).replace("<br>", "")
+    return squeezed(re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), plain))
 
 
 def of_html(view: RunView, _: Text) -> str:
@@ -144,10 +156,10 @@ def test_a_demonstration_is_marked_in_every_document(view: RunView, form: str) -
 
 def test_a_demonstration_is_marked_on_every_page_slide_and_sheet(view: RunView) -> None:
     mark = EN("mark.demonstration")
-    slides = Presentation(io.BytesIO(pptx.render(view, EN))).slides
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(view, EN)))
+    slides = Presentation(io.BytesIO(drawn(pptx.render, view, EN))).slides
+    book = openpyxl.load_workbook(io.BytesIO(drawn(xlsx.render, view, EN)))
 
-    assert all(mark in page for page in pages_of(pdf.render(view, EN)))
+    assert all(mark in page for page in pages_of(drawn(pdf.render, view, EN)))
     assert all(any(s.has_text_frame and s.text_frame.text == mark for s in slide.shapes)
                for slide in slides)  # fmt: skip
     for sheet in book:
@@ -206,14 +218,12 @@ def test_one_changed_number_changes_page_documents_and_gate_alike(
 
 
 @pytest.mark.parametrize("render", [pdf.render, pptx.render, xlsx.render])
-def test_the_same_run_gives_the_same_bytes(
-    view: RunView, render: Callable[[RunView, Text], bytes]
-) -> None:
-    assert render(view, EN) == render(view, EN)
+def test_the_same_run_gives_the_same_bytes(view: RunView, render: Render) -> None:
+    assert render(view, EN) == drawn(render, view, EN)
 
 
 def test_the_file_carries_the_time_of_the_run_and_not_of_writing(view: RunView) -> None:
-    document = pypdfium2.PdfDocument(pdf.render(view, EN))
+    document = pypdfium2.PdfDocument(drawn(pdf.render, view, EN))
     try:
         assert document.get_metadata_value("CreationDate").startswith("D:20261123")
     finally:
@@ -247,7 +257,7 @@ def test_what_a_board_decides_with_stands_on_the_first_page(
     view: RunView, language: Language
 ) -> None:
     text = load_text(language)
-    content, first = make_content(view, text), pages_of(pdf.render(view, text))[0]
+    content, first = make_content(view, text), pages_of(drawn(pdf.render, view, text))[0]
     wanted = [content.headline, content.sureness, content.rights.last_day, content.next_step]
     wanted += [line.said for line in (*content.request, *content.stops, *content.basis)]
     wanted += [row.mark.word for row in content.criteria] + [r.name for r in content.ways.rows]
@@ -266,8 +276,8 @@ def test_a_page_with_much_to_say_stays_one_page_and_says_what_it_left_out(view: 
 
 
 def test_the_font_is_embedded_and_the_only_one(view: RunView) -> None:
-    written = pdf.render(view, load_text("ja"))
-    names = set(re.findall(rb"/BaseFont */([\w+-]+)", written))
+    document = drawn(pdf.render, view, load_text("ja"))
+    names = set(re.findall(rb"/BaseFont */([\w+-]+)", document))
 
     assert names
     assert all(name.endswith(b"IPAexGothic") for name in names)
@@ -318,7 +328,7 @@ def test_hostile_text_is_shown_as_it_is_and_turns_no_line_around(
 def test_a_workbook_of_hostile_text_holds_no_formula_but_our_own_and_no_link(
     hostile: RunView,
 ) -> None:
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(hostile, EN)))
+    book = openpyxl.load_workbook(io.BytesIO(drawn(xlsx.render, hostile, EN)))
     own = {EN("sheet.inputs"), EN("sheet.formulas")}
     cells = [
         c for sheet in book if sheet.title not in own for row in sheet.iter_rows() for c in row
@@ -329,7 +339,7 @@ def test_a_workbook_of_hostile_text_holds_no_formula_but_our_own_and_no_link(
 
 
 def test_slides_of_hostile_text_hold_no_link_and_nothing_that_runs(hostile: RunView) -> None:
-    with zipfile.ZipFile(io.BytesIO(pptx.render(hostile, EN))) as package:
+    with zipfile.ZipFile(io.BytesIO(drawn(pptx.render, hostile, EN))) as package:
         names = package.namelist()
         rels = "".join(package.read(n).decode() for n in names if n.endswith(".rels"))
 
@@ -348,7 +358,7 @@ def test_markdown_of_hostile_text_marks_nothing_up(hostile: RunView) -> None:
 
 
 def test_charts_of_slides_are_native_and_hold_the_runs_numbers(view: RunView) -> None:
-    deck = Presentation(io.BytesIO(pptx.render(view, EN)))
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, EN)))
     charts = [s.chart for slide in deck.slides for s in slide.shapes if getattr(s, "has_chart", 0)]
     front = EN("chart.front")
     series = charts[0].plots[0].series
@@ -361,8 +371,32 @@ def test_charts_of_slides_are_native_and_hold_the_runs_numbers(view: RunView) ->
     assert joined == [fixture.ARMS[name][4] for name in names]  # by seconds, as they are joined
 
 
+def tables_of(view: RunView, text: Text) -> list[tuple[int, str]]:
+    """Of each slide with a table: its rows below the head, and all that stands beside it."""
+    found = []
+    for slide in Presentation(io.BytesIO(pptx.render(view, text))).slides:
+        beside = " ".join(one.text_frame.text for one in slide.shapes if one.has_text_frame)
+        found += [(len(one.table.rows) - 1, beside) for one in slide.shapes if one.has_table]
+    return found
+
+
+def test_a_table_that_is_too_long_for_a_slide_says_how_much_stands_elsewhere(
+    view: RunView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tables_of(view, EN)
+    monkeypatch.setattr(pptx, "_MOST_ROWS", 4)
+    cut = tables_of(view, EN)
+
+    assert not any("more, in the report as PDF or HTML" in beside for _, beside in whole)
+    assert max(rows for rows, _ in whole) > 4
+    for (rows, _), (kept, beside) in zip(whole, cut, strict=True):
+        assert kept == min(rows, 4)
+        said = f"and {rows - kept} more, in the report as PDF or HTML"
+        assert (said in beside) == (rows > kept)
+
+
 def test_every_word_of_a_slide_names_a_font_for_japanese(view: RunView) -> None:
-    with zipfile.ZipFile(io.BytesIO(pptx.render(view, load_text("ja")))) as package:
+    with zipfile.ZipFile(io.BytesIO(drawn(pptx.render, view, load_text("ja")))) as package:
         slides = [package.read(n).decode() for n in package.namelist()
                   if re.fullmatch(r"ppt/slides/slide\d+\.xml", n)]  # fmt: skip
     runs = [run for slide in slides for run in re.findall(r"<a:rPr.*?</a:rPr>", slide)]
@@ -372,7 +406,7 @@ def test_every_word_of_a_slide_names_a_font_for_japanese(view: RunView) -> None:
 
 
 def test_notes_hold_a_sentence_with_its_number_and_n(view: RunView) -> None:
-    deck = Presentation(io.BytesIO(pptx.render(view, EN)))
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, EN)))
     notes = [s.notes_slide.notes_text_frame for s in deck.slides]
     said = [one.text for one in notes if one is not None]
 
@@ -497,7 +531,7 @@ def test_an_input_that_finance_changes_moves_the_result(view: RunView) -> None:
 def test_the_workbook_shows_the_programs_own_results_before_it_is_computed_anew(
     view: RunView,
 ) -> None:
-    book = openpyxl.load_workbook(io.BytesIO(xlsx.render(view, EN)), data_only=True)
+    book = openpyxl.load_workbook(io.BytesIO(drawn(xlsx.render, view, EN)), data_only=True)
     rows = {row[0].value: row[1].value for row in book[EN("sheet.formulas")].iter_rows(min_row=3)}
 
     assert view.money is not None
