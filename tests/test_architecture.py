@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final
@@ -221,7 +222,7 @@ class _Reader(ast.NodeVisitor):
         self._functions.pop()
 
     def visit_If(self, node: ast.If) -> None:
-        if ast.unparse(node.test).rpartition(".")[2] != "TYPE_CHECKING":
+        if _last_name(node.test) != "TYPE_CHECKING":
             self.generic_visit(node)
             return
         self._functions.append("TYPE_CHECKING")
@@ -245,15 +246,23 @@ class _Reader(ast.NodeVisitor):
             self._add(whole if whole in self._known else base, node.lineno)
 
     def visit_Call(self, node: ast.Call) -> None:
-        called = ast.unparse(node.func).rpartition(".")[2]
-        match node.args:
-            case [ast.Constant(value=str(name)), *_] if called in {"import_module", "__import__"}:
-                self._add(name, node.lineno)
+        if _last_name(node.func) in {"import_module", "__import__"}:
+            match node.args:
+                case [ast.Constant(value=str(name)), *_]:
+                    self._add(name, node.lineno)
         self.generic_visit(node)
 
     def _add(self, imported: str, line: int) -> None:
         function = self._functions[-1] if self._functions else None
         self.found.append(Import(self._module, imported, line, function))
+
+
+def _last_name(node: ast.expr) -> str:
+    """Return `c` of the expression `a.b.c`; nothing of one that is no name."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -265,11 +274,17 @@ def modules(root: Path) -> dict[str, Path]:
     }
 
 
-def imports(root: Path) -> Iterator[Import]:
-    """Yield every import of every module of ours under `root`."""
+@cache
+def imports(root: Path) -> tuple[Import, ...]:
+    """Return every import of every module of ours under `root`; read once."""
+    return tuple(_read(root))
+
+
+def _read(root: Path) -> Iterator[Import]:
     found = modules(root)
+    known = frozenset(found)
     for name, path in found.items():
-        reader = _Reader(name, path.name == "__init__.py", frozenset(found))
+        reader = _Reader(name, path.name == "__init__.py", known)
         reader.visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
         yield from reader.found
 

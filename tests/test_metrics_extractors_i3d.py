@@ -28,7 +28,7 @@ from metrics.extractors.i3d import (
     prepare,
 )
 
-THINNER = 8
+THINNER = 16
 CLIPS: Frames = np.random.default_rng(0).integers(0, 256, (3, 10, 24, 32, 3), dtype=np.uint8)
 
 MIXED = ("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c")
@@ -182,10 +182,17 @@ def pickled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, I3d]:
 
 
 @pytest.fixture(scope="module")
-def converted(pickled: tuple[Path, I3d], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file, network = pickled
+def step(pickled: tuple[Path, I3d]) -> float:
+    """The distance of black clips to white ones that would be published of this network."""
+    return black_white_step(pickled[1])
+
+
+@pytest.fixture(scope="module")
+def converted(
+    pickled: tuple[Path, I3d], step: float, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("converted")
-    convert(file, folder, published=_published(file, black_white_step(network)), thinner=THINNER)
+    convert(pickled[0], folder, published=_published(pickled[0], step), thinner=THINNER)
     return folder
 
 
@@ -219,11 +226,11 @@ def test_a_pickle_of_known_digest_becomes_safetensors_that_give_the_same_feature
 
 
 def test_converting_again_gives_the_same_bytes(
-    pickled: tuple[Path, I3d], converted: Path, tmp_path: Path
+    pickled: tuple[Path, I3d], step: float, converted: Path, tmp_path: Path
 ) -> None:
-    file, network = pickled
+    file = pickled[0]
 
-    convert(file, tmp_path, published=_published(file, black_white_step(network)), thinner=THINNER)
+    convert(file, tmp_path, published=_published(file, step), thinner=THINNER)
 
     for name in ("config.json", "model.safetensors"):
         assert file_digest(tmp_path / name) == file_digest(converted / name)
@@ -253,7 +260,7 @@ def test_pooled_features_are_as_many_as_the_last_block_is_wide(converted: Path) 
 
 
 def test_a_torchscript_archive_is_matched_by_the_order_of_its_layers(
-    pickled: tuple[Path, I3d], tmp_path: Path
+    pickled: tuple[Path, I3d], step: float, tmp_path: Path
 ) -> None:
     network = pickled[1]
 
@@ -280,7 +287,7 @@ def test_a_torchscript_archive_is_matched_by_the_order_of_its_layers(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated; its old files stay
         torch.jit.save(torch.jit.script(Other().eval()), str(tmp_path / "s.pt"))
-    known = _published(tmp_path / "s.pt", black_white_step(network))
+    known = _published(tmp_path / "s.pt", step)
 
     convert(tmp_path / "s.pt", tmp_path / "w", published=known, thinner=THINNER)
 
@@ -305,10 +312,10 @@ def test_a_file_of_another_digest_is_not_opened_and_the_answer_says_where_to_get
 
 
 def test_weights_that_miss_the_published_value_are_not_written(
-    pickled: tuple[Path, I3d], tmp_path: Path
+    pickled: tuple[Path, I3d], step: float, tmp_path: Path
 ) -> None:
-    file, network = pickled
-    known = _published(file, 1.1 * black_white_step(network))
+    file = pickled[0]
+    known = _published(file, 1.1 * step)
 
     with pytest.raises(WeightsError, match="as published"):
         convert(file, tmp_path / "w", published=known, thinner=THINNER)
