@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from light_spec import light
 
 from poc import cli
 
@@ -18,9 +19,14 @@ RIGHTS = ("--rights", "poc/specs/rights/example.yaml")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("audited") / "run"
-    made = ["run", "poc/specs/quick.yaml", "--out", str(out), "--workers", "1", "--no-report"]
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return light(tmp_path_factory.mktemp("audited"))
+
+
+@pytest.fixture(scope="module")
+def run(spec: Path) -> Path:
+    out = spec.parent / "run"
+    made = ["run", str(spec), "--out", str(out), "--workers", "1", "--no-report"]
     assert cli.main(made) == 0
     cli.main(["decide", str(out), *COST, *RIGHTS, "--on", "2026-12-01"])
     return out
@@ -62,7 +68,7 @@ def test_the_archive_verifies_with_nothing_but_itself(
     assert said["not_checked"] == ["licences.json", "bill_of_materials.json"]
 
 
-def test_it_holds_what_an_auditor_asks_for_and_a_digest_of_each(archive: Path) -> None:
+def test_it_holds_what_an_auditor_asks_for_and_a_digest_of_each(spec: Path, archive: Path) -> None:
     found = members(archive)
     listed = dict(line.split("  ")[::-1] for line in found["SHA256SUMS"].decode().splitlines())
     wanted = {
@@ -76,7 +82,7 @@ def test_it_holds_what_an_auditor_asks_for_and_a_digest_of_each(archive: Path) -
     assert wanted <= found.keys()
     assert not [name for name in found if name.startswith("run/clips")]
     assert listed == {name: one for name, one in digests.items() if name != "SHA256SUMS"}
-    assert found["spec.yaml"] == Path("poc/specs/quick.yaml").read_bytes()
+    assert found["spec.yaml"] == spec.read_bytes()
 
 
 def test_licences_and_materials_name_every_model_with_its_digest(archive: Path) -> None:
