@@ -33,7 +33,7 @@ help:
 	@echo 'make test      format, lint and type checks, then every test'
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
-	@echo 'make endure    kill the program at every flush and fill the disk at every write (half an hour)'
+	@echo 'make endure    kill the program at every flush, fill the disk, and what else needs minutes (an hour)'
 	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
@@ -59,7 +59,7 @@ gate-gpu:
 	  if [ -d runs/gate-gpu ]; then echo $$code > runs/gate-gpu/exit-code; fi; exit $$code
 
 test: lint browser
-	@$(OFFLINE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+	@$(OFFLINE) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 lint: setup
 	@$(BIN)/ruff format --check .
