@@ -386,7 +386,7 @@ def test_a_clip_that_breaks_a_metric_fails_alone(
 def test_many_good_clips_of_all_kinds_raise_no_false_alarm(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     suffixes = list(WRITERS)
-    for place in range(48):
+    for place in range(8):  # test_poc_measure_corpus has very many
         suffix = suffixes[place % 4]
         WRITERS[suffix](tmp_path / f"{place}{suffix}", rendered(place))
     dim = (rendered(0) // 4 + 12).astype(np.uint8)
@@ -1346,7 +1346,7 @@ def test_the_table_counts_everything_and_fits_the_terminal(tmp_path: Path) -> No
 
 
 def test_a_large_folder_shows_its_bad_clips_and_its_means(tmp_path: Path) -> None:
-    write_webm(tmp_path / "0.webm", rendered(0))
+    write_webm(tmp_path / "0.webm", rendered(0)[:4])  # what they show does not matter here
     for place in range(1, 41):
         (tmp_path / f"{place}.webm").write_bytes((tmp_path / "0.webm").read_bytes())
     (tmp_path / "text.mp4").write_text("no clip")
