@@ -1,7 +1,8 @@
-"""200 good clips and many bad ones in one folder, by the public command: who is told from whom.
+"""Many good clips and many bad ones in one folder, by the public command: who is told from whom.
 
 All clips are made here. The good ones are as unlike as the world allows: every look, dark and slow
-ones too, in every format. Of the bad ones each has one planted fault.
+ones too, in every format. Of the bad ones each has one planted fault. `make endure` takes 200 good
+ones.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from poc import cli
 from poc.tiny import world
 from poc.video import encode_webm
 
-GOOD: Final = 200
+GOOD: Final = 84
+"""Every kind of clip in every look and every format, once."""
 LOOKS: Final = (None, *world.Style)
 
 
@@ -171,9 +173,9 @@ BAD: Final[Mapping[str, Bad]] = {
 }
 
 
-def write_good(folder: Path) -> list[str]:
+def write_good(folder: Path, count: int) -> list[str]:
     suffixes, names = list(WRITERS), []
-    for number in range(GOOD):
+    for number in range(count):
         kind, suffix = KINDS[number % len(KINDS)], suffixes[number % 4]
         names.append(f"good-{number:03}-{kind.__name__}{suffix}")
         WRITERS[suffix](folder / names[-1], kind(rendered(number), number))
@@ -191,12 +193,19 @@ def write_bad(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_all_bad_clips_are_caught_among_200_good_ones_with_one_false_alarm_at_most(
+def test_all_bad_clips_are_caught_among_good_ones_without_a_false_alarm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good, reasons = write_good(tmp_path), write_bad(tmp_path)
+    assert_told_apart(tmp_path, capsys, count=GOOD, alarms_at_most=0)
 
-    code = cli.main(["measure", str(tmp_path), "--json"])
+
+def assert_told_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str], *, count: int, alarms_at_most: int
+) -> None:
+    """Measure so many good clips and all bad ones in a folder: only the bad ones are caught."""
+    good, reasons = write_good(folder, count), write_bad(folder)
+
+    code = cli.main(["measure", str(folder), "--json"])
     printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     clips = {clip["file"]: clip for clip in printed["clips"]}
 
@@ -205,9 +214,9 @@ def test_all_bad_clips_are_caught_among_200_good_ones_with_one_false_alarm_at_mo
     assert sorted(clips) == sorted([*good, *reasons])
     _assert_caught(clips, reasons)
     alarms = [(name, clips[name]["reason"]) for name in good if clips[name]["status"] != "ok"]
-    assert len(alarms) <= 1, alarms
+    assert len(alarms) <= alarms_at_most, alarms
     counts = printed["counts"]
-    assert counts["ok"] == GOOD - len(alarms)
+    assert counts["ok"] == count - len(alarms)
     assert counts["failed"] + counts["invalid"] == len(reasons) + len(alarms)
 
 
