@@ -64,7 +64,7 @@ def import_answers(run: Path, files: Sequence[Path]) -> tuple[Imported, ...]:
     return _store(run, [(path, partial(_decoded, path)) for path in files])
 
 
-def import_sheets(run: Path, where: Path, sheets: Sequence[AnswerFile]) -> tuple[Imported, ...]:
+def import_sheets(run: Path, where: str, sheets: Sequence[AnswerFile]) -> tuple[Imported, ...]:
     """Store answers that were given to a server and lie in `where`; checked as files are.
 
     Raises:
@@ -77,7 +77,7 @@ def _same(one: AnswerFile) -> AnswerFile:
     return one
 
 
-Given = tuple[Path, Callable[[], AnswerFile]]
+Given = tuple[Path | str, Callable[[], AnswerFile]]
 """Where answers come from, and how they are read."""
 
 
@@ -160,7 +160,7 @@ def _all_checked(
 
 
 def _checked(
-    run: Path, path: Path, one: AnswerFile, packs: dict[str, tuple[Panel, Pack]]
+    run: Path, path: Path | str, one: AnswerFile, packs: dict[str, tuple[Panel, Pack]]
 ) -> AnswerFile:
     if one.pack_id not in packs:
         raise InputError(
@@ -181,12 +181,12 @@ def _checked(
     return one
 
 
-def _refuse_twice(path: Path, one: AnswerFile, found: dict[str, AnswerFile]) -> None:
+def _refuse_twice(path: Path | str, one: AnswerFile, found: dict[str, AnswerFile]) -> None:
     if one.pack_id in found:
         raise InputError(f"{path}: pack {one.pack_id} is given twice. Give each file once.")
 
 
-def _refuse_other_trials(path: Path, one: AnswerFile, pack: Pack) -> None:
+def _refuse_other_trials(path: Path | str, one: AnswerFile, pack: Pack) -> None:
     """Raise InputError unless the file holds the trials of its pack, each once."""
     ids = [trial.trial_id for trial in one.trials]
     expected = {trial.trial_id for trial in pack.trials}

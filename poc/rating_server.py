@@ -71,20 +71,31 @@ class Ballot:
     It may be used from several threads, and by several processes on one run.
     """
 
-    def __init__(self, store: RunStore, panels: Sequence[Panel], language: str) -> None:
-        self._run, self._language = store.path, language
+    def __init__(
+        self, store: RunStore, panels: Sequence[Panel], language: str, votes: VoteStore
+    ) -> None:
+        self._run, self._language, self._votes = store.path, language, votes
         self._packs = {pack.pack_id: (panel, pack) for panel in panels for pack in panel.packs}
         self._pages = {one.panel_id: PanelPages(store, one, language) for one in panels}
-        self._votes = VoteStore.open(served_path(store.path))
         self._drawing, self._finishing = threading.Lock(), threading.Lock()
 
     @classmethod
-    def of(cls, store: RunStore, language: str) -> Ballot:
-        """Return the ratings of a run; raises InputError where nobody is to be asked."""
+    def of(cls, store: RunStore, language: str, votes: Path | str | None = None) -> Ballot:
+        """Return the ratings of a run; `votes`: path or URL, None takes a file in the run.
+
+        Raises:
+            InputError: nobody is to be asked, or the votes cannot be reached or written.
+        """
         panels = read_panels(store.path, store.plan.content_digest())
         require_panels(store.path, panels)
         disk.make_folder(store.path / FOLDER)
-        return cls(store, panels, language)
+        kept = VoteStore.open(served_path(store.path) if votes is None else votes)
+        return cls(store, panels, language, kept)
+
+    @property
+    def where(self) -> str:
+        """Where the votes lie, without user and password."""
+        return self._votes.name
 
     @property
     def language(self) -> str:
@@ -142,18 +153,17 @@ class Ballot:
         A server that was killed between the two does the rest when it starts again.
         """
         with self._finishing:
-            begun = [one for one in self._votes.sheets() if one.trials]
+            begun = self._votes.begun(list(self._packs))
             if unfinished:
                 for one in begun:
                     self._votes.close(one.pack_id)
-                begun = [self._votes.sheet(one.pack_id) for one in begun]
+                begun = self._votes.begun(list(self._packs))
             due = [
                 self._answers(one)
                 for one in begun
-                if one.is_closed and one.pack_id in self._packs
-                and not answers_path(self._run, one.pack_id).exists()
-            ]  # fmt: skip
-            return import_sheets(self._run, served_path(self._run), due) if due else ()
+                if one.is_closed and not answers_path(self._run, one.pack_id).exists()
+            ]
+            return import_sheets(self._run, self.where, due) if due else ()
 
     def _answers(self, sheet: Sheet) -> AnswerFile:
         panel, pack = self._packs[sheet.pack_id]
@@ -338,11 +348,22 @@ def _entered(cookie: str) -> Reply:
     return Reply(HTTPStatus.SEE_OTHER, headers={"Location": "/", "Set-Cookie": held})
 
 
-def take_in_served(run: Path) -> tuple[Imported, ...]:
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What was imported, and where it lay."""
+
+    found: tuple[Imported, ...]
+    where: str
+
+
+def take_in_served(run: Path, votes: Path | str | None = None) -> TakenIn:
     """Import what was answered at the server so far and close those packs, finished or not.
+
+    `votes` is what the server was given: path or URL, None for the file in the run.
 
     Raises:
         InputError: no run, no panel, or votes that cannot be read.
     """
     with RunStore.open_reader(run) as store:
-        return Ballot.of(store, "en").take_in(unfinished=True)
+        ballot = Ballot.of(store, "en", votes)
+        return TakenIn(ballot.take_in(unfinished=True), ballot.where)

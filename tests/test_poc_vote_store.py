@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import postgres_server
 import pytest
+import rated_runs as rated
+import served_ratings as served
+from sqlalchemy import func, select
 
+from poc import cli
 from poc.errors import InputError
-from poc.vote_records import Answers, Choice, TrialAnswer, Vote
+from poc.panel import Panel
+from poc.rating_folder import answers_path, served_path
+from poc.vote_database import PACKS, TABLES, VOTES, Database
+from poc.vote_records import AnswerFile, Answers, Choice, Outcome, TrialAnswer, Vote
 from poc.vote_store import ClosedError, VoteStore
 
 PACK, OTHER, TRIAL = "a" * 16, "b" * 16, "1" * 16
+POSTGRESQL = pytest.param(
+    "postgresql",
+    marks=pytest.mark.skipif(
+        postgres_server.binaries() is None, reason="no PostgreSQL programs on this machine"
+    ),
+)
 
 
 def vote(trial: str = TRIAL, *, sequence: int = 1, choice: Choice = Choice.LEFT) -> Vote:
@@ -24,17 +39,37 @@ def vote(trial: str = TRIAL, *, sequence: int = 1, choice: Choice = Choice.LEFT)
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A place for votes: every law holds of both."""
+    if request.param == "sqlite":
+        yield str(tmp_path_factory.mktemp("votes") / "served.sqlite")
+    else:
+        with postgres_server.serving() as url:
+            yield url
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> VoteStore:
-    made = VoteStore.open(tmp_path / "served.sqlite")
+def where(server: str) -> str:
+    """The place, emptied."""
+    database = Database.of(server)
+    with database.writing() as connection:
+        TABLES.drop_all(connection)
+    return server
+
+
+@pytest.fixture
+def store(where: str) -> VoteStore:
+    made = VoteStore.open(where)
     made.invite([PACK, OTHER])
     return made
 
 
 def rows(store: VoteStore) -> int:
-    with sqlite3.connect(store._path) as connection:
-        (found,) = connection.execute("SELECT count(*) FROM votes").fetchone()
-    return int(found)
+    with store._database.reading() as connection:
+        return connection.execute(select(func.count()).select_from(VOTES)).scalar_one()
 
 
 # --- votes ---------------------------------------------------------------------------------------
@@ -94,7 +129,7 @@ def test_an_unknown_pack_takes_nothing(store: VoteStore) -> None:
 
 
 def test_raters_who_vote_at_once_lose_nothing(store: VoteStore) -> None:
-    trials = [f"{n:016x}" for n in range(20)]
+    trials = [f"{n:016x}" for n in range(8)]
 
     def rate(pack: str) -> None:
         for n, trial in enumerate(trials):
@@ -109,14 +144,14 @@ def test_raters_who_vote_at_once_lose_nothing(store: VoteStore) -> None:
     assert {pack: sorted(store.sheet(pack).trials) for pack in (PACK, OTHER)} == {
         PACK: trials, OTHER: trials,
     }  # fmt: skip
-    assert rows(store) == 40
+    assert rows(store) == 16
 
 
 # --- links ---------------------------------------------------------------------------------------
 
 
-def test_a_link_works_once(tmp_path: Path) -> None:
-    store = VoteStore.open(tmp_path / "served.sqlite")
+def test_a_link_works_once(where: str) -> None:
+    store = VoteStore.open(where)
     (link,) = store.invite([PACK]).values()
     assert store.is_open(link)
     cookie = store.claim(link)
@@ -144,13 +179,46 @@ def test_a_second_invitation_is_made_only_on_request_and_ends_the_first(store: V
     assert list(store.sheet(PACK).trials) == [TRIAL]
 
 
-def test_the_file_holds_no_link_and_no_cookie(store: VoteStore) -> None:
+def test_servers_that_invite_at_once_hand_out_one_link_for_each_pack(where: str) -> None:
+    stores = [VoteStore.open(where) for _ in range(4)]
+    packs = [f"{n:016x}" for n in range(10)]
+    made: list[dict[str, str]] = []
+    threads = [
+        threading.Thread(target=lambda one=one: made.append(one.invite(packs))) for one in stores
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert sorted(pack for links in made for pack in links) == packs
+    assert all(stores[0].is_open(link) for links in made for link in links.values())
+
+
+def test_of_requests_that_use_a_link_at_once_one_gets_in(store: VoteStore) -> None:
+    link = store.invite([PACK], renew=True)[PACK]
+    cookies: list[str | None] = []
+    threads = [threading.Thread(target=lambda: cookies.append(store.claim(link))) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    (cookie,) = [one for one in cookies if one is not None]
+    assert store.pack_of(cookie) == PACK
+
+
+def test_the_database_holds_no_link_and_no_cookie(store: VoteStore) -> None:
     link = store.invite([PACK], renew=True)[PACK]
     cookie = store.claim(link) or ""
-    held = b"".join(file.read_bytes() for file in store._path.parent.iterdir())
+    with store._database.reading() as connection:
+        held = str(connection.execute(select(PACKS)).all())
+    files = [Path(store.name)] if store._database.is_file else []
+    held += str(b"".join(one.read_bytes() for path in files for one in path.parent.iterdir()))
 
-    assert link.encode() not in held
-    assert cookie.encode() not in held
+    assert cookie
+    assert link not in held
+    assert cookie not in held
 
 
 # --- damage --------------------------------------------------------------------------------------
@@ -169,3 +237,71 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read or written"):
         VoteStore.open(tmp_path / "missing" / "served.sqlite")
+
+
+# --- a database with a password ------------------------------------------------------------------
+
+
+URL = "postgresql://owner:hidden-word@127.0.0.1:1/votes"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (URL, "postgresql://127.0.0.1:1/votes: the votes cannot be read or written"),
+        (f"{URL}?password=hidden-word", "unknown option 'password'"),
+        (f"{URL}?sslmode=hidden-word-no", "sslmode: expected verify-full"),
+        ("mysql://owner:hidden-word@host/votes", "expected a path, or a URL as postgresql://"),
+        ("postgresql://owner:hidden-word@host", "expected a path, or a URL as postgresql://"),
+        ("postgresql://owner:hidden-word@host:port/votes", "expected a path, or a URL"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_refused_without_its_password(where: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        VoteStore.open(where)
+
+    assert said in str(caught.value)
+    assert "owner" not in str(caught.value)
+    assert "hidden-word@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", [POSTGRESQL], indirect=True)
+def test_a_wrong_password_is_said_and_not_shown(server: str) -> None:
+    wrong = server.replace(postgres_server.PASSWORD, "hidden-word")
+    with pytest.raises(InputError, match="password authentication failed") as caught:
+        VoteStore.open(wrong)
+
+    assert "hidden-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", [POSTGRESQL], indirect=True)
+def test_a_program_serves_and_collects_from_a_url_and_says_no_password(
+    server: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Votes leave the run: they are in the database, come back into the run, and once."""
+    run = rated.folder(tmp_path / "run")
+    options = ["--raters", "2", "--candidate", "lcm-2", "--per-rater", "3"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    (key,) = run.glob("rating/*/key.json")
+    panel = Panel.from_json(key.read_bytes())
+    port, pack = served.free_port(), panel.packs[0]
+    with served.process(run, port, "--votes", server) as (_, said):
+        client = served.Client(port)
+        assert client.ask("POST", said["links"][0]["link"].split(str(port))[1])[0] == 303
+        sent = served.votes(panel, pack, lambda _: Outcome.TIE)
+        assert [client.ask("POST", "/vote", one)[0] for one in sent[:2]] == [200, 200]
+    assert not served_path(run).exists()
+
+    monkeypatch.setenv("PGPASSWORD", postgres_server.PASSWORD)
+    collect = ["rate", "collect", str(run), "--votes"]
+    assert cli.main([*collect, server.replace(f":{postgres_server.PASSWORD}", "")]) == 0
+    assert cli.main([*collect, server]) == 0
+    printed = "".join(capfd.readouterr())
+    assert "2 of" in printed
+    assert "nothing to take in from postgresql://" in printed
+    assert postgres_server.PASSWORD not in json.dumps(said) + printed
+    answered = AnswerFile.from_json(answers_path(run, pack.pack_id).read_bytes())
+    assert sum(one.answers is not None for one in answered.trials) == 2

@@ -32,6 +32,7 @@ def add_rate(commands: Commands) -> None:
     text = "take in what raters told the server; packs that are not finished are closed as they are"
     parser = add_command(actions, "collect", _collect, text)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    _add_votes(parser)
     text = "take in what raters sent back; all files are checked before any is stored"
     parser = add_command(actions, "import", _import, text)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
@@ -73,6 +74,7 @@ def _add_serve(actions: Commands) -> None:
     )
     parser = add_command(actions, "serve", _serve, text)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder, with packs made before")
+    _add_votes(parser)
     parser.add_argument(
         "--address",
         default="127.0.0.1",
@@ -87,12 +89,21 @@ def _add_serve(actions: Commands) -> None:
     )
 
 
+def _add_votes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--votes",
+        metavar="PATH|URL",
+        help="where the server keeps votes: an SQLite file, or PostgreSQL as "
+        "postgresql://USER@HOST:5432/NAME, the password in PGPASSWORD (default: a file in the run)",
+    )
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from poc.rating_server import Ballot, Server
     from poc.store import RunStore
 
     with RunStore.open_reader(arguments.run) as store:
-        ballot = Ballot.of(store, arguments.lang)
+        ballot = Ballot.of(store, arguments.lang, arguments.votes)
         ballot.take_in()
         with Server(arguments.address, arguments.port, ballot) as server:
             host = _host(arguments.address)
@@ -118,7 +129,8 @@ def _host(address: str) -> str:
 def _collect(arguments: argparse.Namespace) -> int:
     from poc.rating_server import take_in_served
 
-    return _taken(take_in_served(arguments.run), as_json=arguments.json)
+    taken = take_in_served(arguments.run, arguments.votes)
+    return _taken(taken.found, where=taken.where, as_json=arguments.json)
 
 
 def _pack(arguments: argparse.Namespace) -> int:
@@ -149,10 +161,11 @@ def _pack(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     from poc.rating_import import import_answers
 
-    return _taken(import_answers(arguments.run, arguments.answers), as_json=arguments.json)
+    found = import_answers(arguments.run, arguments.answers)
+    return _taken(found, where=str(arguments.run), as_json=arguments.json)
 
 
-def _taken(found: Sequence[Imported], *, as_json: bool) -> int:
+def _taken(found: Sequence[Imported], *, where: str, as_json: bool) -> int:
     from poc.gate_report import shown
 
     if as_json:
@@ -165,7 +178,7 @@ def _taken(found: Sequence[Imported], *, as_json: bool) -> int:
     for one in found:
         print(f"{shown(one.rater)}: {one.answered} of {one.trials} trials answered, {one.path}")
     if not found:
-        print("nothing to take in")
+        print(f"nothing to take in from {shown(where)}")
     return COMPLETE
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import postgres_server
+import pytest
 import rated_runs as rated
 import served_ratings as served
 from served_ratings import Client
+from sqlalchemy import select
 
 from poc import cli
 from poc.panel import Panel, Trial
-from poc.rating_folder import answers_path, served_path
+from poc.rating_folder import answers_path
+from poc.vote_database import VOTES as TABLE
+from poc.vote_database import Database
 from poc.vote_records import AnswerFile, Outcome, Vote
 
 RATERS, COMPARISONS, KILLS, VOTES = 20, 44, 5, 1000
@@ -25,7 +30,25 @@ def opinion(trial: Trial) -> Outcome:
     return (Outcome.WIN, Outcome.TIE, Outcome.LOSS)[int(trial.trial_id, 16) % 3]
 
 
-def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path) -> None:
+POSTGRESQL = pytest.param(
+    "postgresql",
+    marks=pytest.mark.skipif(
+        postgres_server.binaries() is None, reason="no PostgreSQL programs on this machine"
+    ),
+)
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the server keeps votes."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "votes.sqlite")
+    else:
+        with postgres_server.serving() as url:
+            yield url
+
+
+def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path, where: str) -> None:
     run = rated.folder(tmp_path / "run", prompts=COMPARISONS)
     options = ["--raters", str(RATERS), "--candidate", "lcm-2", "--per-rater", str(COMPARISONS)]
     assert cli.main(["rate", "pack", str(run), *options]) == 0
@@ -37,7 +60,7 @@ def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path) -> None:
     acknowledged: list[dict[str, str]] = [{} for _ in panel.packs]
     port = served.free_port()
     clients = [Client(port) for _ in panel.packs]
-    with served.process(run, port) as (_, said):
+    with served.process(run, port, "--votes", where) as (_, said):
         for client, link in zip(clients, said["links"], strict=True):
             assert client.ask("POST", link["link"].split(str(port))[1])[0] == 303
 
@@ -52,7 +75,7 @@ def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path) -> None:
         one.start()
     pauses, kills = np.random.default_rng(0), 0
     while any(one.is_alive() for one in threads):
-        with served.process(run, port):
+        with served.process(run, port, "--votes", where):
             due = sum(map(len, sent)) * (kills + 1) // (KILLS + 1)
             while any(one.is_alive() for one in threads):
                 if kills < KILLS and sum(map(len, acknowledged)) >= due:
@@ -64,9 +87,9 @@ def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path) -> None:
         one.join()
 
     assert kills == KILLS
-    with sqlite3.connect(served_path(run)) as connection:
-        rows = connection.execute("SELECT pack_id, trial_id, answer FROM votes").fetchall()
-    stored = {(pack_id, trial_id): answer for pack_id, trial_id, answer in rows}
+    with Database.of(where).reading() as connection:
+        rows = connection.execute(select(TABLE)).all()
+    stored = {(row.pack_id, row.trial_id): row.answer for row in rows}
     expected = {
         (pack.pack_id, trial_id): answer
         for pack, said in zip(panel.packs, acknowledged, strict=True)
@@ -75,7 +98,7 @@ def test_every_acknowledged_vote_stands_exactly_once(tmp_path: Path) -> None:
     assert len(rows) == len(expected) == sum(map(len, sent))
     assert stored == expected
 
-    assert cli.main(["rate", "collect", str(run)]) == 0
+    assert cli.main(["rate", "collect", str(run), "--votes", where]) == 0
     for pack, said in zip(panel.packs, acknowledged, strict=True):
         found = AnswerFile.from_json(answers_path(run, pack.pack_id).read_bytes())
         assert {one.trial_id: one.to_json() for one in found.trials} == said
