@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +28,10 @@ from poc.store import RunStore
 from poc.vote_records import AnswerFile, Outcome
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, Route
 
 CHROMIUM = browsing.browser_path()
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
 def win(_trial: Trial) -> Outcome:
@@ -261,37 +264,36 @@ def test_damaged_votes_are_named_and_the_server_does_not_start(
 # --- in a browser --------------------------------------------------------------------------------
 
 
+@in_browser
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_rater_plays_answers_loses_the_server_reloads_and_finishes(
-    run: Path, panel: Panel
+    browser: Browser, run: Path, panel: Panel
 ) -> None:
     port = served.free_port()
-    with browsing.chromium(str(CHROMIUM)) as browser:
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.set_default_timeout(browsing.PATIENCE_MS)
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        with served.process(run, port, "--lang", "en") as (_, said):
-            page.goto(said["links"][0]["link"])
-            page.get_by_role("button").click()
-            page.get_by_role("button", name="Begin").click()
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    page.set_default_timeout(browsing.PATIENCE_MS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    with served.process(run, port, "--lang", "en") as (_, said):
+        page.goto(said["links"][0]["link"])
+        page.get_by_role("button").click()
+        page.get_by_role("button", name="Begin").click()
+        answer(page)
+        page.locator("#kept", has_text="pairs stored: 1").wait_for()
+        page.locator("#next").click()
+    answer(page)  # the server is gone
+    page.locator("#kept", has_text="pairs not stored yet: 1").wait_for()
+    with served.process(run, port, "--lang", "en"):
+        page.locator("#kept", has_text="pairs stored: 2").wait_for()
+        page.reload()
+        page.locator("#kept", has_text="pairs stored: 2").wait_for()
+        page.locator("#next").click()
+        for _ in range(len(panel.packs[0].trials) - 2):
             answer(page)
-            page.locator("#kept", has_text="pairs stored: 1").wait_for()
             page.locator("#next").click()
-        answer(page)  # the server is gone
-        page.locator("#kept", has_text="pairs not stored yet: 1").wait_for()
-        with served.process(run, port, "--lang", "en"):
-            page.locator("#kept", has_text="pairs stored: 2").wait_for()
-            page.reload()
-            page.locator("#kept", has_text="pairs stored: 2").wait_for()
-            page.locator("#next").click()
-            for _ in range(len(panel.packs[0].trials) - 2):
-                answer(page)
-                page.locator("#next").click()
-            page.locator("#finish").click()
-            page.get_by_text("You have finished").wait_for()
-        page.close()
+        page.locator("#finish").click()
+        page.get_by_text("You have finished").wait_for()
+    page.close()
 
     stored = AnswerFile.from_json(answers_path(run, panel.packs[0].pack_id).read_bytes())
     said_same = {"motion": "same", "picture": "same", "as_asked": "same", "overall": "same"}
@@ -299,6 +301,93 @@ def test_a_rater_plays_answers_loses_the_server_reloads_and_finishes(
     assert given == [said_same] * len(panel.packs[0].trials)
     assert all(one.plays >= 1 and one.duration_s for one in stored.trials)
     assert problems == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing.chromium(str(CHROMIUM)) as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, links: list[str]) -> Iterator[Page]:
+    """A rater's page before the first answer."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    one = context.new_page()
+    one.set_default_timeout(browsing.PATIENCE_MS)
+    one.goto(f"http://127.0.0.1:{server.server_port}{links[0]}")
+    one.get_by_role("button").click()
+    one.get_by_role("button", name="Begin").click()
+    yield one
+    context.close()
+
+
+@in_browser
+def test_a_rater_who_is_turned_away_is_told_so_in_both_languages_and_loses_nothing(
+    page: Page, server: Server, panel: Panel
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if one.method == "POST" else None)
+    (first,) = [link for link in server.ballot.invite(renew=True) if "-01" in link.pseudonym]
+    answer(page)
+    page.locator("#refused", has_text="This browser's invitation does not hold any more").wait_for()
+    assert "not stored: 1, sending has stopped" in page.locator("#kept").inner_text()
+    page.locator("#language").click()
+    page.locator("#refused", has_text="このブラウザーの招待は無効になっています").wait_for()
+    page.wait_for_timeout(2500)  # more than the first pauses of a page that tried again
+    assert len(asked) == 1
+
+    beside = page.context.new_page()  # the new link, in the same browser
+    beside.goto(f"http://127.0.0.1:{server.server_port}{first.path}")
+    beside.get_by_role("button").click()
+    beside.locator("#kept", has_text="pairs stored: 1").or_(
+        beside.locator("#kept", has_text="1 組を保存しました")
+    ).wait_for()
+    sheet = server.ballot._votes.sheet(panel.packs[0].pack_id)
+    assert len(sheet.trials) == 1
+
+
+@in_browser
+def test_an_answer_that_the_server_does_not_understand_is_not_sent_for_ever(page: Page) -> None:
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=400, body="{}")
+
+    page.route("**/vote", refuse)
+    answer(page)
+    page.locator("#refused", has_text="This page may no longer fit the server").wait_for()
+    page.wait_for_timeout(2500)
+    assert len(asked) == 1
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save answers").click()
+    kept = AnswerFile.from_json(Path(saved.value.path()).read_bytes())
+    assert sum(one.answers is not None for one in kept.trials) == 1
+
+
+@in_browser
+def test_a_server_in_trouble_is_asked_again_after_growing_pauses(
+    page: Page, server: Server, panel: Panel
+) -> None:
+    asked: list[float] = []
+
+    def trouble(route: Route) -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            route.abort()  # no answer at all
+        elif len(asked) < 4:
+            route.fulfill(status=503, body="{}")
+        else:
+            route.continue_()
+
+    page.route("**/vote", trouble)
+    answer(page)
+    page.locator("#kept", has_text="pairs stored: 1").wait_for()
+    pauses = [later - sooner for sooner, later in itertools.pairwise(asked)]
+    least = [0.75 * 2**n for n in range(3)]  # doubling, a quarter less at the most
+    assert all(one >= bound for one, bound in zip(pauses, least, strict=True))
+    assert len(server.ballot._votes.sheet(panel.packs[0].pack_id).trials) == 1
 
 
 def answer(page: Page) -> None:

@@ -67,9 +67,10 @@ function leaveTrial() {
   trialSince = 0;
 }
 function countTime() {
+  // Time in which the trial was to be seen: a window behind another one counts for nothing.
   const trial = data.trials[state.at];
   if (trial && trialSince) record(trial).seconds += (performance.now() - trialSince) / 1000;
-  trialSince = performance.now();
+  trialSince = document.hidden ? 0 : performance.now();
 }
 function draw() {
   showKept();
@@ -82,7 +83,8 @@ function draw() {
   document.getElementById("place").textContent = at < 0 ? text("short_title")
     : text("progress", { at: Math.min(at + 1, data.trials.length), of: data.trials.length });
   document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
-  if (at < 0) drawStart();
+  if (refused) drawRefused();
+  else if (at < 0) drawStart();
   else if (at < data.trials.length) drawTrial(data.trials[at]);
   else drawEnd();
 }
@@ -171,7 +173,9 @@ function save() {
 
 // --- to the server ---------------------------------------------------------------------------------
 
-let sending = false;
+const FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 15000, SILENCE_MS = 30000;
+let sending = false, wait = FIRST_WAIT_MS, tryNow = () => {};
+let refused = 0;  // the status with which the server turned this page away; nothing is sent any more
 function waiting() { return Object.keys(state.unsent).length; }
 function changed(trial) {
   if (!data.server || data.server.closed || !isDone(trial)) return;
@@ -185,11 +189,12 @@ function showKept() {
   if (!data.server) return;
   const node = document.getElementById("kept"), n = waiting();
   if (data.server.closed) node.textContent = text("closed");
+  else if (refused) node.textContent = text("not_stored", { n });
   else node.textContent = n ? text("waiting", { n }) : text("kept", { n: answered() });
   node.classList.toggle("bad", n > 0);
 }
 async function send() {
-  if (sending || !data.server) return;
+  if (sending || refused || !data.server) return;
   sending = true;
   showKept();
   for (let id; (id = Object.keys(state.unsent)[0]);) {
@@ -204,27 +209,69 @@ async function send() {
     } else if (reply.status === 410) {
       state.unsent = {};
       data.server.closed = true;
+    } else if (mayPass(reply.status)) {
+      await patience();
+      continue;
     } else {
-      await new Promise((again) => { setTimeout(again, 1500); });
+      turnedAway(reply.status);
+      break;
     }
+    wait = FIRST_WAIT_MS;
     keep();
     showKept();
   }
   sending = false;
-  if (state.at >= data.trials.length) drawEnd();
+  if (!refused && state.at >= data.trials.length) drawEnd();
 }
 async function post(path, content) {
   try {
     return await fetch(path, { method: "POST", body: JSON.stringify(content),
-      headers: { "Content-Type": "application/json" } });
+      headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(SILENCE_MS) });
   } catch { return { status: 0 }; }
+}
+function mayPass(status) {
+  // No answer, or a server in trouble: the same words may be taken later. Others never will be.
+  return status === 0 || status === 408 || status === 429 || status >= 500;
+}
+function patience() {
+  const rest = wait * (0.75 + Math.random() / 2);  // so that raters do not all come back at once
+  wait = Math.min(2 * wait, LONGEST_WAIT_MS);
+  return new Promise((again) => { tryNow = again; setTimeout(again, rest); });
+}
+function turnedAway(status) {
+  leaveTrial();
+  keep();
+  refused = status;
+  draw();
+}
+function drawRefused() {
+  const why = refused === 401 || refused === 403 ? "refused_invitation" : "refused_answer";
+  page.replaceChildren(make("div", { className: "text", id: "refused" },
+    make("h1", { className: "bad", textContent: text("refused") }),
+    make("p", { textContent: text(why) }),
+    make("p", { textContent: text("refused_kept", { n: waiting(), file: fileName() }) }),
+    make("div", { className: "row" },
+      make("button", { type: "button", textContent: text("try_again"), on: tryAgain }),
+      make("button", { type: "button", className: "main", textContent: text("save"), on: save }))));
+}
+function tryAgain() {
+  // A new link may have been opened beside this window; a page that does not fit is fetched anew.
+  if (refused !== 401 && refused !== 403) return location.reload();
+  refused = 0;
+  draw();
+  send();
 }
 async function finish(event) {
   event.currentTarget.disabled = true;
   const reply = await post("finish", {});
   if (reply.status === 200) data.server.closed = true;
+  else if (!mayPass(reply.status)) return turnedAway(reply.status);
   showKept();
   drawEnd();
+  if (reply.status !== 200) {
+    page.querySelector(".row").before(
+      make("p", { className: "bad", id: "unfinished", textContent: text("not_finished") }));
+  }
 }
 
 // --- one trial -------------------------------------------------------------------------------------
@@ -340,7 +387,7 @@ function entersNext(target, trial) {
 }
 document.addEventListener("keydown", (event) => {
   const trial = data.trials[state.at];
-  if (!trial || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (!trial || refused || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const choice = { 1: "left", 2: "same", 3: "right" }[event.key];
   if (choice) {
     event.preventDefault();
@@ -362,6 +409,8 @@ document.getElementById("language").addEventListener("click", (event) => {
   keep();
   draw();
 });
+document.addEventListener("visibilitychange", () => { if (!refused) countTime(); });
+addEventListener("online", () => tryNow());
 addEventListener("pagehide", () => { leaveTrial(); keep(); });
 if (data.server && data.server.closed) state.at = data.trials.length;
 draw();
