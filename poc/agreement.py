@@ -34,7 +34,7 @@ def nominal_alpha(units: Iterable[Sequence[Hashable]]) -> Agreement:
     """
     paired = [Counter(unit) for unit in units if len(unit) > 1]
     if not paired:
-        return Agreement(None, 0, "no pair was judged by two raters")
+        return Agreement(None, 0, "nothing was judged by two raters")
     totals = sum(paired, Counter[Hashable]())
     n = totals.total()
     expected = n**2 - sum(count**2 for count in totals.values())

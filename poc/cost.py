@@ -13,12 +13,21 @@ from typing import Final
 
 from poc import cost_findings as said
 from poc.cost_case import Case, only, reached
-from poc.cost_file import AlternativeName, CostInputs, GpuMode, currency_of, faults, stated
+from poc.cost_file import (
+    AlternativeName,
+    Basis,
+    CostInputs,
+    GpuMode,
+    currency_of,
+    faults,
+    stated,
+)
 from poc.cost_gpu import HOURS_PER_MONTH
 from poc.cost_model import Figures, Part, alternative_cost
 from poc.cost_records import (
     CostResult,
     GpuOption,
+    JudgedClips,
     OtherWay,
     PartCost,
     Seconds,
@@ -50,6 +59,7 @@ def evaluate(
     *,
     seed: int,
     timed: TimedSeconds | None = None,
+    judged: JudgedClips | None = None,
     simulations: int = SIMULATIONS,
 ) -> CostResult:
     """Return cost, return and their spread; the same inputs and seed give the same record.
@@ -59,10 +69,10 @@ def evaluate(
     """
     if simulations < 1:
         raise ValueError(f"simulations: expected at least 1, got {simulations}; 4000 are usual")
-    inputs = with_seconds(inputs, timed)
+    inputs = with_judged(with_seconds(inputs, timed), judged)
     if wrong := [fault.text for fault in faults(inputs)]:
         raise ValueError("\n".join(wrong))
-    return _result(Case(inputs, seed, simulations), timed)
+    return _result(Case(inputs, seed, simulations), timed, judged)
 
 
 def with_seconds(inputs: CostInputs, timed: TimedSeconds | None) -> CostInputs:
@@ -73,10 +83,22 @@ def with_seconds(inputs: CostInputs, timed: TimedSeconds | None) -> CostInputs:
     return inputs.model_copy(update={"gpu": gpu})
 
 
+def with_judged(inputs: CostInputs, judged: JudgedClips | None) -> CostInputs:
+    """Return the inputs that are in use: people's votes go before whatever the inputs state."""
+    if judged is None:
+        return inputs
+    new: dict[str, object] = {}
+    if judged.acceptance is not None:
+        new |= {"acceptance_rate": judged.acceptance, "acceptance_basis": Basis.VOTES}
+    if judged.review is not None:
+        new |= {"review_min_per_clip": judged.review, "review_basis": Basis.VOTES}
+    return inputs.model_copy(update={"material": inputs.material.model_copy(update=new)})
+
+
 # --- the result ----------------------------------------------------------------------------------
 
 
-def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
+def _result(case: Case, timed: TimedSeconds | None, judged: JudgedClips | None) -> CostResult:
     inputs, base = case.inputs, case.figures(case.base)
     drawn, clips = case.figures(case.drawn), inputs.material
     total, swings = only(base.cost_per_deliverable), tornado(case)
@@ -98,6 +120,7 @@ def _result(case: Case, timed: TimedSeconds | None) -> CostResult:
         acceptance_basis=clips.acceptance_basis,
         review=clips.review_min_per_clip,
         review_basis=clips.review_basis,
+        judged=judged,
         attempts_per_accepted=only(base.attempts_per_accepted),
         reviewed_per_accepted=only(base.reviewed_per_accepted),
         energy_kwh_per_accepted_clip=only(base.energy_kwh_per_accepted),

@@ -213,6 +213,44 @@ def oracle() -> Finding:
     )
 
 
+def judged(
+    *,
+    acceptance: Quantity | None,
+    review: Quantity | None,
+    stated: tuple[float, float],
+    counts: tuple[int, int, int],
+) -> Finding:
+    """Say what people's votes replace: `stated` acceptance and review, `counts` of who judged.
+
+    `counts` are votes, raters and clips.
+    """
+    votes, raters, clips = counts
+    en, ja = [], []
+    if acceptance is not None:
+        is_en, was = percent(acceptance.value), percent(stated[0])
+        en.append(f"acceptance rate {is_en} instead of the stated {was}")
+        ja.append(f"採用率は{is_en}（入力の{was}に代える）")
+    if review is not None:
+        en.append(f"review {review.value:.2g} minutes a clip instead of {stated[1]:g}")
+        ja.append(f"確認時間は1本{review.value:.2g}分（入力の{stated[1]:g}分に代える）")
+    return Finding(
+        text_en=f"Economic: people's votes go before the inputs: {', '.join(en)} ({votes} votes, "
+        f"{raters} raters, {clips} clips). A clip that needs retouching is not accepted.",
+        text_ja=f"経済性: 人の評価を入力より優先する。{'、'.join(ja)}"
+        f"（{votes}票、評価者{raters}人、クリップ{clips}本）。手直しが必要なクリップは採用に数えない。",
+    )
+
+
+def judge_real_clips() -> Finding:
+    """Ask for votes on what is to be bought."""
+    return Finding(
+        text_en="Acceptance and review: people judged clips of a demonstration; have them judge "
+        "clips of the model that is to be used.",
+        text_ja="採用率と確認時間: 実演用のクリップに対する評価である。"
+        "実際に使うモデルのクリップを評価してもらう。",
+    )
+
+
 def examples_are_no_evidence() -> Finding:
     """Say why examples do not lead to NO_GO."""
     return Finding(

@@ -10,7 +10,7 @@ from datetime import date
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName, Basis, GpuMode
-from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight
+from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight, JudgedClips
 from poc.records import Finding, Light
 from poc.verdicts import FAIL_SHARE, PASS_SHARE
 
@@ -19,8 +19,8 @@ def economic_light(result: CostResult, on: date | None = None) -> EconomicLight:
     """Return the economic light by the limits of the inputs, on a day where they have a last one.
 
     GO: all limits hold at once in 95 % of the simulations, and nothing that it stands on is
-    assumed, told by the tiny world's oracle, not timed on the GPU to be paid for, an example,
-    dearer than another way of getting the deliverable, or of offers that have ended.
+    assumed, told by the tiny world's oracle or of its clips, not timed on the GPU to be paid for,
+    an example, dearer than another way of getting the deliverable, or of offers that have ended.
     CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
     value of its range. NO_GO: all limits hold at once in fewer than 20 %, at every assumed value,
     on numbers that are neither examples nor of offers that have ended. INSUFFICIENT_EVIDENCE:
@@ -62,9 +62,14 @@ def _light(result: CostResult) -> tuple[Light, Finding | None]:
         return Light.GO, None
     if (reached := _reach(result.curves)) is not None:
         return Light.CONDITIONAL, reached
-    if _fails(share, result.curves) and not result.examples:
+    if _fails(share, result.curves) and not result.examples and not _is_of_a_toy(result):
         return Light.NO_GO, None
     return Light.INSUFFICIENT_EVIDENCE, None
+
+
+def _is_of_a_toy(result: CostResult) -> bool:
+    """Tell whether people judged clips that show how it works, not those to be bought."""
+    return result.judged is not None and result.judged.is_demonstration
 
 
 def _reach(curves: Sequence[Curve]) -> Finding | None:
@@ -101,9 +106,20 @@ def _reasons(result: CostResult, light: Light) -> Iterator[Finding]:
         yield said.shared(result.other_work)
     if Basis.ORACLE in {result.acceptance_basis, result.review_basis}:
         yield said.oracle()
+    if result.judged is not None:
+        yield _judged(result.judged)
     share = 1.0 if result.share_within_all is None else result.share_within_all
     if light is Light.INSUFFICIENT_EVIDENCE and result.examples and _fails(share, result.curves):
         yield said.examples_are_no_evidence()
+
+
+def _judged(one: JudgedClips) -> Finding:
+    return said.judged(
+        acceptance=one.acceptance,
+        review=one.review,
+        stated=(one.stated_acceptance, one.stated_review),
+        counts=(one.votes, one.raters, one.clips),
+    )
 
 
 def _conditions(result: CostResult) -> Iterator[Finding]:
@@ -111,6 +127,8 @@ def _conditions(result: CostResult) -> Iterator[Finding]:
         yield said.measure_acceptance(result.acceptance, result.acceptance_basis)
     if result.review_basis is not Basis.VOTES:
         yield said.measure_review(result.review, result.review_basis)
+    if _is_of_a_toy(result):
+        yield said.judge_real_clips()
     if result.seconds.doubt is not None:
         yield said.time_on(result.gpu_model, result.seconds.doubt)
     yield from (said.justify_over(name) for name in _cheaper(result))

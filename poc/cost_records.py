@@ -38,6 +38,24 @@ class TimedSeconds(Record):
     """Timed on tiny weights, or in a run that decides on no purchase."""
 
 
+class JudgedClips(Record):
+    """What people said of an arm's clips one by one; replaces what the inputs state."""
+
+    acceptance: Quantity | None
+    """Share that would be published as they are; None where it is not to be replaced."""
+    review: Quantity | None
+    """Minutes; None as above."""
+    stated_acceptance: float
+    """What the inputs say instead."""
+    stated_review: float
+    votes: int
+    raters: int
+    prompts: int
+    clips: int
+    is_demonstration: bool
+    """Clips of tiny weights, or of a run that decides on no purchase."""
+
+
 class Seconds(Record):
     """Seconds per clip, and whether they are measured on the GPU that is to be paid for."""
 
@@ -199,6 +217,8 @@ class CostResult(Record):
     acceptance_basis: Basis
     review: Quantity
     review_basis: Basis
+    judged: JudgedClips | None = Field(default=None, exclude_if=not_)
+    """The votes that acceptance and review come from; None where a run has not enough of them."""
     attempts_per_accepted: float
     """Generated clips per accepted one, failures included."""
     reviewed_per_accepted: float

@@ -1,7 +1,8 @@
-"""Seconds per clip from a run folder: the one thing that the cost model takes from a run."""
+"""What the cost model takes from a run folder: seconds per clip, and what people said of clips."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,24 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from poc.chosen_arm import arm_named, recommended_arm
-from poc.cost_file import LEAST, MOST, Quantity, Text
-from poc.cost_records import TimedSeconds
-from poc.errors import InputError
+from poc.cost_file import LEAST, MOST, CostInputs, Quantity, Text
+from poc.cost_records import JudgedClips, TimedSeconds
+from poc.errors import InputError, plain
+from poc.intervals import LEVEL, normal_quantile, tail
+from poc.rating_votes import stored_votes
 from poc.records import Arm, LatencySample
 from poc.store import RunStore
+from poc.vote_records import Minutes, Share, VotesOfRun, VoteStatus
 
 TINY: Final = "tiny-"
 """How the ids of the tiny world's models begin."""
+
+SPREAD: Final = math.sqrt(6) / normal_quantile(tail(LEVEL))
+"""How much farther than a 95 % bound the end of a range lies.
+
+Inputs are drawn from triangles, and one over the bounds themselves would be narrower than what is
+known: half a triangle's width over the square root of 6 is its standard deviation.
+"""
 
 _TEXT: Final = TypeAdapter(Text)
 
@@ -41,6 +52,67 @@ def seconds_of_run(run: Path, arm: str | None) -> TimedSeconds:
             rounds=len({sample.round for sample in samples}),
             is_demonstration=_is_demonstration(store, chosen),
         )
+
+
+def judged_of_run(run: Path, arm: str | None, inputs: CostInputs) -> JudgedClips | None:
+    """Return what people said of an arm's clips; None where too few of them have judged.
+
+    `arm` as in `seconds_of_run`. Votes that do not hold are none: `poc rate show` says why.
+
+    Raises:
+        InputError: no run, or no such arm.
+    """
+    with RunStore.open_reader(run) as store:
+        chosen = recommended_arm(store, "--arm") if arm is None else arm_named(store, arm, "--arm")
+        return judged_clips(store, chosen, inputs)
+
+
+def judged_clips(store: RunStore, arm: Arm, inputs: CostInputs) -> JudgedClips | None:
+    """Return what people said of an arm's clips, as `judged_of_run` does."""
+    try:
+        votes = stored_votes(store.path, store.plan)
+    except InputError:
+        return None
+    return None if votes is None else _judged(store, arm, inputs, votes)
+
+
+def _judged(store: RunStore, arm: Arm, inputs: CostInputs, votes: VotesOfRun) -> JudgedClips | None:
+    found = next((one for one in votes.summary.arms if one.arm_id == arm.id), None)
+    if found is None or found.status is not VoteStatus.SUFFICIENT:
+        return None
+    kept, day = found.kept, store.manifest.created[:10]
+    source = f"{kept.n_votes} votes of {kept.n_raters} raters on {kept.n_clips} clips of " + plain(
+        arm.name[:80]
+    )
+    return JudgedClips(
+        acceptance=_as_judged(kept.acceptance, "share", source, day),
+        review=_as_judged(kept.review_min, "min/clip", source, day),
+        stated_acceptance=inputs.material.acceptance_rate.value,
+        stated_review=inputs.material.review_min_per_clip.value,
+        votes=kept.n_votes,
+        raters=kept.n_raters,
+        prompts=kept.n_prompts,
+        clips=kept.n_clips,
+        is_demonstration=_is_demonstration(store, arm),
+    )
+
+
+def _as_judged(found: Share | Minutes, unit: str, source: str, day: str) -> Quantity | None:
+    if found.value is None or found.low is None or found.high is None:
+        return None
+    least, most = (LEAST, 1.0) if unit == "share" else (0.0, MOST)
+    value = max(least, found.value)
+    low = value - SPREAD * (found.value - found.low)
+    high = value + SPREAD * (found.high - found.value)
+    return Quantity(
+        value=value,
+        low=max(least, low),
+        high=min(most, high),
+        unit=unit,
+        date=day,
+        source=source,
+        example=False,
+    )
 
 
 def _is_demonstration(store: RunStore, arm: Arm) -> bool:

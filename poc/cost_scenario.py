@@ -7,7 +7,7 @@ to GO. The decision and its own money.json stay as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,9 +15,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from poc import disk, run_folder
 from poc.cost import evaluate
-from poc.cost_file import CostInputs, Keys, Quantity, Stated, Text, faults, stated
+from poc.cost_file import Basis, CostInputs, Keys, Quantity, Stated, Text, faults, stated
 from poc.cost_light import economic_light
-from poc.cost_records import CostResult, EconomicLight, MoneyOfRun
+from poc.cost_records import (
+    ACCEPTANCE,
+    REVIEW,
+    CostResult,
+    EconomicLight,
+    JudgedClips,
+    MoneyOfRun,
+)
 from poc.cost_run import seconds_of_run
 from poc.errors import InputError
 from poc.records import PriceBasis, Record, short_id
@@ -83,9 +90,17 @@ def changed(inputs: CostInputs, changes: Sequence[Change]) -> CostInputs:
         if one.name not in known:
             raise InputError(f"scenario: '{one.name[:80]}' is no assumption of these prices.")
         inputs = _put(inputs, known[one.name].keys, _quantity(known[one.name], one))
+    inputs = _assumed(inputs, {one.name for one in changes})
     if wrong := [fault.text for fault in faults(inputs)]:
         raise InputError("scenario: " + "\n".join(wrong))
     return inputs
+
+
+def _assumed(inputs: CostInputs, names: Container[str]) -> CostInputs:
+    """Return the inputs with what a scenario replaces called assumed, whoever measured it."""
+    bases = {"acceptance_basis": ACCEPTANCE, "review_basis": REVIEW}
+    new = {field: Basis.ASSUMED for field, name in bases.items() if name in names}
+    return inputs.model_copy(update={"material": inputs.material.model_copy(update=new)})
 
 
 def make_scenario(
@@ -106,7 +121,8 @@ def make_scenario(
     inputs = changed(money.inputs, changes)
     is_timed = money.cost.seconds.device is not None and SECONDS not in {c.name for c in changes}
     timed = seconds_of_run(run, arm) if is_timed else None
-    cost = evaluate(inputs, seed=money.basis.seed, timed=timed)
+    judged = _still_judged(money.cost.judged, changes)
+    cost = evaluate(inputs, seed=money.basis.seed, timed=timed, judged=judged)
     return Scenario(
         format_version=1,
         name=name,
@@ -117,6 +133,15 @@ def make_scenario(
         cost=cost,
         economic=economic_light(cost),
     )
+
+
+def _still_judged(judged: JudgedClips | None, changes: Sequence[Change]) -> JudgedClips | None:
+    """Return what people's votes still give where a scenario assumes something else."""
+    names = {one.name for one in changes}
+    gone = {"acceptance": ACCEPTANCE in names, "review": REVIEW in names}
+    if judged is None or all(gone.values()):
+        return None
+    return judged.model_copy(update={field: None for field, is_gone in gone.items() if is_gone})
 
 
 def named(scenario: Scenario, name: str) -> Scenario:

@@ -2,6 +2,7 @@
 
 Pure: no files and no clock. A *panel* is one such design; a *pack* is what one rater gets. Two
 clips of a comparison answer the same prompt from the same seed, so that the arms alone differ.
+A panel of single clips is dealt out in the same way: a clip stands on both sides of its pair.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple
+from operator import not_
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from poc.errors import InputError
 from poc.records import ClipStatus, Plan, Record, digest, short_id
@@ -32,14 +34,26 @@ MOST_COMPARISONS = 500
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
+class Form(StrEnum):
+    """What a rater is shown at a time, and asked."""
+
+    PAIRS = "pairs"
+    """Two clips side by side: which one is better?"""
+    CLIPS = "clips"
+    """One clip: would we publish this?"""
+
+
 class TrialKind(StrEnum):
     """What a trial is in a pack for; the rater cannot tell."""
 
     COMPARISON = "comparison"
+    JUDGEMENT = "judgement"
+    """Of a single clip."""
     REPEAT = "repeat"
-    """A comparison of this rater again, sides swapped. Never counted as a preference."""
+    """One of these again, sides swapped. Never counted as a vote."""
     CATCH = "catch"
-    """A clip against a damaged copy of itself, which any attentive person tells apart."""
+    """A clip against a damaged copy of itself, or the damaged copy alone: any attentive person
+    tells it."""
 
 
 class ShownClip(Record):
@@ -65,18 +79,56 @@ class Trial(Record):
     repeats: Identifier | None
     """The trial that a repeat shows again; None for the other kinds."""
 
+    @property
+    def sides(self) -> dict[str, ShownClip]:
+        """What is shown, by the name of its side on the page."""
+        return {"left": self.left, "right": self.right}
+
+
+class ClipTrial(Record):
+    """One clip as one rater sees it; `trial_id` and `repeats` are as in `Trial`."""
+
+    trial_id: Identifier
+    kind: TrialKind
+    prompt_id: str
+    replicate: Annotated[int, Field(ge=0)]
+    shown: ShownClip
+    repeats: Identifier | None
+
+    @property
+    def sides(self) -> dict[str, ShownClip]:
+        """What is shown, by its name on the page."""
+        return {"clip": self.shown}
+
 
 class Pack(Record):
-    """What one rater gets."""
+    """What one rater gets: pairs or single clips, never both."""
 
     pack_id: Identifier
     pseudonym: str
     """Proposed to the rater, who may change it."""
-    trials: Annotated[tuple[Trial, ...], Field(min_length=1)]
+    trials: tuple[Trial, ...] = Field(default=(), exclude_if=not_)
+    clips: tuple[ClipTrial, ...] = Field(default=(), exclude_if=not_)
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        if bool(self.trials) is bool(self.clips):
+            raise ValueError("expected trials or clips, one of both")
+        return self
+
+    @property
+    def form(self) -> Form:
+        """What the rater is asked."""
+        return Form.CLIPS if self.clips else Form.PAIRS
+
+    @property
+    def tasks(self) -> tuple[Trial | ClipTrial, ...]:
+        """All that is shown, whatever the form, in its order."""
+        return self.trials + self.clips
 
 
 class LeftOut(Record):
-    """Pairs of a candidate that cannot be shown, since a clip of either arm is not ok."""
+    """Pairs of a candidate, or its clips, that cannot be shown, since a clip is not ok."""
 
     candidate_id: str
     pairs: Annotated[int, Field(ge=0)]
@@ -94,6 +146,7 @@ class PanelRequest(Record):
     seed: Annotated[int, Field(ge=0)]
     number: Annotated[int, Field(ge=0)]
     """How many panels the run had before: makes the next one another."""
+    form: Form = Form.PAIRS
 
 
 class Panel(Record):
@@ -108,7 +161,7 @@ class Panel(Record):
 
 
 class Pair(NamedTuple):
-    """Two clips of one prompt and one seed, and what they answer."""
+    """Two clips of one prompt and one seed, and what they answer; or one clip, twice."""
 
     candidate_id: str
     prompt_id: str
@@ -146,7 +199,7 @@ def design_panel(plan: Plan, status: Mapping[str, ClipStatus], request: PanelReq
     used: Counter[Any] = Counter()
     packs = tuple(
         _pack(panel_id, number, _dealt(pairs, per_rater, used, _generator(panel_id, number)),
-              request.baseline_id)
+              request)
         for number in range(request.raters)
     )  # fmt: skip
     return Panel(
@@ -177,15 +230,19 @@ def _pairs(
     }
     found, left_out = [], []
     for candidate_id in request.candidate_ids:
-        planned = list(_planned(clips, request.baseline_id, candidate_id))
+        alone = request.form is Form.CLIPS
+        planned = list(
+            _planned(clips, candidate_id if alone else request.baseline_id, candidate_id)
+        )
         shown = [pair for pair in planned if _are_ok(pair, status)]
         found += shown
         left_out.append(
             LeftOut(candidate_id=candidate_id, pairs=len(planned) - len(shown), of=len(planned))
         )
     if not found:
+        whose = "both arms" if request.form is Form.PAIRS else "an arm"
         raise InputError(
-            f"--candidate: expected prompts with ok clips in both arms, found none of "
+            f"--candidate: expected prompts with ok clips in {whose}, found none of "
             f"{len(clips)} planned clips. Let the run go on, then make the packs."
         )
     return found, tuple(left_out)
@@ -209,8 +266,9 @@ def _per_rater(pairs: Sequence[Pair], request: PanelRequest) -> int:
     if request.per_rater is None:
         return min(USUAL_COMPARISONS, len({pair.prompt_id for pair in pairs}))
     if request.per_rater > len(pairs):
+        what = "pairs with ok clips in both arms" if request.form is Form.PAIRS else "ok clips"
         raise InputError(
-            f"--per-rater: expected at most {len(pairs)}, the pairs with ok clips in both arms, "
+            f"--per-rater: expected at most {len(pairs)}, the {what}, "
             f"got {request.per_rater}. Ask for fewer, or for more --raters."
         )
     return request.per_rater
@@ -298,33 +356,56 @@ def _catches(
 # --- what the rater gets -------------------------------------------------------------------------
 
 
-def _pack(panel_id: str, number: int, draws: Sequence[_Draw], baseline_id: str) -> Pack:
+def _pack(panel_id: str, number: int, draws: Sequence[_Draw], request: PanelRequest) -> Pack:
     ids = [short_id(["trial", panel_id, number, place]) for place in range(len(draws))]
     compared = {
         draw.pair: trial_id
         for draw, trial_id in zip(draws, ids, strict=True)
         if draw.kind is TrialKind.COMPARISON
     }
-    trials = []
+    trials: list[Trial] = []
+    clips: list[ClipTrial] = []
     for draw, trial_id in zip(draws, ids, strict=True):
         repeats = compared[draw.pair] if draw.kind is TrialKind.REPEAT else None
-        left, right = _shown(draw, baseline_id)
-        trials.append(
-            Trial(
-                trial_id=trial_id,
-                kind=draw.kind,
-                prompt_id=draw.pair.prompt_id,
-                replicate=draw.pair.replicate,
-                candidate_id=draw.pair.candidate_id,
-                left=left,
-                right=right,
-                repeats=repeats,
-            )
-        )
+        if request.form is Form.CLIPS:
+            clips.append(_clip_trial(draw, trial_id, repeats))
+        else:
+            trials.append(_trial(draw, trial_id, repeats, request.baseline_id))
     return Pack(
         pack_id=short_id(["pack", panel_id, number]),
         pseudonym=f"{panel_id[:4]}-{number + 1:02}",
         trials=tuple(trials),
+        clips=tuple(clips),
+    )
+
+
+def _trial(draw: _Draw, trial_id: str, repeats: str | None, baseline_id: str) -> Trial:
+    left, right = _shown(draw, baseline_id)
+    return Trial(
+        trial_id=trial_id,
+        kind=draw.kind,
+        prompt_id=draw.pair.prompt_id,
+        replicate=draw.pair.replicate,
+        candidate_id=draw.pair.candidate_id,
+        left=left,
+        right=right,
+        repeats=repeats,
+    )
+
+
+def _clip_trial(draw: _Draw, trial_id: str, repeats: str | None) -> ClipTrial:
+    pair, is_counted = draw.pair, draw.kind is TrialKind.COMPARISON
+    return ClipTrial(
+        trial_id=trial_id,
+        kind=TrialKind.JUDGEMENT if is_counted else draw.kind,
+        prompt_id=pair.prompt_id,
+        replicate=pair.replicate,
+        shown=ShownClip(
+            arm_id=pair.candidate_id,
+            clip_id=pair.candidate_clip,
+            damaged=draw.kind is TrialKind.CATCH,
+        ),
+        repeats=repeats,
     )
 
 

@@ -134,7 +134,7 @@ def _is_kept(run: Path, store: RunStore, votes: RunVotes) -> bool:
 
 
 def _imported(run: Path, one: AnswerFile) -> Imported:
-    answered = sum(trial.answers is not None for trial in one.trials)
+    answered = sum(trial.is_answered for trial in one.trials)
     return Imported(answers_path(run, one.pack_id), one.rater, answered, len(one.trials))
 
 
@@ -187,13 +187,15 @@ def _refuse_twice(path: Path | str, one: AnswerFile, found: dict[str, AnswerFile
 
 
 def _refuse_other_trials(path: Path | str, one: AnswerFile, pack: Pack) -> None:
-    """Raise InputError unless the file holds the trials of its pack, each once."""
+    """Raise InputError unless the file holds the trials of its pack, each once, and its form."""
     ids = [trial.trial_id for trial in one.trials]
-    expected = {trial.trial_id for trial in pack.trials}
+    expected = {task.trial_id for task in pack.tasks}
     added, missing = sorted(set(ids) - expected), sorted(expected - set(ids))
     wrong = [f"trial {word} is not in the pack" for word in added[:1]]
     wrong += [f"trial {word} is missing" for word in missing[:1]]
     wrong += ["a trial stands there twice"] if len(ids) != len(set(ids)) else []
+    other = [trial.trial_id for trial in one.trials if not trial.fits(pack.form)]
+    wrong += [f"trial {word} answers another question" for word in other[:1]]
     if wrong:
         raise InputError(
             f"{path}: expected the {len(expected)} trials of pack {one.pack_id}, got {len(ids)}: "

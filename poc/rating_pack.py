@@ -14,7 +14,7 @@ from poc import disk
 from poc.chosen_arm import arm_named, recommended_arm
 from poc.errors import InputError
 from poc.imported import as_measured
-from poc.panel import Pack, Panel, PanelRequest, ShownClip, design_panel
+from poc.panel import Form, Pack, Panel, PanelRequest, ShownClip, design_panel
 from poc.rating_folder import PACKS, owned, panel_folder, read_panels, votes_path, write_key
 from poc.rating_page import render
 from poc.rating_votes import sum_up, write_votes
@@ -43,7 +43,8 @@ class Packed:
             "panel": self.panel.panel_id,
             "packs": [str(path) for path in self.files],
             "key": str(self.key),
-            "trials": [len(pack.trials) for pack in self.panel.packs],
+            "form": self.panel.request.form,
+            "trials": [len(pack.tasks) for pack in self.panel.packs],
             "left_out": [one.model_dump(mode="json") for one in self.panel.left_out],
         }
 
@@ -59,6 +60,7 @@ class PackJob:
     seed: int = 0
     out: Path | None = None
     language: str = "ja"
+    form: Form = Form.PAIRS
 
 
 def write_packs(job: PackJob) -> Packed:
@@ -67,7 +69,7 @@ def write_packs(job: PackJob) -> Packed:
     The pages come first: a key is there only when all of its pages are.
 
     Raises:
-        InputError: no run, no such arm, the baseline as its own candidate, too few ok clips,
+        InputError: no run, no such arm, the baseline compared with itself, too few ok clips,
             frames that are missing or damaged, or a disk that refuses.
     """
     with RunStore.open_reader(job.run) as store, owned(job.run):
@@ -94,7 +96,7 @@ def _request(store: RunStore, job: PackJob) -> PanelRequest:
     arms = arms or [recommended_arm(store, option)]
     candidate_ids = tuple(dict.fromkeys(arm.id for arm in arms))
     baseline_id = store.plan.baseline_id
-    if baseline_id in candidate_ids:
+    if job.form is Form.PAIRS and baseline_id in candidate_ids:
         raise InputError(
             f"{store.path}: --candidate: expected an arm to compare with the baseline, got the "
             "baseline itself. Name another arm."
@@ -106,6 +108,7 @@ def _request(store: RunStore, job: PackJob) -> PanelRequest:
         per_rater=job.per_rater,
         seed=job.seed,
         number=len(read_panels(job.run, store.plan.content_digest())),
+        form=job.form,
     )
 
 
@@ -138,7 +141,7 @@ class PanelPages:
 
     def page(self, pack: Pack, served: Mapping[str, Any] | None = None) -> str:
         """Return the page of one pack, `served` as in `poc.rating_page.render`."""
-        shown = [side for trial in pack.trials for side in (trial.left, trial.right)]
+        shown = [side for task in pack.tasks for side in task.sides.values()]
         return render(
             pack,
             {side: self._media(side) for side in shown},

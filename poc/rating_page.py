@@ -18,14 +18,17 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from poc.panel import Pack, ShownClip
+from poc.panel import Form, Pack, ShownClip
 from poc.records import Prompt
-from poc.vote_records import Question
+from poc.vote_records import Question, Reason, Verdict
 
 LANGUAGES = ("ja", "en")
 
-ANSWERING_S = 22
-"""Seconds to answer four questions, beside the watching; for the time that the page announces."""
+ANSWERING_S = {Form.PAIRS: 22, Form.CLIPS: 10}
+"""Seconds to answer four questions, or one with reasons, beside the watching; for the time that the
+page announces."""
+
+TITLES = {Form.PAIRS: "title", Form.CLIPS: "title_clips"}
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _KEPT_FORMATS = "\u200c\u200d"
@@ -65,38 +68,40 @@ def render(
         "pseudonym": pack.pseudonym,
         "language": language,
         "demonstration": demonstration,
-        "minutes": minutes(len(pack.trials), clip_s),
+        "minutes": minutes(len(pack.tasks), clip_s, pack.form),
+        "form": pack.form,
         "questions": [str(question) for question in Question],
+        "verdicts": [str(verdict) for verdict in Verdict],
+        "reasons": [str(reason) for reason in Reason],
         "texts": texts,
         "server": served,
         "trials": [
             {
-                "id": trial.trial_id,
-                "prompt": legible(prompts[trial.prompt_id].text),
-                "prompt_ja": legible(prompts[trial.prompt_id].text_ja),
-                "left": _data_uri(media[trial.left]),
-                "right": _data_uri(media[trial.right]),
+                "id": task.trial_id,
+                "prompt": legible(prompts[task.prompt_id].text),
+                "prompt_ja": legible(prompts[task.prompt_id].text_ja),
+                "sides": {name: _data_uri(media[shown]) for name, shown in task.sides.items()},
             }
-            for trial in pack.trials
+            for task in pack.tasks
         ],
     }
     return Template(template("rating.html")).substitute(
         language=language,
         policy=html.escape(_policy(css, script, sends=served is not None)),
-        title=html.escape(texts[language]["title"]),
+        title=html.escape(texts[language][TITLES[pack.form]]),
         css=css,
         script=script,
         data=_inert(data),
     )
 
 
-def minutes(trials: int, clip_s: float) -> int:
+def minutes(tasks: int, clip_s: float, form: Form = Form.PAIRS) -> int:
     """Return about how many minutes a pack takes, at least 1.
 
-    >>> minutes(35, 2.0)
-    14
+    >>> minutes(35, 2.0), minutes(35, 2.0, Form.CLIPS)
+    (14, 7)
     """
-    return max(1, math.ceil(trials * (clip_s + ANSWERING_S) / 60))
+    return max(1, math.ceil(tasks * (clip_s + ANSWERING_S[form]) / 60))
 
 
 def legible(text: str) -> str:

@@ -130,7 +130,8 @@ class Ballot:
     def cast(self, pack_id: str, vote: Vote) -> Reply:
         """Store a vote."""
         pack = self._packs[pack_id][1]
-        if vote.trial.trial_id not in {trial.trial_id for trial in pack.trials}:
+        asked = {task.trial_id for task in pack.tasks}
+        if vote.trial.trial_id not in asked or not vote.trial.fits(pack.form):
             return Reply.of(HTTPStatus.BAD_REQUEST, error="no such trial")
         if answers_path(self._run, pack_id).exists():  # a file came in by another way meanwhile
             return Reply.of(HTTPStatus.GONE, error="finished")
@@ -176,7 +177,7 @@ class Ballot:
             "viewport_width_px": sheet.viewport_width_px,
             "viewport_height_px": sheet.viewport_height_px,
             "trials": tuple(
-                sheet.trials.get(trial.trial_id) or _open(trial.trial_id) for trial in pack.trials
+                sheet.trials.get(task.trial_id) or _open(task.trial_id) for task in pack.tasks
             ),
         }
         return AnswerFile(**found)
@@ -194,12 +195,12 @@ def _known(sheet: Sheet) -> dict[str, Any]:
         "closed": sheet.is_closed,
         "trials": {
             one.trial_id: {
-                "answers": one.answers.model_dump(mode="json"),
+                "answers": said.model_dump(mode="json"),
                 "seconds": one.duration_s,
                 "plays": one.plays,
             }
             for one in sheet.trials.values()
-            if one.answers is not None
+            if (said := one.answers or one.judgement) is not None
         },
     }
 

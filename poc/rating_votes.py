@@ -76,6 +76,7 @@ def stored_votes(run: Path, plan: Plan) -> VotesOfRun | None:
     found = _decoded(run, path)
     arms = {arm.id for arm in plan.arms}
     asked = {found.baseline_id, *(one.candidate_id for one in found.summary.candidates)}
+    asked |= {one.arm_id for one in found.summary.arms}
     fits = found.plan_digest == plan.content_digest() and asked <= arms
     if not answers or found.answers != answers or not fits:
         raise InputError(f"{path}: was summed up from other answers. {_mend(run)}")

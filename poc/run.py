@@ -18,11 +18,11 @@ from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
 from poc.cost import evaluate as price_deliverable
-from poc.cost import with_seconds
+from poc.cost import with_judged, with_seconds
 from poc.cost_file import read_cost
 from poc.cost_light import economic_light, has_ended
 from poc.cost_records import MoneyOfRun
-from poc.cost_run import seconds_of_run
+from poc.cost_run import judged_clips, seconds_of_run
 from poc.datasets import read_prompts
 from poc.decide import PriceAnswer, RightsAnswer, decide, table
 from poc.errors import InputError
@@ -458,12 +458,13 @@ class _Pricing:
         self.found: MoneyOfRun | None = None
 
     def __call__(self, arm: Arm) -> PriceAnswer:
-        """Price an arm's deliverable, with its own seconds where the run timed it."""
+        """Price an arm's deliverable, with its own seconds and votes where the run has them."""
         store = self._store
         timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
         seconds = seconds_of_run(store.path, arm.name) if timed else None
         inputs = read_cost(self._inputs)
-        cost = price_deliverable(inputs, seed=PRICE_SEED, timed=seconds)
+        judged = judged_clips(store, arm, inputs)
+        cost = price_deliverable(inputs, seed=PRICE_SEED, timed=seconds, judged=judged)
         found = MoneyOfRun(
             format_version=1,
             kind=store.plan.spec.kind,
@@ -471,7 +472,7 @@ class _Pricing:
             basis=self._basis(arm, inputs.valid_until),
             cost=cost,
             economic=economic_light(cost, self._on),
-            inputs=with_seconds(inputs, seconds),
+            inputs=with_judged(with_seconds(inputs, seconds), judged),
         )
         self.found, light = found, found.economic
         return PriceAnswer(

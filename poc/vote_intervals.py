@@ -7,11 +7,14 @@ them for independent; to resample raters alone would take the prompts for given.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from poc.intervals import LEVEL, RESAMPLES, FloatArray, Interval, tail, wilson
+from poc.vote_records import Share
 
 SEED = 20070
 """Of the resampling, the same for every analysis: the same votes give the same interval."""
@@ -88,6 +91,33 @@ def share_interval(
     )
 
 
+def mean_interval(
+    raters: npt.NDArray[np.intp],
+    prompts: npt.NDArray[np.intp],
+    values: FloatArray,
+    *,
+    seed: int = SEED,
+    level: float = LEVEL,
+) -> Interval | None:
+    """Return the interval of a mean of what is never below 0, such as minutes; None as for shares.
+
+    The hull of the bootstrap and of Student's t for the effective number of votes, which keeps a
+    width where few clusters happen to agree. Not below 0.
+    """
+    if min(len(np.unique(raters)), len(np.unique(prompts))) < 2:
+        return None
+    worth = max(2.0, effective_votes(raters, prompts))
+    reach = float(special.stdtrit(worth - 1, tail(level)) * values.std(ddof=1) / math.sqrt(worth))
+    draws = pigeonhole_draws(raters, prompts, values, seed=seed)
+    low, high = np.quantile(draws, [1 - tail(level), tail(level)])
+    mean = float(values.mean())
+    return Interval(
+        max(0.0, min(float(low), mean - reach)),
+        max(float(high), mean + reach),
+        "pigeonhole bootstrap over raters and prompts, not below t for effective votes",
+    )
+
+
 def effective_votes(raters: npt.NDArray[np.intp], prompts: npt.NDArray[np.intp]) -> float:
     """Return how many independent votes these are worth at `LEAST_LIKENESS`.
 
@@ -114,3 +144,55 @@ def votes_needed(n_votes: int, half_width: float, wanted: float = WANTED_HALF_WI
         raise ValueError(f"wanted half-width must be above 0, got {wanted}; 10 points are 0.1")
     # Rounded first: 0.2 / 0.1 is not 2 in every last bit.
     return max(0, math.ceil(round(n_votes * (half_width / wanted) ** 2, 6)) - n_votes)
+
+
+# --- votes by the names of their raters and prompts ----------------------------------------------
+
+
+def numbered(names: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the place of each name among the sorted ones, whatever order the votes came in.
+
+    >>> numbered(["sato", "ito", "sato"]).tolist()
+    [1, 0, 1]
+    """
+    return np.unique(np.array(names), return_inverse=True)[1]
+
+
+def share_of(raters: Sequence[str], prompts: Sequence[str], values: FloatArray) -> Share:
+    """Return the share that votes worth 0 to 1 make, with its interval, or why it has none."""
+    if not values.size:
+        return Share(value=None, low=None, high=None, method="", reason="no votes yet")
+    found = share_interval(numbered(raters), numbered(prompts), values)
+    return Share(
+        value=float(values.mean()),
+        low=None if found is None else found.low,
+        high=None if found is None else found.high,
+        method="" if found is None else found.method,
+        reason="an interval needs two raters and two prompts" if found is None else "",
+    )
+
+
+def half_width_needed(n_votes: int, share: Share) -> int | None:
+    """Return how many more votes a share needs, see `votes_needed`; None without an interval."""
+    if share.low is None or share.high is None:
+        return None
+    return votes_needed(n_votes, (share.high - share.low) / 2)
+
+
+def shortage(votes: Iterable[tuple[str, str]], unchecked: Collection[str]) -> str:
+    """Return what is missing of votes by (rater, prompt): raters, prompts or, empty, nothing.
+
+    Who is `unchecked`, having answered nothing damaged, may not have looked, and does not count.
+    Their votes stay in the numbers: nothing is known against them either.
+    """
+    votes = list(votes)
+    checked = [one for one in votes if one[0] not in unchecked]
+    raters = max(0, FEWEST_RATERS - len({rater for rater, _ in checked}))
+    prompts = max(0, FEWEST_PROMPTS - len({prompt for _, prompt in checked}))
+    wanted = [f"{n} more {what}" for n, what in ((raters, "raters"), (prompts, "prompts")) if n]
+    if not wanted:
+        return ""
+    least = f"at least {FEWEST_RATERS} raters and {FEWEST_PROMPTS} prompts"
+    names = ", ".join(sorted({rater for rater, _ in votes} & set(unchecked)))
+    apart = f"; not counted, no catch pair answered: {names}" if names else ""
+    return f"needs {' and '.join(wanted)}: {least}{apart}"

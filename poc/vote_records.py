@@ -1,17 +1,19 @@
 """What blind votes are made of: answers as they come back, and what follows from them.
 
-A vote is one comparison by one rater, in four questions. `poc.votes` goes from one to the other.
+A vote is one comparison by one rater, in four questions, or one judgement of a single clip.
+`poc.votes` and `poc.clip_votes` go from one to the other.
 """
 
 from __future__ import annotations
 
 import math
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from poc.panel import Identifier
+from poc.panel import Form, Identifier
 from poc.records import Record
 
 
@@ -34,6 +36,33 @@ class Choice(StrEnum):
     LEFT = "left"
     RIGHT = "right"
     SAME = "same"
+
+
+class Verdict(StrEnum):
+    """What is said of a single clip: would we publish this?"""
+
+    YES = "yes"
+    RETOUCH = "retouch"
+    """After retouch."""
+    NO = "no"
+
+
+class Reason(StrEnum):
+    """Why a clip is not to be published as it is."""
+
+    MOTION = "motion"
+    """It flickers, jumps or moves unnaturally."""
+    PICTURE = "picture"
+    """It is blurred or has artefacts."""
+    SHAPE = "shape"
+    """Something is out of shape: a hand, a face, lettering, a product."""
+    AS_ASKED = "as_asked"
+    """It does not show what was asked for."""
+    STYLE = "style"
+    """The style does not fit."""
+    UNFIT = "unfit"
+    """It must not be shown: taste, safety, somebody's rights."""
+    OTHER = "other"
 
 
 class Outcome(StrEnum):
@@ -64,20 +93,47 @@ class Answers(Record):
         return choice
 
 
+class Judgement(Record):
+    """What a rater said of a single clip."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
+    """At least one unless it is YES, which has none; in the order of `Reason`."""
+
+    @model_validator(mode="after")
+    def _gives_reasons(self) -> Self:
+        if (self.verdict is Verdict.YES) is bool(self.reasons):
+            raise ValueError("expected reasons with 'retouch' and 'no', and none with 'yes'")
+        if self.reasons != tuple(one for one in Reason if one in self.reasons):
+            raise ValueError(f"expected reasons once each, in the order {', '.join(Reason)}")
+        return self
+
+
 class TrialAnswer(Record):
-    """What a rater said of one trial; None: not answered."""
+    """What a rater said of one trial, a pair or a clip; both None: not answered."""
 
     trial_id: Identifier
     answers: Answers | None
+    judgement: Judgement | None = Field(default=None, exclude_if=not_)
     duration_s: Annotated[float, Field(ge=0, le=1e6)] | None
-    """Time for which the trial was on the screen."""
+    """Time for which the trial was to be seen on the screen."""
     plays: Annotated[int, Field(ge=0, le=1_000_000)]
-    """How often both clips were played to their end."""
+    """How often all of its clips were played to their end."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether anything was said."""
+        return self.answers is not None or self.judgement is not None
+
+    def fits(self, form: Form) -> bool:
+        """Tell whether it answers what this form asks, if anything."""
+        other = self.judgement if form is Form.PAIRS else self.answers
+        return other is None
 
     @model_validator(mode="after")
     def _was_watched(self) -> Self:
-        """A page takes no answer before both clips were played to their end."""
-        if self.answers is not None and (self.plays == 0 or self.duration_s is None):
+        """A page takes no answer before its clips were played to their end."""
+        if self.is_answered and (self.plays == 0 or self.duration_s is None):
             raise ValueError("answered without having been played (plays, duration_s)")
         return self
 
@@ -108,8 +164,8 @@ class Vote(Record):
 
     @model_validator(mode="after")
     def _is_answered(self) -> Self:
-        if self.trial.answers is None:
-            raise ValueError("trial: expected all four answers, got none")
+        if not self.trial.is_answered:
+            raise ValueError("trial: expected all four answers, or a judgement, got none")
         return self
 
 
@@ -206,15 +262,70 @@ class CandidateVotes(Record):
     """More votes for a half-width of 10 points; None while there is no interval."""
 
 
+class Minutes(Record):
+    """A mean of minutes with its 95 % interval, or why either is missing."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+    reason: str
+
+
+class ClipVotes(Record):
+    """The judgements of some raters on an arm's clips, one by one."""
+
+    n_votes: int
+    n_raters: int
+    n_prompts: int
+    n_clips: int
+    yes: int
+    retouch: int
+    no: int
+    acceptance: Share
+    """Would be published as they are: yes / votes."""
+    with_retouch: Share
+    """Would be published, some after retouch: (yes + retouch) / votes."""
+    review_min: Minutes
+    """Of a clip: for how long it was to be seen until the last answer, watching included."""
+    reasons: dict[Reason, int]
+    """Votes that name a reason; a vote may name several."""
+
+
+class ArmVotes(Record):
+    """All that the votes on single clips say of one arm."""
+
+    arm_id: str
+    status: VoteStatus
+    reason: str
+    """As in `CandidateVotes`, of catch clips."""
+    kept: ClipVotes
+    """Without raters who failed catch pairs and clips: the answer."""
+    everyone: ClipVotes
+    votes_needed: int | None
+    """More votes for a half-width of 10 points of acceptance; None while there is no interval."""
+
+
+class VerdictLikeness(Record):
+    """How alike raters judge single clips, and how like themselves; as in `Reliability`."""
+
+    alpha: float | None
+    n_units: int
+    reason: str
+    repeats: int
+    repeats_same: int
+
+
 class RaterResult(Record):
     """One rater, of all packs with the same pseudonym."""
 
     rater: str
     packs: int
     votes: int
+    """Comparisons and judgements of single clips."""
     unanswered: int
     catches: int
-    """Catch pairs that were answered."""
+    """Catch pairs and catch clips that were answered."""
     catches_failed: int
     excluded: bool
 
@@ -242,6 +353,10 @@ class VoteSummary(Record):
     candidates: tuple[CandidateVotes, ...]
     raters: tuple[RaterResult, ...]
     reliability: tuple[Reliability, ...]
+    arms: tuple[ArmVotes, ...] = Field(default=(), exclude_if=not_)
+    """Of those whose clips were judged one by one."""
+    verdicts: VerdictLikeness | None = Field(default=None, exclude_if=not_)
+    """None where no clip was judged alone."""
 
 
 class VotesOfRun(Record):

@@ -1,8 +1,9 @@
 """What blind votes say: preferences with intervals, how attentive and how consistent raters were.
 
 Pure: answers and their key in, one frozen summary out. A vote is one comparison by one rater; it
-has four questions. Repeats and catch pairs are never votes. Nobody is left out by judgement: the
-rule is fixed here, and the numbers with and without it stand side by side.
+has four questions. Votes on single clips are summed up in `poc.clip_votes`, by the same rules.
+Repeats and catch pairs are never votes. Nobody is left out by judgement: the rule is fixed here,
+and the numbers with and without it stand side by side.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from unicodedata import normalize
 import numpy as np
 
 from poc.agreement import nominal_alpha
-from poc.panel import Panel, Trial, TrialKind
-from poc.vote_intervals import FEWEST_PROMPTS, FEWEST_RATERS, share_interval, votes_needed
+from poc.clip_votes import Rated, arm_votes, likeness
+from poc.panel import ClipTrial, Form, Panel, Trial, TrialKind
+from poc.vote_intervals import half_width_needed, share_of, shortage
 from poc.vote_records import (
     AnswerFile,
     Answers,
@@ -28,6 +30,7 @@ from poc.vote_records import (
     RaterResult,
     Reliability,
     Share,
+    TrialAnswer,
     VoteStatus,
     VoteSummary,
 )
@@ -48,6 +51,21 @@ class Judged:
     def unit(self) -> tuple[str, str, int]:
         """What was compared: candidate, prompt, replicate."""
         return self.trial.candidate_id, self.trial.prompt_id, self.trial.replicate
+
+    @property
+    def is_vote(self) -> bool:
+        """Whether it counts as a preference."""
+        return self.trial.kind is TrialKind.COMPARISON
+
+    @property
+    def is_catch(self) -> bool:
+        """Whether it is of a clip and its damaged copy."""
+        return self.trial.kind is TrialKind.CATCH
+
+    @property
+    def is_failed_catch(self) -> bool:
+        """Whether the damaged copy was not told from the whole clip."""
+        return self.is_catch and self.outcome(Question.OVERALL) is not Outcome.WIN
 
     def outcome(self, question: Question) -> Outcome:
         """Return the answer from the candidate's side; of a catch pair, from the whole clip's."""
@@ -77,12 +95,15 @@ def analyse(panels: Sequence[Panel], files: Sequence[AnswerFile]) -> VoteSummary
     Raises:
         ValueError: a file of no pack of these panels, or with a trial that its pack has not.
     """
-    judged = [one for file in files for one in unblinded(panels, file)]
-    raters = tuple(_raters(files, judged))
+    found = [one for file in files for one in unblinded(panels, file)]
+    raters = tuple(_raters(files, found))
+    judged = [one for one in found if isinstance(one, Judged)]
+    rated = [one for one in found if isinstance(one, Rated)]
     excluded = {one.rater for one in raters if one.excluded}
     unchecked = {one.rater for one in raters if one.catches == 0}
     kept = [one for one in judged if one.rater not in excluded]
-    candidates = dict.fromkeys(one for panel in panels for one in panel.request.candidate_ids)
+    kept_rated = [one for one in rated if one.rater not in excluded]
+    candidates, arms = (_asked(panels, form) for form in Form)
     return VoteSummary(
         format_version=1,
         packs=sum(len(panel.packs) for panel in panels),
@@ -91,20 +112,40 @@ def analyse(panels: Sequence[Panel], files: Sequence[AnswerFile]) -> VoteSummary
         candidates=tuple(_candidate(one, kept, judged, unchecked) for one in candidates),
         raters=raters,
         reliability=tuple(_reliability(question, kept) for question in Question),
+        arms=tuple(arm_votes(one, kept_rated, rated, unchecked) for one in arms),
+        verdicts=likeness(kept_rated) if arms else None,
     )
 
 
-def unblinded(panels: Iterable[Panel], file: AnswerFile) -> Iterator[Judged]:
+def _asked(panels: Iterable[Panel], form: Form) -> list[str]:
+    """Return the arms that are asked about in a form, each once."""
+    asked = [panel.request for panel in panels if panel.request.form is form]
+    return list(dict.fromkeys(one for request in asked for one in request.candidate_ids))
+
+
+def unblinded(panels: Iterable[Panel], file: AnswerFile) -> Iterator[Judged | Rated]:
     """Yield each answered trial of a file with its key; raises ValueError as `analyse` does."""
     packs = {pack.pack_id: pack for panel in panels for pack in panel.packs}
     if file.pack_id not in packs:
         raise ValueError(f"pack {file.pack_id} belongs to no panel of this run")
-    trials = {trial.trial_id: trial for trial in packs[file.pack_id].trials}
+    tasks = {task.trial_id: task for task in packs[file.pack_id].tasks}
     for one in file.trials:
-        if one.trial_id not in trials:
+        if one.trial_id not in tasks:
             raise ValueError(f"pack {file.pack_id} has no trial {one.trial_id}")
-        if one.answers is not None:
-            yield Judged(rater_name(file.rater), trials[one.trial_id], one.answers)
+        found = _unblinded(rater_name(file.rater), tasks[one.trial_id], one)
+        if found is not None:
+            yield found
+
+
+def _unblinded(rater: str, task: Trial | ClipTrial, said: TrialAnswer) -> Judged | Rated | None:
+    """Return an answer with its key; None where there is none, raises ValueError for no answer."""
+    if not said.is_answered:
+        return None
+    if isinstance(task, Trial) and said.answers is not None:
+        return Judged(rater, task, said.answers)
+    if isinstance(task, ClipTrial) and said.judgement is not None and said.duration_s is not None:
+        return Rated(rater, task, said.judgement, said.duration_s)
+    raise ValueError(f"trial {task.trial_id} is answered as if it were of the other form")
 
 
 # --- raters --------------------------------------------------------------------------------------
@@ -121,25 +162,25 @@ def is_excluded(catches: int, failed: int) -> bool:
     return failed > 0 and failed > MOST_FAILED_CATCHES * catches
 
 
-def _raters(files: Sequence[AnswerFile], judged: Sequence[Judged]) -> Iterator[RaterResult]:
+def _raters(files: Sequence[AnswerFile], judged: Sequence[Judged | Rated]) -> Iterator[RaterResult]:
     for rater in dict.fromkeys(rater_name(file.rater) for file in files):
         own = [file for file in files if rater_name(file.rater) == rater]
         mine = [one for one in judged if one.rater == rater]
-        catches = [one for one in mine if one.trial.kind is TrialKind.CATCH]
-        failed = sum(one.outcome(Question.OVERALL) is not Outcome.WIN for one in catches)
+        catches = sum(one.is_catch for one in mine)
+        failed = sum(one.is_failed_catch for one in mine)
         yield RaterResult(
             rater=rater,
             packs=len(own),
-            votes=sum(one.trial.kind is TrialKind.COMPARISON for one in mine),
+            votes=sum(one.is_vote for one in mine),
             unanswered=sum(_unanswered(file) for file in own),
-            catches=len(catches),
+            catches=catches,
             catches_failed=failed,
-            excluded=is_excluded(len(catches), failed),
+            excluded=is_excluded(catches, failed),
         )
 
 
 def _unanswered(file: AnswerFile) -> int:
-    return sum(one.answers is None for one in file.trials)
+    return sum(not one.is_answered for one in file.trials)
 
 
 # --- preferences ---------------------------------------------------------------------------------
@@ -152,49 +193,21 @@ def _candidate(
     unchecked: Collection[str],
 ) -> CandidateVotes:
     own, all_of_them = (preference(_votes(votes, candidate_id)) for votes in (kept, everyone))
-    reason = _shortage(_votes(kept, candidate_id), unchecked)
+    votes = _votes(kept, candidate_id)
+    reason = shortage([(one.rater, one.trial.prompt_id) for one in votes], unchecked)
     return CandidateVotes(
         candidate_id=candidate_id,
         status=VoteStatus.INSUFFICIENT if reason else VoteStatus.SUFFICIENT,
         reason=reason,
         kept=own,
         everyone=all_of_them,
-        votes_needed=_needed(own),
+        votes_needed=half_width_needed(own.n_votes, own.of(Question.OVERALL).not_worse),
     )
 
 
 def _votes(judged: Iterable[Judged], candidate_id: str) -> list[Judged]:
     """Return the comparisons of a candidate: no repeats, which would count one vote twice."""
-    return [
-        one
-        for one in judged
-        if one.trial.kind is TrialKind.COMPARISON and one.trial.candidate_id == candidate_id
-    ]
-
-
-def _shortage(votes: Iterable[Judged], unchecked: Collection[str]) -> str:
-    """Return what is missing: who answered no catch pair may not have looked, and does not count.
-
-    Their votes stay in the numbers: nothing is known against them either.
-    """
-    votes = list(votes)
-    checked = [one for one in votes if one.rater not in unchecked]
-    raters = max(0, FEWEST_RATERS - len({one.rater for one in checked}))
-    prompts = max(0, FEWEST_PROMPTS - len({one.trial.prompt_id for one in checked}))
-    wanted = [f"{n} more {what}" for n, what in ((raters, "raters"), (prompts, "prompts")) if n]
-    if not wanted:
-        return ""
-    least = f"at least {FEWEST_RATERS} raters and {FEWEST_PROMPTS} prompts"
-    names = ", ".join(sorted({one.rater for one in votes} & set(unchecked)))
-    apart = f"; not counted, no catch pair answered: {names}" if names else ""
-    return f"needs {' and '.join(wanted)}: {least}{apart}"
-
-
-def _needed(found: Preference) -> int | None:
-    share = found.of(Question.OVERALL).not_worse
-    if share.low is None or share.high is None:
-        return None
-    return votes_needed(found.n_votes, (share.high - share.low) / 2)
+    return [one for one in judged if one.is_vote and one.trial.candidate_id == candidate_id]
 
 
 def preference(votes: Sequence[Judged]) -> Preference:
@@ -222,20 +235,8 @@ def _question(question: Question, votes: Sequence[Judged]) -> QuestionResult:
 def _share(
     votes: Sequence[Judged], outcomes: Sequence[Outcome], worth: Mapping[Outcome, float]
 ) -> Share:
-    if not votes:
-        return Share(value=None, low=None, high=None, method="", reason="no votes yet")
     values = np.array([worth[one] for one in outcomes])
-    # Sorted names, not the order in which files came: the same votes give the same interval.
-    raters = np.unique([one.rater for one in votes], return_inverse=True)[1]
-    prompts = np.unique([one.trial.prompt_id for one in votes], return_inverse=True)[1]
-    found = share_interval(raters, prompts, values)
-    return Share(
-        value=float(values.mean()),
-        low=None if found is None else found.low,
-        high=None if found is None else found.high,
-        method="" if found is None else found.method,
-        reason="an interval needs two raters and two prompts" if found is None else "",
-    )
+    return share_of([one.rater for one in votes], [one.trial.prompt_id for one in votes], values)
 
 
 # --- agreement and consistency -------------------------------------------------------------------
@@ -246,7 +247,7 @@ def _reliability(question: Question, judged: Sequence[Judged]) -> Reliability:
     first = {one.trial.trial_id: one for one in judged}
     repeats = [(first[key], one) for one in judged if (key := one.trial.repeats) in first and key]
     for one in judged:
-        if one.trial.kind is TrialKind.COMPARISON:
+        if one.is_vote:
             # One value per rater: a pair that came again in another panel is no second rater.
             units.setdefault(one.unit, {}).setdefault(one.rater, one.outcome(question))
     found = nominal_alpha([tuple(values.values()) for values in units.values()])

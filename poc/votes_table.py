@@ -8,13 +8,17 @@ from typing import Any
 from poc.gate_report import shown
 from poc.rating_import import RunVotes
 from poc.vote_records import (
+    ArmVotes,
     CandidateVotes,
+    ClipVotes,
+    Minutes,
     Preference,
     Question,
     QuestionResult,
     RaterResult,
     Reliability,
     Share,
+    VerdictLikeness,
     VoteStatus,
     VoteSummary,
 )
@@ -40,6 +44,17 @@ def sentence(candidate: CandidateVotes) -> str:
     return f"{said} ({found.low} to {found.high})"
 
 
+def clip_sentence(arm: ArmVotes) -> str:
+    """Return what an executive reads of an arm's clips; the interval is rounded outwards."""
+    found = arm.kept.acceptance.of_hundred()
+    if found is None:
+        return f"of 100 clips judged one by one: nothing yet ({arm.kept.acceptance.reason})"
+    said = f"of 100 clips judged one by one, {found.value} would be published as they are"
+    if found.low is None or found.high is None:
+        return f"{said} (no interval: {arm.kept.acceptance.reason})"
+    return f"{said} ({found.low} to {found.high})"
+
+
 def votes_text(votes: RunVotes) -> str:
     """Return the whole analysis; the last lines are the sentence of each candidate."""
     summary = votes.summary
@@ -50,8 +65,18 @@ def votes_text(votes: RunVotes) -> str:
     )
     for one in summary.candidates:
         lines += ["", *_candidate_lines(one, votes)]
-    lines += ["", *_rater_lines(summary), "", *_reliability_lines(summary.reliability), ""]
+    for arm in summary.arms:
+        lines += ["", *_arm_lines(arm, votes)]
+    lines += ["", *_rater_lines(summary)]
+    if summary.candidates:
+        lines += ["", *_reliability_lines(summary.reliability)]
+    if summary.verdicts is not None:
+        lines += ["", *_likeness_lines(summary.verdicts)]
+    lines += [""]
     lines += [f"{_name(one, votes)}: {sentence(one)}{_warning(one)}" for one in summary.candidates]
+    lines += [
+        f"{_arm(one.arm_id, votes)}: {clip_sentence(one)}{_warning(one)}" for one in summary.arms
+    ]
     return "\n".join(lines)
 
 
@@ -64,15 +89,23 @@ def votes_json(votes: RunVotes) -> dict[str, Any]:
             votes.arm_names.get(one.candidate_id, one.candidate_id): sentence(one)
             for one in votes.summary.candidates
         },
+        "clip_sentences": {
+            votes.arm_names.get(one.arm_id, one.arm_id): clip_sentence(one)
+            for one in votes.summary.arms
+        },
         "votes": votes.summary.model_dump(mode="json"),
     }
 
 
 def _name(one: CandidateVotes, votes: RunVotes) -> str:
-    return shown(votes.arm_names.get(one.candidate_id, one.candidate_id))
+    return _arm(one.candidate_id, votes)
 
 
-def _warning(one: CandidateVotes) -> str:
+def _arm(arm_id: str, votes: RunVotes) -> str:
+    return shown(votes.arm_names.get(arm_id, arm_id))
+
+
+def _warning(one: CandidateVotes | ArmVotes) -> str:
     return "" if one.status is VoteStatus.SUFFICIENT else f"; {one.status}: {one.reason}"
 
 
@@ -109,6 +142,47 @@ def _share(share: Share) -> str:
     if share.low is None or share.high is None:
         return value
     return f"{value} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def _arm_lines(one: ArmVotes, votes: RunVotes) -> Iterator[str]:
+    yield f"{_arm(one.arm_id, votes)}, clip by clip, would we publish this?: {one.status}"
+    if one.reason:
+        yield f"  {one.reason}"
+    yield from (f"  {line}" for line in _clip_lines(one.kept))
+    if one.everyone != one.kept:
+        yield "  with excluded raters:"
+        yield from (f"    {line}" for line in _clip_lines(one.everyone))
+    if one.votes_needed is not None:
+        yield f"  votes still needed for +-10 points: {one.votes_needed}, in the same proportion"
+        yield "  of raters and prompts"
+
+
+def _clip_lines(found: ClipVotes) -> Iterator[str]:
+    counts = f"votes: {found.n_votes}, raters: {found.n_raters}, prompts: {found.n_prompts}"
+    yield f"{counts}, clips: {found.n_clips}"
+    yield f"yes {found.yes}, after retouch {found.retouch}, no {found.no}"
+    yield f"accepted as they are {_share(found.acceptance)}"
+    yield f"accepted as they are or after retouch {_share(found.with_retouch)}"
+    yield f"review {_minutes(found.review_min)} a clip"
+    if found.reasons:
+        ranked = sorted(found.reasons.items(), key=lambda one: -one[1])
+        yield "reasons: " + ", ".join(f"{reason} {count}" for reason, count in ranked)
+
+
+def _minutes(found: Minutes) -> str:
+    if found.value is None:
+        return "-"
+    value = f"{found.value:.2f} min"
+    if found.low is None or found.high is None:
+        return value
+    return f"{value} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _likeness_lines(one: VerdictLikeness) -> Iterator[str]:
+    alpha = f"none: {one.reason}" if one.alpha is None else f"{one.alpha:.2f}"
+    same = f"same verdict on {one.repeats_same} of {one.repeats} repeated clips"
+    yield "agreement on single clips (Krippendorff's alpha, nominal), and with themselves"
+    yield f"  alpha {alpha} over {one.n_units} clips; {same}"
 
 
 def _rater_lines(summary: VoteSummary) -> Iterator[str]:

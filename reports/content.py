@@ -75,6 +75,7 @@ def make_content(view: RunView, text: Text) -> Content:
         claims_note=_claims_note(view, text),
         splits=tuple(claims.splits(view, text)),
         people=people.detail(view, text),
+        clips=people.clips_detail(view, text),
         money=money.detail(view, text),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),

@@ -115,7 +115,7 @@ def evidence_sections(content: Content, text: Text) -> Iterator[Section]:
     if content.slices:
         yield _section(text, "section.slices", _slices(content, text))
     yield _section(text, "section.claims", _claims(content, text))
-    if content.people:
+    if content.people or content.clips:
         yield _section(text, "section.people", _people(content, text))
     if content.money:
         yield _section(text, "section.money", _money(content, text))
@@ -414,11 +414,17 @@ def _people(content: Content, text: Text) -> Iterator[Block]:
         yield Table(tuple(text(f"column.{name}") for name in names), rows)
         if one.needed:
             yield Paragraph(one.needed, "about")
+    for judged in content.clips:
+        yield Heading(judged.title)
+        yield Paragraph(judged.said)
+        yield Terms(judged.lines)
+        if judged.needed:
+            yield Paragraph(judged.needed, "about")
     yield Heading(text("people.raters"))
     heads = ("rater", "votes", "catches", "standing.rater")
     raters = tuple(
         Row((Entry(r.name), Entry(r.votes), Entry(r.catches), Entry(r.standing)))
-        for r in content.people[-1].raters
+        for r in content.raters
     )
     yield Table(tuple(text(f"column.{name}") for name in heads), raters)
 

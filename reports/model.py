@@ -204,6 +204,17 @@ class PeopleDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipsDetail:
+    """All that people said of one arm's clips, one by one."""
+
+    title: str
+    said: str
+    needed: str
+    lines: tuple[Line, ...]
+    raters: tuple[RaterRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WayRow:
     """A way to the same deliverable, or around it."""
 
@@ -315,6 +326,7 @@ class Content:
     """What must be known of all claims at once; else empty."""
     splits: tuple[SplitRow, ...]
     people: tuple[PeopleDetail, ...]
+    clips: tuple[ClipsDetail, ...]
     money: MoneyDetail | None
     method: tuple[Line, ...]
     missing: tuple[Line, ...]
@@ -327,3 +339,9 @@ class Content:
     """How the numbers can be checked: n, dates, device, seed, digests, command."""
     remarks: tuple[str, ...]
     """Sentences to say in a meeting, one for each number at the top: value, interval, n."""
+
+    @property
+    def raters(self) -> tuple[RaterRow, ...]:
+        """Everybody who judged, in pairs or clip by clip."""
+        judged: tuple[PeopleDetail | ClipsDetail, ...] = (*self.people, *self.clips)
+        return judged[0].raters if judged else ()

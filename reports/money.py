@@ -160,6 +160,9 @@ def _returns(text: Text, cost: CostResult) -> Iterator[Line]:
         text("money.acceptance"),
         f"{acceptance} ({text.pick(said.basis(cost.acceptance_basis))})",
     )
+    minutes = text("clips.minutes", value=f"{cost.review.value:.2g}")
+    basis = text.pick(said.basis(cost.review_basis))
+    yield Line(text("money.review"), f"{minutes} ({basis})")
 
 
 def _seconds(text: Text, cost: CostResult) -> str:

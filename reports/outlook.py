@@ -105,7 +105,8 @@ def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
 def _people(view: RunView, text: Text, focus: Arm) -> str:
     votes = people.votes_on(view, focus)
     if votes is None or view.votes is None:
-        return people.sentence(view, text, None)
+        clips = people.clips_of(view, focus)
+        return people.clip_sentence(text, clips) if clips else people.sentence(view, text, None)
     out = sum(one.excluded for one in view.votes.summary.raters)
     counts = {"votes": votes.kept.n_votes, "raters": votes.kept.n_raters}
     said = text("people.n", **counts, prompts=votes.kept.n_prompts)

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from poc.records import Arm
 from poc.vote_intervals import FEWEST_PROMPTS, FEWEST_RATERS
 from poc.vote_records import (
+    ArmVotes,
     CandidateVotes,
+    Minutes,
     OfHundred,
     Question,
     QuestionResult,
     RaterResult,
     Reliability,
     Share,
+    VerdictLikeness,
     VotesOfRun,
     VoteStatus,
 )
 from reports import text as words
 from reports.load import RunView
-from reports.model import Cell, KeyNumber, PeopleDetail, RaterRow, VoteRow
+from reports.model import Cell, ClipsDetail, KeyNumber, Line, PeopleDetail, RaterRow, VoteRow
 from reports.text import Text
 
 
@@ -30,10 +33,18 @@ def votes_on(view: RunView, arm: Arm) -> CandidateVotes | None:
     return votes if votes is not None and votes.kept.n_votes + votes.everyone.n_votes else None
 
 
+def clips_of(view: RunView, arm: Arm) -> ArmVotes | None:
+    """Return what people said of an arm's clips one by one; None where nobody judged any."""
+    found = view.votes.summary.arms if view.votes else ()
+    votes = next((one for one in found if one.arm_id == arm.id), None)
+    return votes if votes is not None and votes.everyone.n_votes else None
+
+
 def key_number(view: RunView, text: Text, focus: Arm, program: str) -> KeyNumber:
     """Return people's preference as the first number; `program`: what the program measured."""
-    votes = votes_on(view, focus)
-    lines = tuple(line for line in (*_lines(view, text, votes), program) if line)
+    votes, clips = votes_on(view, focus), clips_of(view, focus)
+    told = (*_lines(view, text, votes, clips), *_clip_lines(text, clips), program)
+    lines = tuple(line for line in told if line)
     return KeyNumber(
         label=text("people.label"),
         help=text("people.help", baseline=words.arm_name(text, view.baseline)),
@@ -62,29 +73,69 @@ def _ends(text: Text, found: OfHundred) -> str:
     return text("number.interval", low=found.low, high=found.high)
 
 
-def _lines(view: RunView, text: Text, votes: CandidateVotes | None) -> Iterator[str]:
+def _lines(
+    view: RunView, text: Text, votes: CandidateVotes | None, clips: ArmVotes | None
+) -> Iterator[str]:
     if votes is None:
-        yield text("people.show" if view.votes_open else "people.how")
+        if clips is None or view.votes_open:
+            yield text("people.show" if view.votes_open else "people.how")
         return
     yield sentence(view, text, votes)
     if votes.status is VoteStatus.INSUFFICIENT:
         yield text("people.insufficient", raters=FEWEST_RATERS, prompts=FEWEST_PROMPTS)
 
 
+def _clip_lines(text: Text, clips: ArmVotes | None) -> Iterator[str]:
+    if clips is None:
+        return
+    yield clip_sentence(text, clips)
+    if clips.status is VoteStatus.INSUFFICIENT:
+        yield text("people.insufficient", raters=FEWEST_RATERS, prompts=FEWEST_PROMPTS)
+
+
+def clip_sentence(text: Text, clips: ArmVotes) -> str:
+    """Return the sentence for an executive: of 100 clips, and how long a review takes."""
+    found, review = clips.kept.acceptance.of_hundred(), clips.kept.review_min
+    if found is None or review.value is None:
+        return text("clips.all_left_out")
+    if found.low is None or found.high is None:
+        return text("clips.said.open", n=found.value)
+    return text("clips.said", n=found.value, low=found.low, high=found.high,
+                minutes=_minutes(text, review))  # fmt: skip
+
+
+def _minutes(text: Text, one: Minutes) -> str:
+    if one.value is None:
+        return text("number.none")
+    value = text("clips.minutes", value=f"{one.value:.2f}")
+    if one.low is None or one.high is None:
+        return text("clips.with", value=value, interval=text("number.no_interval"))
+    ends = text("number.interval", low=f"{one.low:.2f}", high=f"{one.high:.2f}")
+    return text("clips.with", value=value, interval=ends)
+
+
 def sentence(view: RunView, text: Text, votes: CandidateVotes | None) -> str:
     """Return the sentence for an executive: of 100 blind comparisons, or that there are none."""
     if votes is None:
-        others = view.votes is not None and any(
-            one.kept.n_votes for one in view.votes.summary.candidates
-        )
-        key = "people.open" if view.votes_open else "people.other" if others else "people.none"
-        return text(key)
+        return text(_key_of_none(view))
     found = votes.kept.of(Question.OVERALL).not_worse.of_hundred()
     if found is None:
         return text("people.all_left_out")
     if found.low is None or found.high is None:
         return text("people.said.open", n=found.value)
     return text("people.said", n=found.value, low=found.low, high=found.high)
+
+
+def _key_of_none(view: RunView) -> str:
+    """Return the key of what is said where nobody compared: some may have done other things."""
+    if view.votes_open:
+        return "people.open"
+    if view.votes is None:
+        return "people.none"
+    if any(one.kept.n_votes for one in view.votes.summary.candidates):
+        return "people.other"
+    judged = any(one.everyone.n_votes for one in view.votes.summary.arms)
+    return "people.only_clips" if judged else "people.none"
 
 
 # --- in detail -----------------------------------------------------------------------------------
@@ -99,6 +150,50 @@ def detail(view: RunView, text: Text) -> tuple[PeopleDetail, ...]:
         for one in view.votes.summary.candidates
         if one.everyone.n_votes
     )
+
+
+def clips_detail(view: RunView, text: Text) -> tuple[ClipsDetail, ...]:
+    """Return every arm whose clips were judged one by one, with who judged them."""
+    if view.votes is None:
+        return ()
+    summary = view.votes.summary
+    return tuple(
+        ClipsDetail(
+            title=text("clips.title", arm=words.arm_name(text, view.arm(one.arm_id))),
+            said=clip_sentence(text, one),
+            needed=text("people.needed", n=one.votes_needed) if one.votes_needed else "",
+            lines=tuple(_of_clips(text, one, summary.verdicts)),
+            raters=tuple(_rater(text, rater) for rater in summary.raters),
+        )
+        for one in summary.arms
+        if one.everyone.n_votes
+    )
+
+
+def _of_clips(text: Text, arm: ArmVotes, likeness: VerdictLikeness | None) -> Iterator[Line]:
+    found = arm.kept
+    for key, share in (("accepted", found.acceptance), ("retouched", found.with_retouch)):
+        cell = _share(text, share)
+        both = text("clips.with", value=cell.value, interval=cell.interval)
+        yield Line(text(f"clips.{key}"), both if cell.interval else cell.value)
+    counts = {"yes": found.yes, "retouch": found.retouch, "no": found.no}
+    yield Line(text("column.counts"), text("clips.counts", **counts))
+    yield Line(text("clips.review"), _minutes(text, found.review_min))
+    named = sorted(found.reasons.items(), key=lambda one: -one[1])
+    if named:
+        reasons = [text("clips.reason", name=text(f"reason.{r}"), n=n) for r, n in named]
+        yield Line(text("clips.reasons"), text("list.comma").join(reasons))
+    if likeness is not None:
+        none = likeness.alpha is None
+        alpha = text("number.none") if none else f"{likeness.alpha:.2f}"
+        yield Line(text("column.alpha"), alpha)
+        same = text("clips.same", same=likeness.repeats_same, of=likeness.repeats)
+        yield Line(text("clips.twice"), same)
+    yield Line(
+        text("clips.who"),
+        text("clips.n", votes=found.n_votes, raters=found.n_raters, prompts=found.n_prompts,
+             clips=found.n_clips),
+    )  # fmt: skip
 
 
 def _detail(

@@ -10,11 +10,23 @@ from typing import Any
 import small_run
 
 from poc import records as r
-from poc.panel import Pack, Panel, PanelRequest, Trial, TrialKind, design_panel
-from poc.vote_records import AnswerFile, Choice, Outcome, Question
+from poc.panel import (
+    ClipTrial,
+    Form,
+    Pack,
+    Panel,
+    PanelRequest,
+    Trial,
+    TrialKind,
+    design_panel,
+)
+from poc.vote_records import AnswerFile, Choice, Outcome, Question, Verdict
 
 Opinion = Callable[[Trial], Outcome]
 """What a rater thinks of a comparison."""
+
+Taste = Callable[[ClipTrial], Verdict]
+"""What a rater thinks of a single clip."""
 
 
 def statuses(plan: r.Plan, **changes: r.ClipStatus) -> dict[str, r.ClipStatus]:
@@ -40,6 +52,11 @@ def panel(plan: r.Plan | None = None, **changes: Any) -> Panel:
     """A panel over the small plan of twenty prompts."""
     plan = plan or small_run.plan(prompts=20)
     return design_panel(plan, statuses(plan), request(plan, **changes))
+
+
+def clip_panel(plan: r.Plan | None = None, **changes: Any) -> Panel:
+    """The same over single clips of the second arm."""
+    return panel(plan, form=Form.CLIPS, **changes)
 
 
 def choice(trial: Trial, outcome: Outcome) -> Choice:
@@ -92,6 +109,38 @@ def raw(
             "plays": 0 if is_open else 2,
         }
 
+    return _file(made, pack, rater, [one(trial) for trial in pack.trials])
+
+
+def judged(
+    made: Panel, number: int, taste: Taste, *, seconds: float = 12.0, attentive: bool = True
+) -> AnswerFile:
+    """What a rater of this taste sends back of single clips."""
+    found = raw_judged(made, made.packs[number], taste, seconds=seconds, attentive=attentive)
+    return AnswerFile.from_json(json.dumps(found))
+
+
+def raw_judged(
+    made: Panel, pack: Pack, taste: Taste, *, seconds: float = 12.0, attentive: bool = True
+) -> dict[str, Any]:
+    """The same before it is decoded; what is not published is out of shape."""
+
+    def one(trial: ClipTrial) -> Mapping[str, Any]:
+        caught = Verdict.NO if attentive else Verdict.YES
+        verdict = caught if trial.kind is TrialKind.CATCH else taste(trial)
+        reasons = [] if verdict is Verdict.YES else ["shape"]
+        return {
+            "trial_id": trial.trial_id,
+            "answers": None,
+            "judgement": {"verdict": str(verdict), "reasons": reasons},
+            "duration_s": seconds,
+            "plays": 1,
+        }
+
+    return _file(made, pack, None, [one(trial) for trial in pack.clips])
+
+
+def _file(made: Panel, pack: Pack, rater: str | None, trials: Sequence[Any]) -> dict[str, Any]:
     return {
         "format_version": 1,
         "panel_id": made.panel_id,
@@ -100,7 +149,7 @@ def raw(
         "language": "ja",
         "viewport_width_px": 1366,
         "viewport_height_px": 768,
-        "trials": [one(trial) for trial in pack.trials],
+        "trials": trials,
     }
 
 

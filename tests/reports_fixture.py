@@ -27,7 +27,7 @@ from poc.cost_light import economic_light
 from poc.cost_records import MoneyOfRun
 from poc.fingerprint import Fingerprint
 from poc.governance_records import ArmParts, PartKind, RightsOfRun
-from poc.panel import Panel, PanelRequest, design_panel
+from poc.panel import Form, Panel, PanelRequest, design_panel
 from poc.rating_folder import write_key
 from poc.rating_import import import_answers
 from poc.store import Manifest, RunStore
@@ -541,15 +541,7 @@ def decide_beside(folder: Path, priced: MoneyOfRun, cleared: RightsOfRun) -> Non
 
 def vote(folder: Path, answers: Path, opinion: rated_runs.Opinion, *, raters: int = 5) -> Panel:
     """Ask `raters` people about the recommended arm and import what they say; one is hostile."""
-    made = RunStore.open_reader(folder).plan
-    chosen = next(a.id for a in made.arms if a.name == "animatelcm-4")
-    ended = {clip_id: status for clip_id, (status, _) in outcomes(made).items()}
-    asked = PanelRequest(
-        baseline_id=made.baseline_id, candidate_ids=(chosen,), raters=raters, per_rater=None,
-        seed=0, number=0,
-    )  # fmt: skip
-    panel = design_panel(made, ended, asked)
-    write_key(folder, panel)
+    panel = _asked(folder, Form.PAIRS, raters)
     answers.mkdir()
     files = []
     for number, pack in enumerate(panel.packs):
@@ -557,6 +549,32 @@ def vote(folder: Path, answers: Path, opinion: rated_runs.Opinion, *, raters: in
         files.append(answers / f"{number}.json")
         files[-1].write_text(json.dumps(rated_runs.raw(panel, pack, opinion, rater=name)), "utf-8")
     import_answers(folder, files)
+    return panel
+
+
+def judge(folder: Path, answers: Path, taste: rated_runs.Taste, *, raters: int = 5) -> Panel:
+    """The same of its clips, one by one: each takes its rater 15 s."""
+    panel = _asked(folder, Form.CLIPS, raters)
+    answers.mkdir()
+    files = []
+    for number in range(raters):
+        files.append(answers / f"{number}.json")
+        said = rated_runs.judged(panel, number, taste, seconds=15.0)
+        files[-1].write_text(said.to_json(), "utf-8")
+    import_answers(folder, files)
+    return panel
+
+
+def _asked(folder: Path, form: Form, raters: int) -> Panel:
+    made = RunStore.open_reader(folder).plan
+    chosen = next(a.id for a in made.arms if a.name == "animatelcm-4")
+    ended = {clip_id: status for clip_id, (status, _) in outcomes(made).items()}
+    asked = PanelRequest(
+        baseline_id=made.baseline_id, candidate_ids=(chosen,), raters=raters, per_rater=None,
+        seed=0, number=0, form=form,
+    )  # fmt: skip
+    panel = design_panel(made, ended, asked)
+    write_key(folder, panel)
     return panel
 
 

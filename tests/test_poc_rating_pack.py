@@ -87,7 +87,7 @@ def page_data(page: str) -> dict[str, Any]:
 
 
 def media(trial: dict[str, Any]) -> list[bytes]:
-    sides = [trial[side].split(",", 1) for side in ("left", "right")]
+    sides = [trial["sides"][side].split(",", 1) for side in ("left", "right")]
     assert {head for head, _ in sides} == {"data:video/webm;base64"}
     return [b64decode(body) for _, body in sides]
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,23 @@ def panel(run: Path) -> Panel:
     return Panel.from_json(path.read_bytes())
 
 
-@pytest.fixture
-def server(run: Path) -> Iterator[Server]:
+@contextmanager
+def serving(run: Path) -> Iterator[Server]:
+    """Serve a run's packs from a thread."""
     with RunStore.open_reader(run) as store, Server("127.0.0.1", 0, Ballot.of(store, "en")) as one:
         thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
+        try:
+            yield one
+        finally:
+            one.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def server(run: Path) -> Iterator[Server]:
+    with serving(run) as one:
         yield one
-        one.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -388,6 +398,89 @@ def test_a_server_in_trouble_is_asked_again_after_growing_pauses(
     least = [0.75 * 2**n for n in range(3)]  # doubling, a quarter less at the most
     assert all(one >= bound for one, bound in zip(pauses, least, strict=True))
     assert len(server.ballot._votes.sheet(panel.packs[0].pack_id).trials) == 1
+
+
+@in_browser
+def test_a_rater_judges_single_clips_by_keys_and_by_the_mouse_and_finishes(
+    browser: Browser, tmp_path: Path
+) -> None:
+    run = rated.folder(tmp_path / "run")
+    options = ["--raters", "1", "--candidate", "lcm-2", "--per-rater", "3", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(browsing.PATIENCE_MS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    with serving(run) as server:
+        (link,) = server.ballot.invite()
+        page.goto(f"http://127.0.0.1:{server.server_port}{link.path}")
+        page.get_by_role("button").click()
+        page.get_by_role("button", name="Begin").click()
+        yes, next_ = page.get_by_role("button", name="Yes"), page.locator("#next")
+        assert yes.is_disabled()  # nothing can be said before the clip was played
+
+        page.locator("fieldset button:enabled").first.wait_for()
+        page.keyboard.press("3")
+        assert next_.is_disabled()  # a reason is missing
+        page.keyboard.press("6")
+        page.keyboard.press("4")
+        page.locator("#kept", has_text="clips stored: 1").wait_for()
+        page.keyboard.press("Enter")
+
+        page.locator("fieldset button:enabled").first.wait_for()
+        page.get_by_role("button", name="After retouch").click()
+        page.get_by_role("button", name="Style does not fit").click()
+        next_.click()
+        page.reload()
+        page.locator("#kept", has_text="clips stored: 2").wait_for()
+
+        for place in range(3):
+            page.locator("fieldset button:enabled").first.wait_for()
+            page.keyboard.press("1")
+            page.keyboard.press("Enter")
+            page.locator("#kept", has_text=f"clips stored: {3 + place}").wait_for()
+        page.locator("#finish").click()
+        page.get_by_text("You have finished").wait_for()
+    page.close()
+
+    (path,) = (run / "rating" / "answers").glob("*.json")
+    said = [one.judgement for one in AnswerFile.from_json(path.read_bytes()).trials]
+    assert [one.model_dump(mode="json") for one in said[:2] if one] == [
+        {"verdict": "no", "reasons": ["motion", "shape"]},
+        {"verdict": "retouch", "reasons": ["style"]},
+    ]
+    assert [one.verdict for one in said[2:] if one] == ["yes"] * 3  # judgement, repeat, catch
+    assert problems == []
+
+
+@in_browser
+def test_an_offline_page_of_single_clips_saves_a_file_that_is_taken_in(
+    browser: Browser, tmp_path: Path
+) -> None:
+    run = rated.folder(tmp_path / "run")
+    options = ["--raters", "1", "--candidate", "lcm-2", "--per-rater", "1", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    (path,) = run.glob("rating/*/packs/*.html")
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    page.set_default_timeout(browsing.PATIENCE_MS)
+    page.goto(path.as_uri())
+    page.get_by_role("button", name="始める").click()
+    for _ in range(3):  # the clip, the clip again, and a damaged copy
+        page.locator("fieldset button:enabled").first.wait_for()
+        page.get_by_role("button", name="いいえ").click()
+        page.get_by_role("button", name="動きが不自然").click()
+        page.locator("#next").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="答えを保存").click()
+    saved.value.save_as(tmp_path / "answers.json")
+    page.close()
+
+    assert cli.main(["rate", "import", str(run), str(tmp_path / "answers.json")]) == 0
+    (kept,) = (run / "rating" / "answers").glob("*.json")
+    said = [one.judgement for one in AnswerFile.from_json(kept.read_bytes()).trials]
+    assert [one.model_dump(mode="json") for one in said if one] == [
+        {"verdict": "no", "reasons": ["motion"]}
+    ] * 3
 
 
 def answer(page: Page) -> None:

@@ -150,7 +150,7 @@ def test_alpha_is_that_of_krippendorffs_published_examples() -> None:
 
 def test_agreement_without_disagreement_to_expect_is_missing_and_not_one() -> None:
     assert nominal_alpha(["aa", "aa"]).alpha is None
-    assert nominal_alpha(["a", "b"]).reason == "no pair was judged by two raters"
+    assert nominal_alpha(["a", "b"]).reason == "nothing was judged by two raters"
     assert nominal_alpha(["aa", "bb"]).alpha == 1.0
 
 

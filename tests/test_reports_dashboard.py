@@ -13,7 +13,7 @@ import pytest
 import reports_fixture as fixture
 from streamlit.testing.v1 import AppTest
 
-from poc.vote_records import Outcome
+from poc.vote_records import Outcome, Verdict
 from reports import dashboard
 from reports.content import make_content
 from reports.load import load_run
@@ -86,6 +86,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = fixture.write_run(folder / "runs" / "demo", plan)
     fixture.decide_beside(run, fixture.money(plan), fixture.rights(plan))
     fixture.vote(run, folder / "answers", lambda _trial: Outcome.TIE)
+    fixture.judge(run, folder / "judged", lambda _trial: Verdict.RETOUCH)
     return run.parent
 
 
@@ -118,6 +119,8 @@ def test_every_vote_and_the_parts_of_the_cost_are_among_the_evidence(
     assert content.money is not None
     assert all(line.said in tables for line in (*content.money.parts, *content.money.returns))
     assert all(row.counts in tables for found in content.people for row in found.rows)
+    assert content.clips
+    assert all(line.said in tables for found in content.clips for line in found.lines)
     assert "<img" in tables  # a rater's name, as letters: Markdown takes its signs for text
     assert "\u202e" not in tables
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import reports_fixture as fixture
 
-from poc.panel import Trial
+from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
 from poc.records import Light, digest
-from poc.vote_records import Outcome
+from poc.vote_records import Outcome, Verdict
 from reports.content import make_content
 from reports.export import html
 from reports.load import load_run
@@ -242,6 +242,7 @@ def test_what_people_prefer_is_said_of_100_blind_comparisons(run: Path, language
     assert numbers[2] <= share <= numbers[3]
     assert sentence in said
     assert len(found.people) == 1
+    assert found.clips == ()  # pairs say nothing of what would be published
 
 
 def test_a_vote_changed_in_the_run_changes_the_page(run: Path) -> None:
@@ -278,6 +279,58 @@ def test_where_nobody_was_asked_the_page_says_so(bare: Path, language: Language)
     assert found.people == ()
     assert said.count(none) >= 2
     assert "poc rate pack RUN --raters 6" in said
+
+
+def taste(trial: ClipTrial) -> Verdict:
+    """Half of the prompts are published, the other half need retouching: whoever is asked."""
+    return Verdict.YES if int(trial.prompt_id, 16) % 2 else Verdict.RETOUCH
+
+
+@pytest.fixture
+def only_clips(bare: Path, tmp_path: Path) -> Path:
+    """Nobody compared; five people judged clips one by one."""
+    fixture.judge(bare, tmp_path / "answers", taste)
+    return bare
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_people_would_publish_is_said_of_100_clips(
+    only_clips: Path, language: Language
+) -> None:
+    found, said = content(only_clips, language), article(only_clips, language)
+    kept = json.loads(votes_path(only_clips).read_text("utf-8"))["summary"]["arms"][0]["kept"]
+    share = 100 * kept["yes"] / kept["n_votes"]
+    (judged,) = found.clips
+    numbers = [int(one) for one in re.findall(r"\d+", judged.said)]
+
+    assert str(round(share)) in judged.lines[0].said
+    assert round(share) in numbers
+    assert "0.25" in judged.said  # 15 s are a quarter of a minute
+    assert judged.said in found.numbers[0].lines
+    assert all(line.said in said for line in judged.lines)
+    assert load_text(language)("people.none") not in said
+
+
+def test_clips_that_were_judged_alone_are_not_called_compared(only_clips: Path) -> None:
+    cell = content(only_clips).numbers[0].cell
+    assert (cell.value, cell.reason) == (
+        "–",
+        "People have judged single clips, but not compared this setting with the baseline yet.",
+    )
+
+
+def test_a_judgement_changed_in_the_run_changes_the_page(only_clips: Path) -> None:
+    def liked(found: dict[str, Any]) -> None:
+        kept = found["summary"]["arms"][0]["kept"]
+        kept["acceptance"] |= {"value": 0.614, "low": 0.428, "high": 0.771}
+        kept["review_min"] |= {"value": 1.5, "low": 1.25, "high": 2.0}
+
+    change(votes_path(only_clips), liked)
+
+    assert content(only_clips).clips[0].said == (
+        "Of 100 clips judged one by one, people would publish 61 (42 to 78) as they are; "
+        "a review takes 1.50 minutes (1.25 to 2.00) a clip."
+    )
 
 
 def forget_a_question(found: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from metrics.catalog import CATALOG, Direction
 from poc.claims import ClaimStatus
 from poc.claims_file import How
 from poc.records import Comparison, Criterion, Light, Verdict, Weight
+from poc.vote_records import Reason
 from reports import text as words
 from reports.text import LANGUAGES, Language, load_text
 
@@ -28,7 +29,7 @@ SAME = {
     "claim.how.value", "claim.number", "column.n", "column.nfe",
     "basis.n", "compare.of", "comparison.value", "criterion.label", "app.language", "lost.clip",
     "missing.cell", "list.comma", "punctuation.aside", "punctuation.colon", "picture.number",
-    "money.against", "part.lora", "rights.part",
+    "clips.with", "money.against", "part.lora", "rights.part",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
     "term.nfe", "watermark", "page.language",
 }  # fmt: skip
@@ -81,6 +82,7 @@ def test_every_sentence_that_the_code_asks_for_by_name_exists() -> None:
         ("verdict", list(Verdict)),
         ("weight", list(Weight)),
         ("comparison", list(Comparison)),
+        ("reason", list(Reason)),
         ("claim", list(ClaimStatus)),
         ("claim.how", list(How)),
         ("claims.page.means", list(ClaimStatus)),

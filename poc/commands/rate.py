@@ -54,13 +54,21 @@ def _add_pack(actions: Commands) -> None:
         action="append",
         default=[],
         metavar="ARM",
-        help="arm to compare with the baseline; may be given again (default: the recommended one)",
+        help="arm to judge, in pairs with the baseline; may be given again (default: the "
+        "recommended one)",
+    )
+    parser.add_argument(
+        "--form",
+        choices=["pairs", "clips"],
+        default="pairs",
+        help="pairs: which of two is better? clips: would we publish this? yes, after retouch or "
+        "no, with reasons and time, for acceptance rate and review minutes (default: pairs)",
     )
     parser.add_argument(
         "--per-rater",
         type=comparisons,
         metavar="K",
-        help="comparisons per rater, beside repeats and catch pairs (default: 30, or one a prompt)",
+        help="pairs or clips per rater, beside repeats and catches (default: 30, or one a prompt)",
     )
     parser.add_argument("--seed", type=whole, default=0, help="seed of the design (default: 0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pages")
@@ -134,6 +142,7 @@ def _collect(arguments: argparse.Namespace) -> int:
 
 
 def _pack(arguments: argparse.Namespace) -> int:
+    from poc.panel import Form
     from poc.rating_pack import PackJob, write_packs
 
     job = PackJob(
@@ -144,6 +153,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         out=arguments.out,
         language=arguments.lang,
+        form=Form(arguments.form),
     )
     packed = write_packs(job)
     if arguments.json:
@@ -153,7 +163,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         print(f"pack: {path}")
     left_out = sum(one.pairs for one in packed.panel.left_out)
     planned = sum(one.of for one in packed.panel.left_out)
-    print(f"left out: {left_out} of {planned} pairs, where a clip is not ok")
+    print(f"left out: {left_out} of {planned} {job.form}, where a clip is not ok")
     print(f"key, never given to raters: {packed.key}")
     return COMPLETE
 

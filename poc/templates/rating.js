@@ -2,6 +2,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const page = document.getElementById("page");
 const key = "rating-" + data.pack_id;
+const single = data.form === "clips";
+const NO_REASON = "yes";  // the one verdict that needs none
 const state = restored();
 let trialSince = 0, current = 0, stopVideos = () => {};
 
@@ -22,8 +24,7 @@ function withStored(found) {
   found.sequence = Math.max(found.sequence, sequence);
   if (closed) found.unsent = {};
   for (const [id, known] of Object.entries(found.trials)) {
-    const whole = data.questions.every((question) => known.answers[question]);
-    if (whole && !trials[id] && !closed && !found.unsent[id]) found.unsent[id] = ++found.sequence;
+    if (isWhole(known) && !trials[id] && !closed && !found.unsent[id]) found.unsent[id] = ++found.sequence;
   }
   for (const [id, known] of Object.entries(trials)) {
     if (!found.unsent[id]) found.trials[id] = known;
@@ -35,7 +36,10 @@ function keep() {
   try { localStorage.setItem(key, JSON.stringify(state)); } catch { /* nothing to mend here */ }
 }
 function text(name, values = {}) {
-  return data.texts[state.language][name].replace(/\{(\w+)\}/g, (_, word) => values[word]);
+  // What is said of pairs is said of single clips too, unless they have words of their own.
+  const texts = data.texts[state.language];
+  const found = (single && texts[name + "_clips"]) || texts[name];
+  return found.replace(/\{(\w+)\}/g, (_, word) => values[word]);
 }
 function make(tag, options = {}, ...children) {
   const { on, ...properties } = options;
@@ -47,9 +51,14 @@ function make(tag, options = {}, ...children) {
 function record(trial) {
   return state.trials[trial.id] ??= { answers: {}, seconds: 0, plays: 0 };
 }
+function isWhole(known) {
+  if (!single) return data.questions.every((question) => known.answers[question]);
+  const { verdict, reasons = [] } = known.answers;
+  return Boolean(verdict) && (verdict === NO_REASON || reasons.length > 0);
+}
 function isDone(trial) {
   const known = state.trials[trial.id];
-  return Boolean(known) && data.questions.every((question) => known.answers[question]);
+  return Boolean(known) && isWhole(known);
 }
 function answered() { return data.trials.filter(isDone).length; }
 
@@ -81,7 +90,7 @@ function draw() {
   language.lang = state.language === "ja" ? "en" : "ja";
   const at = state.at;
   document.getElementById("place").textContent = at < 0 ? text("short_title")
-    : text("progress", { at: Math.min(at + 1, data.trials.length), of: data.trials.length });
+    : text("progress", { at: at < data.trials.length ? at + 1 : answered(), of: data.trials.length });
   document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
   if (refused) drawRefused();
   else if (at < 0) drawStart();
@@ -158,7 +167,8 @@ function whoAnswers() {
 }
 function trialAnswer(trial) {
   const known = state.trials[trial.id];
-  return { trial_id: trial.id, answers: isDone(trial) ? known.answers : null,
+  const said = isDone(trial) ? known.answers : null;
+  return { trial_id: trial.id, answers: single ? null : said, judgement: single ? said : null,
     duration_s: known ? Math.round(known.seconds * 100) / 100 : null,
     plays: known ? known.plays : 0 };
 }
@@ -278,39 +288,72 @@ async function finish(event) {
 
 function drawTrial(trial) {
   const known = record(trial);
-  trialSince = performance.now();
+  trialSince = document.hidden ? 0 : performance.now();
   const prompt = state.language === "ja" && trial.prompt_ja ? trial.prompt_ja : trial.prompt;
-  const videos = ["left", "right"].map((side) => make("video",
-    { muted: true, playsInline: true, preload: "auto", src: trial[side] }));
+  const sides = Object.keys(trial.sides);
+  const videos = sides.map((side) => make("video",
+    { muted: true, playsInline: true, preload: "auto", src: trial.sides[side] }));
   const hint = make("p", { className: "hint soft" });
   const figures = videos.map((video, n) => make("figure", {}, video,
-    make("figcaption", { textContent: text(n ? "right" : "left") })));
+    ...(single ? [] : [make("figcaption", { textContent: text(sides[n]) })])));
   page.replaceChildren(
     make("p", { className: "prompt" }, make("span", { className: "soft", textContent: text("asked") }),
       make("bdi", { dir: "auto", textContent: prompt })),
-    make("div", { className: "pair" }, ...figures), hint,
-    ...data.questions.map((question, n) => drawQuestion(trial, question, n)),
+    make("div", { className: single ? "pair single" : "pair" }, ...figures), hint,
+    ...(single ? drawVerdict(trial) : data.questions.map((question, n) => drawQuestion(trial, question, n))),
     make("div", { className: "row" },
       make("button", { type: "button", textContent: text("back"), on: () => go(state.at - 1) }),
       make("button", { type: "button", textContent: text("pause"), on: () => go(data.trials.length) }),
       make("button", { type: "button", id: "next", className: "main", textContent: text("next"),
         on: next })));
-  current = Math.max(0, data.questions.findIndex((question) => !known.answers[question]));
+  current = single ? 0 : Math.max(0, data.questions.findIndex((question) => !known.answers[question]));
   playTogether(videos, hint, known);
   refresh(trial);
 }
+function choiceButton(name, key, chosen, on) {
+  const button = make("button", { type: "button", textContent: text(name), on },
+    make("kbd", { textContent: key }));
+  button.dataset.choice = chosen;
+  return button;
+}
+function drawSet(name, note, className, buttons) {
+  const legend = make("legend", { textContent: text(name) });
+  legend.append(make("small", { textContent: text(note) }));
+  return make("fieldset", {}, legend, make("div", { className }, ...buttons));
+}
 function drawQuestion(trial, question, n) {
-  const legend = make("legend", { textContent: text("q_" + question) });
-  legend.append(make("small", { textContent: text("n_" + question) }));
-  const buttons = ["left", "same", "right"].map((choice, k) => {
-    const button = make("button", { type: "button", textContent: text(choice),
-      on: () => answer(trial, n, choice) }, make("kbd", { textContent: k + 1 }));
-    button.dataset.choice = choice;
-    return button;
-  });
-  const set = make("fieldset", {}, legend, make("div", { className: "choices" }, ...buttons));
+  const buttons = ["left", "same", "right"].map((choice, k) =>
+    choiceButton(choice, k + 1, choice, () => answer(trial, n, choice)));
+  const set = drawSet("q_" + question, "n_" + question, "choices", buttons);
   set.dataset.question = question;
   return set;
+}
+function drawVerdict(trial) {
+  const verdicts = data.verdicts.map((verdict, k) =>
+    choiceButton("v_" + verdict, k + 1, verdict, () => judge(trial, verdict)));
+  const reasons = data.reasons.map((reason, k) =>
+    choiceButton("r_" + reason, reasonKey(k), reason, () => toggle(trial, reason)));
+  const sets = [drawSet("q_publish", "n_publish", "choices", verdicts),
+    drawSet("q_reasons", "n_reasons", "reasons", reasons)];
+  sets[0].dataset.question = "verdict";
+  sets[1].dataset.question = "reasons";
+  return sets;
+}
+function reasonKey(k) { return String((data.verdicts.length + 1 + k) % 10); }
+function judge(trial, verdict) {
+  const known = record(trial);
+  if (!known.plays) return;
+  const reasons = verdict === NO_REASON ? [] : known.answers.reasons || [];
+  known.answers = { verdict, reasons };
+  current = verdict === NO_REASON ? 0 : 1;
+  settle(trial);
+}
+function toggle(trial, reason) {
+  const known = record(trial), { verdict, reasons = [] } = known.answers;
+  if (!known.plays || !verdict || verdict === NO_REASON) return;
+  const chosen = reasons.includes(reason) ? reasons.filter((one) => one !== reason) : [...reasons, reason];
+  known.answers = { verdict, reasons: data.reasons.filter((one) => chosen.includes(one)) };
+  settle(trial);
 }
 function answer(trial, n, choice) {
   const known = record(trial);
@@ -318,6 +361,9 @@ function answer(trial, n, choice) {
   known.answers[data.questions[n]] = choice;
   const open = data.questions.findIndex((question) => !known.answers[question]);
   current = open < 0 ? Math.min(n + 1, data.questions.length - 1) : open;
+  settle(trial);
+}
+function settle(trial) {
   changed(trial);
   keep();
   refresh(trial);
@@ -328,6 +374,12 @@ function next() {
 }
 function refresh(trial) {
   const known = record(trial);
+  if (single) refreshVerdict(known);
+  else refreshQuestions(known);
+  document.getElementById("next").disabled = !isDone(trial) && !trial.broken;
+  document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
+}
+function refreshQuestions(known) {
   for (const set of document.querySelectorAll("fieldset")) {
     const question = set.dataset.question;
     set.classList.toggle("current", data.questions[current] === question && known.plays > 0);
@@ -336,8 +388,18 @@ function refresh(trial) {
       button.setAttribute("aria-pressed", known.answers[question] === button.dataset.choice);
     }
   }
-  document.getElementById("next").disabled = !isDone(trial) && !trial.broken;
-  document.getElementById("done").style.width = (100 * answered()) / data.trials.length + "%";
+}
+function refreshVerdict(known) {
+  const { verdict, reasons = [] } = known.answers;
+  const asksWhy = Boolean(known.plays && verdict) && verdict !== NO_REASON;
+  document.querySelectorAll("fieldset").forEach((set, n) => {
+    set.classList.toggle("current", known.plays > 0 && n === Number(asksWhy));
+    for (const button of set.querySelectorAll("button")) {
+      button.disabled = n ? !asksWhy : !known.plays;
+      const chosen = n ? reasons.includes(button.dataset.choice) : verdict === button.dataset.choice;
+      button.setAttribute("aria-pressed", chosen);
+    }
+  });
 }
 function playTogether(videos, hint, known) {
   const trial = data.trials[state.at];
@@ -381,21 +443,31 @@ function playTogether(videos, hint, known) {
 
 // --- keys and language -----------------------------------------------------------------------------
 
+function pressChoice(trial, key) {
+  const choice = { 1: "left", 2: "same", 3: "right" }[key];
+  if (choice) answer(trial, current, choice);
+  return Boolean(choice);
+}
+function pressVerdict(trial, key) {
+  const verdict = data.verdicts[Number(key || NaN) - 1];
+  const reason = data.reasons.find((_, k) => reasonKey(k) === key);
+  if (verdict) judge(trial, verdict);
+  else if (reason) toggle(trial, reason);
+  return Boolean(verdict || reason);
+}
 function entersNext(target, trial) {
-  // Enter on a focused button presses it, but for an answer once all four are given.
+  // Enter on a focused button presses it, but for an answer once all are given.
   return target.tagName !== "BUTTON" || (Boolean(target.dataset.choice) && isDone(trial));
 }
 document.addEventListener("keydown", (event) => {
   const trial = data.trials[state.at];
   if (!trial || refused || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  const choice = { 1: "left", 2: "same", 3: "right" }[event.key];
-  if (choice) {
+  if (single ? pressVerdict(trial, event.key) : pressChoice(trial, event.key)) {
     event.preventDefault();
-    answer(trial, current, choice);
   } else if (event.key === "Enter" && entersNext(event.target, trial)) {
     event.preventDefault();
     next();
-  } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+  } else if (!single && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
     event.preventDefault();
     const step = event.key === "ArrowUp" ? -1 : 1;
     current = Math.min(data.questions.length - 1, Math.max(0, current + step));

@@ -103,7 +103,7 @@ def _words(shown: app.Shown) -> None:
 
 def _people(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
-    if not content.people:
+    if not content.people and not content.clips:
         return
     st.subheader(text("section.people"))
     st.caption(app.plain(text("section.people.about", level=content.level)))
@@ -112,8 +112,13 @@ def _people(shown: app.Shown) -> None:
         st.markdown(app.plain(found.said))
         app.table([_votes(text, row) for row in found.rows])
         st.caption(app.plain(found.needed))
+    for judged in content.clips:
+        st.markdown(f"**{app.plain(judged.title)}**")
+        st.markdown(app.plain(judged.said))
+        app.lines(judged.lines, text("column.term"), text("column.said"))
+        st.caption(app.plain(judged.needed))
     with st.expander(text("people.raters")):
-        app.table([_rater(text, one) for one in content.people[0].raters])
+        app.table([_rater(text, one) for one in content.raters])
 
 
 def _votes(text: Text, row: VoteRow) -> dict[str, str | Mark]:

@@ -1,0 +1,391 @@
+"""Single clips: would we publish this? How many, how long a review takes, what it costs then."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rated_runs as rated
+import small_run
+from scipy import stats
+
+from poc import cli
+from poc.cost import evaluate
+from poc.cost_file import EXAMPLE, Basis, read_cost
+from poc.cost_findings import judge_real_clips
+from poc.cost_light import economic_light
+from poc.cost_run import judged_of_run
+from poc.cost_scenario import Change
+from poc.cost_scenario import changed as changed_inputs
+from poc.errors import InputError
+from poc.estimate import estimate
+from poc.intervals import FloatArray
+from poc.panel import ClipTrial, Panel, TrialKind
+from poc.rating_folder import answers_path, votes_path
+from poc.rating_import import import_answers
+from poc.run import Beside, _Pricing
+from poc.store import RunStore
+from poc.vote_intervals import effective_votes, mean_interval
+from poc.vote_records import Judgement, Outcome, Reason, Verdict, VoteStatus
+from poc.votes import analyse
+
+
+def yes(_trial: ClipTrial) -> Verdict:
+    return Verdict.YES
+
+
+def mixed(trial: ClipTrial) -> Verdict:
+    """Whoever is asked: a third of the prompts each."""
+    return tuple(Verdict)[int(trial.prompt_id.removeprefix("p")) % 3]
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return rated.clip_panel(raters=6, per_rater=15)
+
+
+# --- the design ----------------------------------------------------------------------------------
+
+
+def test_every_rater_sees_clips_of_the_arm_alone_each_once_and_every_prompt_as_often(
+    panel: Panel,
+) -> None:
+    counts: Counter[str] = Counter()
+    for pack in panel.packs:
+        judged = [one for one in pack.clips if one.kind is TrialKind.JUDGEMENT]
+        assert pack.trials == ()
+        assert len(judged) == len({one.shown.clip_id for one in judged}) == 15
+        assert {one.shown.arm_id for one in pack.clips} == set(panel.request.candidate_ids)
+        counts.update(one.prompt_id for one in judged)
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_a_catch_is_a_damaged_copy_and_a_repeat_the_same_clip_later(panel: Panel) -> None:
+    for pack in panel.packs:
+        places = {one.trial_id: n for n, one in enumerate(pack.clips)}
+        for one in pack.clips:
+            assert one.shown.damaged is (one.kind is TrialKind.CATCH)
+            assert (one.repeats is not None) is (one.kind is TrialKind.REPEAT)
+            if one.repeats is not None:
+                assert places[one.repeats] < places[one.trial_id]
+                assert pack.clips[places[one.repeats]].shown == one.shown
+        assert {one.kind for one in pack.clips} == {
+            TrialKind.JUDGEMENT, TrialKind.REPEAT, TrialKind.CATCH,
+        }  # fmt: skip
+
+
+def test_the_baseline_may_be_judged_alone_and_not_compared_with_itself() -> None:
+    plan = small_run.plan(prompts=20)
+    baseline = plan.arms[0].id
+    panel = rated.clip_panel(plan, candidate_ids=(baseline,))
+
+    assert {one.shown.arm_id for pack in panel.packs for one in pack.clips} == {baseline}
+
+
+# --- what a rater may say ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons"),
+    [
+        (Verdict.YES, (Reason.MOTION,)),
+        (Verdict.NO, ()),
+        (Verdict.RETOUCH, ()),
+        (Verdict.NO, (Reason.PICTURE, Reason.MOTION)),
+        (Verdict.NO, (Reason.MOTION, Reason.MOTION)),
+    ],
+)
+def test_reasons_are_given_with_what_is_not_published_as_it_is(
+    verdict: Verdict, reasons: tuple[Reason, ...]
+) -> None:
+    Judgement(verdict=Verdict.NO, reasons=(Reason.MOTION, Reason.PICTURE))
+    with pytest.raises(ValueError, match="expected reasons"):
+        Judgement(verdict=verdict, reasons=reasons)
+
+
+# --- the analysis --------------------------------------------------------------------------------
+
+
+def test_acceptance_counts_what_is_published_as_it_is_and_review_is_timed(panel: Panel) -> None:
+    files = [rated.judged(panel, n, mixed, seconds=20.0 + n) for n in range(6)]
+    (found,) = analyse([panel], files).arms
+    asked = [
+        (mixed(one), 20.0 + n)
+        for n, pack in enumerate(panel.packs)
+        for one in pack.clips
+        if one.kind is TrialKind.JUDGEMENT
+    ]
+    count = Counter(verdict for verdict, _ in asked)
+    kept = found.kept
+
+    assert (kept.n_votes, kept.n_raters, kept.n_prompts, kept.n_clips) == (90, 6, 20, 20)
+    assert (kept.yes, kept.retouch, kept.no) == tuple(count[one] for one in Verdict)
+    assert kept.acceptance.value == pytest.approx(count[Verdict.YES] / 90)
+    assert kept.with_retouch.value == pytest.approx(1 - count[Verdict.NO] / 90)
+    assert kept.review_min.value == pytest.approx(sum(s for _, s in asked) / 90 / 60)
+    assert kept.reasons == {Reason.SHAPE: count[Verdict.RETOUCH] + count[Verdict.NO]}
+    assert found.status is VoteStatus.SUFFICIENT
+    for share in (kept.acceptance, kept.with_retouch, kept.review_min):
+        assert share.low is not None
+        assert share.high is not None
+        assert share.value is not None
+        assert share.low < share.value < share.high
+
+
+def test_clips_of_few_prompts_are_no_independent_votes(panel: Panel) -> None:
+    """All agree on each prompt: the interval is wider than if 90 votes had been independent."""
+    files = [rated.judged(panel, n, mixed) for n in range(6)]
+    share = analyse([panel], files).arms[0].kept.acceptance
+    assert share.value is not None
+    assert share.low is not None
+    assert share.high is not None
+    naive = stats.binomtest(round(90 * share.value), 90).proportion_ci(method="wilson")
+    assert share.high - share.low > 1.3 * (naive.high - naive.low)
+
+
+def test_unanimous_votes_leave_a_doubt(panel: Panel) -> None:
+    files = [rated.judged(panel, n, yes) for n in range(6)]
+    share = analyse([panel], files).arms[0].kept.acceptance
+
+    assert share.value == 1.0
+    assert share.low is not None
+    assert share.low < 0.93  # 90 independent votes would say 0.96
+
+
+def test_who_would_publish_the_damaged_copy_is_left_out_and_who_turns_it_down_is_not(
+    panel: Panel,
+) -> None:
+    files = [rated.judged(panel, n, yes, attentive=n != 0) for n in range(6)]
+    summary = analyse([panel], files)
+    (found,) = summary.arms
+
+    assert [one.excluded for one in summary.raters] == [True] + [False] * 5
+    assert (found.kept.n_raters, found.everyone.n_raters) == (5, 6)
+    assert found.everyone.n_votes == found.kept.n_votes + 15
+
+
+def test_a_rater_is_as_like_as_the_repeats_say(panel: Panel) -> None:
+    def moody(trial: ClipTrial) -> Verdict:
+        return Verdict.NO if trial.kind is TrialKind.REPEAT else Verdict.YES
+
+    steady, fickle = (
+        analyse([panel], [rated.judged(panel, n, opinion) for n in range(6)]).verdicts
+        for opinion in (mixed, moody)
+    )
+    assert steady is not None
+    assert fickle is not None
+    assert (steady.repeats_same, fickle.repeats_same) == (steady.repeats, 0)
+    assert steady.repeats > 0
+    assert steady.alpha == 1.0
+
+
+@pytest.mark.parametrize(("raters", "status"), [(4, "INSUFFICIENT"), (5, "SUFFICIENT")])
+def test_fewer_than_five_raters_are_too_few_to_lean_on(raters: int, status: str) -> None:
+    panel = rated.clip_panel(raters=raters, per_rater=15)
+    files = [rated.judged(panel, n, mixed) for n in range(raters)]
+
+    assert analyse([panel], files).arms[0].status == status
+
+
+def test_pairs_and_single_clips_of_one_run_are_summed_up_apart(panel: Panel) -> None:
+    pairs = rated.panel(number=1)
+    files = [rated.judged(panel, n, yes) for n in range(6)]
+    compared = [rated.answers(pairs, n, lambda _: Outcome.TIE) for n in range(5)]
+    both = analyse([panel, pairs], [*files, *compared])
+
+    assert both.arms == analyse([panel], files).arms
+    assert both.candidates == analyse([pairs], compared).candidates
+    assert analyse([pairs], compared).arms == ()
+    assert analyse([pairs], compared).verdicts is None
+
+
+# --- the interval of minutes ---------------------------------------------------------------------
+
+
+def minutes(rng: np.random.Generator) -> FloatArray:
+    """Skewed, with a pace for each rater and a length for each prompt; mean 0.5."""
+    pace, length = rng.gamma(8, 1 / 8, (6, 1)), rng.gamma(8, 1 / 8, (1, 15))
+    made: FloatArray = 0.5 * pace * length * rng.gamma(4, 1 / 4, (6, 15))
+    return made
+
+
+RATERS = np.repeat(np.arange(6), 15)
+PROMPTS = np.tile(np.arange(15), 6)
+
+
+def test_the_interval_of_a_mean_holds_the_truth_about_as_often_as_it_says() -> None:
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(150):
+        found = mean_interval(RATERS, PROMPTS, minutes(rng).ravel())
+        assert found is not None
+        held += found.low <= 0.5 <= found.high
+    assert held >= 0.93 * 150  # a shortfall of two points in 150 trials is chance
+
+
+def test_minutes_in_another_unit_are_the_same_interval_and_one_cluster_has_none() -> None:
+    values = minutes(np.random.default_rng(1)).ravel()
+    one, other = (mean_interval(RATERS, PROMPTS, values * unit) for unit in (1, 60))
+    assert one is not None
+    assert other is not None
+    assert np.allclose(np.array(one[:2]) * 60, other[:2])
+    assert one.low >= 0
+    half = stats.t.ppf(0.975, effective_votes(RATERS, PROMPTS) - 1) * values.std(ddof=1)
+    assert one.high - values.mean() >= half / effective_votes(RATERS, PROMPTS) ** 0.5 - 1e-12
+    assert mean_interval(np.zeros(15, np.intp), PROMPTS[:15], values[:15]) is None
+
+
+# --- a run ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six raters have judged fifteen clips each of lcm-2, 30 s a clip."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = rated.folder(folder / "run")
+    options = ["--raters", "6", "--candidate", "lcm-2", "--per-rater", "15", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(made), *options]) == 0
+    key = key_of(made)
+    files = []
+    for number in range(6):
+        files.append(folder / f"{number}.json")
+        files[-1].write_text(rated.judged(key, number, mixed, seconds=30.0).to_json(), "utf-8")
+    import_answers(made, files)
+    return made
+
+
+def key_of(run: Path) -> Panel:
+    (path,) = run.glob("rating/*/key.json")
+    return Panel.from_json(path.read_bytes())
+
+
+def test_the_command_says_what_people_would_publish(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["rate", "show", str(run)]) == 0
+    said = capsys.readouterr().out
+    kept = json.loads(votes_path(run).read_text("utf-8"))["summary"]["arms"][0]["kept"]
+
+    assert "lcm-2, clip by clip, would we publish this?: SUFFICIENT" in said
+    value = round(100 * kept["yes"] / kept["n_votes"])
+    assert f"of 100 clips judged one by one, {value} would be published as they are" in said
+    assert "review 0.50 min [0.50, 0.50] a clip" in said
+
+
+FOUR = ("motion", "picture", "as_asked", "overall")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda trial: trial.update(judgement=None, answers=dict.fromkeys(FOUR, "same")),
+        lambda trial: trial["judgement"].update(verdict="yes", reasons=["motion"]),
+        lambda trial: trial["judgement"].update(verdict="perhaps"),
+        lambda trial: trial.update(plays=0),
+    ],
+)
+def test_what_no_page_of_single_clips_saves_is_refused(
+    tmp_path: Path, run: Path, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    raw = json.loads(answers_path(run, key_of(run).packs[0].pack_id).read_text("utf-8"))
+    spoil(raw["trials"][0])
+    fresh = rated.folder(tmp_path / "fresh")
+    (folder,) = (path.parent for path in run.glob("rating/*/key.json"))
+    (fresh / "rating" / folder.name).mkdir(parents=True)
+    (fresh / "rating" / folder.name / "key.json").write_bytes((folder / "key.json").read_bytes())
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps(raw), "utf-8")
+
+    with pytest.raises(InputError, match=r"answers\.json"):
+        import_answers(fresh, [file])
+    assert not list((fresh / "rating").glob("answers/*.json"))
+
+
+# --- the price -----------------------------------------------------------------------------------
+
+
+INPUTS = read_cost(EXAMPLE)
+
+
+def test_votes_go_before_what_the_inputs_state_and_it_is_said(run: Path) -> None:
+    judged = judged_of_run(run, "lcm-2", INPUTS)
+    kept = json.loads(votes_path(run).read_text("utf-8"))["summary"]["arms"][0]["kept"]
+    assert judged is not None
+    cost = evaluate(INPUTS, seed=0, judged=judged, simulations=50)
+
+    assert INPUTS.material.acceptance_basis is not Basis.VOTES
+    assert (cost.acceptance_basis, cost.review_basis) == (Basis.VOTES, Basis.VOTES)
+    assert cost.acceptance.value == pytest.approx(kept["yes"] / kept["n_votes"])
+    assert cost.review.value == pytest.approx(0.5)
+    assert cost.reviewed_per_accepted == pytest.approx(kept["n_votes"] / kept["yes"])
+    assert cost.acceptance.low < kept["acceptance"]["low"]  # a triangle over them were too narrow
+    assert cost.acceptance.high > kept["acceptance"]["high"]
+    (said,) = [
+        one.text_en for one in economic_light(cost).reasons if "votes go before" in one.text_en
+    ]
+    assert f"{kept['n_votes']} votes, 6 raters" in said
+    assert f"{100 * INPUTS.material.acceptance_rate.value:.0f} %" in said
+
+
+def test_votes_on_a_demonstration_leave_the_real_clips_to_be_judged(run: Path) -> None:
+    judged = judged_of_run(run, "lcm-2", INPUTS)
+    assert judged is not None
+    assert judged.is_demonstration
+    bought = judged.model_copy(update={"is_demonstration": False})
+    toy, real = (
+        economic_light(evaluate(INPUTS, seed=0, judged=one, simulations=50))
+        for one in (judged, bought)
+    )
+
+    assert judge_real_clips() in toy.conditions
+    assert judge_real_clips() not in real.conditions
+
+
+def test_a_decision_prices_its_arm_by_the_votes_of_its_run(run: Path) -> None:
+    with RunStore.open_reader(run) as store:
+        records = (store.generations(), store.measurements(), store.latency())
+        found = estimate(store.plan, *records, (), closed_reason=None)
+        by_votes, by_inputs = (_Pricing(store, found, Beside(cost=EXAMPLE)) for _ in range(2))
+        judged, other = (arm for arm in reversed(store.plan.arms))
+        by_votes(judged)
+        by_inputs(other)
+    priced, stated = by_votes.found, by_inputs.found
+    assert priced is not None
+    assert priced.inputs is not None
+    assert stated is not None
+
+    assert priced.cost.acceptance_basis is Basis.VOTES
+    assert priced.inputs.material.acceptance_rate == priced.cost.acceptance  # what sheets compute
+    assert stated.cost.acceptance == INPUTS.material.acceptance_rate
+    assert stated.cost.judged is None
+
+
+def test_an_arm_that_nobody_judged_keeps_what_is_assumed(run: Path) -> None:
+    assert judged_of_run(run, "lcm-1", INPUTS) is None
+
+
+def test_too_few_votes_replace_nothing(run: Path, tmp_path: Path) -> None:
+    """The same run with four of its raters."""
+    fresh = rated.folder(tmp_path / "few")
+    options = ["--raters", "6", "--candidate", "lcm-2", "--per-rater", "15", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(fresh), *options]) == 0
+    packs = key_of(fresh).packs[:4]
+    import_answers(fresh, [answers_path(run, pack.pack_id) for pack in packs])
+
+    assert votes_path(fresh).exists()
+    assert judged_of_run(fresh, "lcm-2", INPUTS) is None
+
+
+def test_a_scenario_that_changes_a_measured_rate_calls_it_assumed() -> None:
+    material = INPUTS.material.model_copy(
+        update={"acceptance_basis": Basis.VOTES, "review_basis": Basis.VOTES}
+    )
+    measured = INPUTS.model_copy(update={"material": material})
+    change = Change(name="material.acceptance_rate", value=0.9, low=0.8, high=1.0)
+    found = changed_inputs(measured, [change]).material
+
+    assert (found.acceptance_basis, found.review_basis) == (Basis.ASSUMED, Basis.VOTES)
