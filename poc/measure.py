@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from metrics import catalog
 from poc.engine.local import run_tasks
+from poc.errors import InputError
 from poc.imported import as_measured
 from poc.records import (
     Arm,
@@ -62,6 +63,23 @@ RENDERING = 1
 
 
 @dataclass(frozen=True, slots=True)
+class NamedJudge:
+    """The image-text judge that a spec names, and where it runs."""
+
+    id: str
+    """Its entry in models.yaml."""
+    digest: str
+    """Of its files, as pinned."""
+    device: str = "cpu"
+
+    @property
+    def extractor(self) -> str:
+        """What its numbers carry: entry, files and, if it is not the CPU, the kind of device."""
+        kind = self.device.partition(":")[0]
+        return f"{self.id}@{self.digest[:16]}" + ("" if kind == "cpu" else f" on {kind}")
+
+
+@dataclass(frozen=True, slots=True)
 class Judges:
     """Where the networks that judge lie: an image-text model, a video network, held-out stills."""
 
@@ -72,6 +90,8 @@ class Judges:
     """Folder with `STYLE/heldout/*.png`."""
     own_stills: Mapping[str, Path] = field(default_factory=dict)
     """Such a folder of each style that was trained on own stills, by its name."""
+    named: NamedJudge | None = None
+    """What lies in `image_text`; None: the network of the tiny world."""
 
     def stills_of(self, style: str) -> Path:
         """Return the folder of a style, with stills in `train` and in `heldout`."""
@@ -126,17 +146,11 @@ class Bench:
         self._setup = setup
         self._texts: dict[str, Floats] = {}
         self._styles: dict[str, Floats] = {}
+        self._unread: dict[str, str] = {}
 
     @cached_property
     def _image_text(self) -> Any:
-        from metrics.extractors.clip import load_clip
-
-        return load_clip(
-            self._setup.judges.image_text,
-            extractor_id=IMAGE_TEXT_EXTRACTOR,
-            batch_size=64,
-            expected_sha256=None,
-        )
+        return load_image_text(self._setup.judges)
 
     @cached_property
     def _video(self) -> Any:
@@ -178,7 +192,7 @@ class Bench:
 
     def _learned(self, name: str, arm: Arm, clip_id: str, inputs: Inputs) -> Measurement:
         info = catalog.describe(_base_name(name))
-        if reason := self._alone(info.takes, clip_id):
+        if reason := self._alone(info.takes, clip_id) or self._unreadable(info.takes, inputs.text):
             return _measurement(name, arm, clip_id, None, reason=reason)
         arguments = [inputs.get(argument, name) for argument in info.takes]
         result = catalog.load(info.name)(*arguments)
@@ -192,6 +206,20 @@ class Bench:
         """Return why a clip has no other beside it; empty where it has, or needs none."""
         partners = [self._setup.partners[one][clip_id] for one in takes if one in _PAIRED]
         return next((p.removeprefix(NO_PARTNER) for p in partners if p.startswith(NO_PARTNER)), "")
+
+    def _unreadable(self, takes: Sequence[str], text: str) -> str:
+        """Return why the image-text network cannot score a prompt; empty where it can, or need not.
+
+        A prompt that is longer than the network reads would be scored for its beginning only.
+        """
+        if "text_features" not in takes:
+            return ""
+        if text not in self._unread:
+            network = self._image_text
+            count, most = network.token_counts([text])[0], network.max_tokens
+            cut = f"the prompt has {count} tokens, {network.id} reads {most}: its end is not seen"
+            self._unread[text] = network.why_not(text) or (cut if count > most else "")
+        return self._unread[text]
 
     def partner(self, argument: str, clip_id: str) -> Frames:
         """Return the frames of the clip that is laid beside another; both are made here."""
@@ -218,6 +246,8 @@ class Bench:
 
     @cached_property
     def _image_text_id(self) -> str:
+        if (named := self._setup.judges.named) is not None:
+            return named.extractor
         return f"{self._image_text.id}@{self._image_text.digest[:16]}"
 
     def image_features(self, frames: Frames) -> Floats:
@@ -266,6 +296,11 @@ class Inputs:
     def __init__(self, bench: Bench, frames: Frames, prompt: Prompt, clip_id: str = "") -> None:
         self._bench, self._frames, self._prompt = bench, frames, prompt
         self._clip_id = clip_id
+
+    @property
+    def text(self) -> str:
+        """The prompt as it was fed."""
+        return self._prompt.text
 
     def get(self, argument: str, metric: str) -> Any:
         """Return an argument of the catalogue by its name there."""
@@ -511,6 +546,28 @@ def _style_name(metric: str) -> str:
 
 def _is_clip_metric(metric: str) -> bool:
     return catalog.describe(_base_name(metric)).scope is catalog.Scope.CLIP
+
+
+def load_image_text(judges: Judges) -> Any:
+    """Return the network that sees frames and reads prompts.
+
+    Raises:
+        InputError: its files are not those of an open_clip network.
+    """
+    from metrics.extractors.base import WeightsError
+    from metrics.extractors.clip import load_clip
+
+    named = judges.named
+    try:
+        return load_clip(
+            judges.image_text,
+            extractor_id=IMAGE_TEXT_EXTRACTOR if named is None else named.id,
+            batch_size=64,
+            expected_sha256=None,
+            device="cpu" if named is None else named.device,
+        )
+    except WeightsError as error:
+        raise InputError(str(error)) from error
 
 
 def _measurement(

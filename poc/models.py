@@ -305,9 +305,13 @@ def pinned_by(model: Model, lock: ModelLock) -> Model:
     return replace(model, files=dict(sorted(locked.digests.items())), locked=locked)
 
 
-def run_judges(models: ModelTable) -> Iterator[ModelEntry]:
-    """Yield the judges that a run takes: the first of each kind in the table."""
+def run_judges(models: ModelTable, image_text: str | None = None) -> Iterator[ModelEntry]:
+    """Yield the judges that a run takes: the first of each kind, or the image-text one named."""
+    if image_text is not None:
+        yield models.resolve(image_text, ModelKind.IMAGE_TEXT).entry
     for kind in (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES, ModelKind.STILLS):
+        if kind is ModelKind.IMAGE_TEXT and image_text is not None:
+            continue
         every = (model.entry for model in models.models.values() if model.entry.kind is kind)
         if (first := next(every, None)) is not None:
             yield first

@@ -127,6 +127,7 @@ def make_plan(
         prompts=prompts,
         batches=tuple(_batches(spec, arms, prompts, {one.arm: one for one in deliveries})),
         deliveries=tuple(deliveries),
+        image_text_digest=models.declared_digest(spec.judges.image_text) if spec.judges else None,
     )
 
 

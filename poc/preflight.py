@@ -25,6 +25,7 @@ from poc.models import (
     ModelTable,
     misfit,
     run_judges,
+    stills_of,
 )
 from poc.plan import summary
 from poc.records import (
@@ -99,6 +100,7 @@ def preflight(
         *_settings(parts),
         *_quality_changes(plan, parts),
         *_languages(plan, parts),
+        *_judge_languages(plan, models),
         *_judges(plan, models, parts),
         *_rights(plan, models, licences),
         *_room(plan, parts, around),
@@ -151,11 +153,18 @@ def _warning(code: str, where: str, text: str, change: str) -> PreflightFinding:
 # --- files ---------------------------------------------------------------------------------------
 
 
+def used_models(plan: Plan) -> Iterator[str]:
+    """Yield what a plan names: the models of its arms, then the judge of its spec."""
+    yield from (model for arm in plan.arms for model in arm.model_digests)
+    if plan.image_text is not None:
+        yield plan.image_text
+
+
 def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[PreflightFinding]:
     """Name models that cannot be loaded: without digests first, then those that are not there."""
     if plan.spec.weights:
         return  # nothing is loaded that somebody else made
-    used = dict.fromkeys(model for arm in plan.arms for model in arm.model_digests)
+    used = dict.fromkeys(used_models(plan))
     unpinned = [model for model in used if models.declared_digest(model) == UNPINNED]
     if unpinned:
         yield _error(
@@ -537,6 +546,24 @@ def _languages(plan: Plan, parts: Iterable[_Parts]) -> Iterator[PreflightFinding
             yield _foreign(plan, base, foreign)
 
 
+def _judge_languages(plan: Plan, models: ModelTable) -> Iterator[PreflightFinding]:
+    """Refuse a judge for prompts that it never learnt to read, where a metric has it read them."""
+    takes = (CATALOG[split_metric(metric).name].takes for metric in plan.spec.metrics)
+    if plan.image_text is None or not any("text_features" in one for one in takes):
+        return
+    known = models.resolve(plan.image_text).entry.languages
+    tags = sorted({prompt.language for prompt in plan.prompts})
+    foreign = [tag for tag in tags if _primary(tag) not in map(_primary, known)]
+    if foreign:
+        yield _error(
+            "judge-language",
+            f"judge {plan.image_text}",
+            f"prompts are in {', '.join(foreign)}; it reads {_few(list(known))}: a score of words "
+            "that it cannot read means nothing.",
+            "Name a judge under 'judges' that reads them, or leave the metrics out.",
+        )
+
+
 def _foreign(plan: Plan, base: ModelEntry, foreign: list[Prompt]) -> PreflightFinding:
     tags = ", ".join(sorted({prompt.language for prompt in foreign}))
     return _error(
@@ -561,25 +588,47 @@ def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator
     """Refuse metrics whose judges know another world than the one the models draw."""
     if all(one.base.vocabulary == "tiny-world" for one in parts):
         return
-    judged = [name for name in plan.spec.metrics if _needs_judge(name)]
-    tiny = [entry.id for entry in run_judges(models) if _of_the_tiny_world(entry)]
-    if judged and tiny:
+    judges = {entry.kind: entry for entry in run_judges(models, plan.image_text)}
+    unfit = {metric: _tiny_judges(metric, judges, models) for metric in plan.spec.metrics}
+    judged = [metric for metric, tiny in unfit.items() if tiny]
+    if judged:
+        named = sorted({one for tiny in unfit.values() for one in tiny})
         yield _error(
             "judge-unfit",
             f"metrics {', '.join(judged)}",
-            f"their judges ({', '.join(tiny)} and the oracle) know the tiny world only; their "
-            "numbers on other clips would mean nothing.",
-            "Leave these metrics out, and ask people with `poc rate`.",
+            f"their judges ({', '.join(named)}) know the tiny world only; their numbers on other "
+            "clips would mean nothing.",
+            "Name a judge under 'judges' for those that look at pictures and words, leave the "
+            "others out, and ask people with `poc rate`.",
         )
 
 
-def _needs_judge(metric: str) -> bool:
-    row = CATALOG[split_metric(metric).name]
-    return row.target is None or any("features" in taken for taken in row.takes)
+def _tiny_judges(
+    metric: str, judges: Mapping[ModelKind, ModelEntry], models: ModelTable
+) -> set[str]:
+    """Return what judges by a metric and knows the tiny world only."""
+    name, style = split_metric(metric)
+    row = CATALOG[name]
+    if row.target is None:
+        return {"the oracle"}
+    kinds = {_JUDGE_OF[taken] for taken in row.takes if taken in _JUDGE_OF}
+    used = [judges[kind] for kind in kinds if kind in judges]
+    if style is not None:
+        own = stills_of(models, style)
+        used += [own.entry if own else judges[ModelKind.STILLS]]
+    return {entry.id for entry in used if _of_the_tiny_world(entry)}
+
+
+_JUDGE_OF: Final = {
+    "image_features": ModelKind.IMAGE_TEXT,
+    "text_features": ModelKind.IMAGE_TEXT,
+    "video_features": ModelKind.VIDEO_FEATURES,
+    "reference_features": ModelKind.VIDEO_FEATURES,
+}
 
 
 def _of_the_tiny_world(entry: ModelEntry) -> bool:
-    return entry.vocabulary == "tiny-world" or entry.family == "tiny_video"
+    return entry.vocabulary == "tiny-world" or entry.family in {"tiny_video", "tiny_world"}
 
 
 # --- rights --------------------------------------------------------------------------------------
@@ -620,7 +669,7 @@ class LicenceRow(NamedTuple):
 def licence_rows(plan: Plan, models: ModelTable, licences: LicenceTable) -> tuple[LicenceRow, ...]:
     """Return the licences of all models of a plan; models of one licence and judgement together."""
     rows: dict[tuple[str, Judgement | None, str], list[str]] = {}
-    for model in dict.fromkeys(model for arm in plan.arms for model in arm.model_digests):
+    for model in dict.fromkeys(used_models(plan)):
         entry = models.resolve(model).entry
         judgement, reason = _judged(entry, plan.spec.use, licences)
         rows.setdefault((entry.licence, judgement, reason), []).append(model)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from poc.models import ModelTable
 from poc.preflight import LicenceRow, line_of
-from poc.records import PreflightFinding, Severity
+from poc.records import Plan, PreflightFinding, Severity
+
+_BYTES_PER_NUMBER = 4  # the published weights are float32
 
 
 def preflight_text(
@@ -30,6 +33,40 @@ def preflight_json(
         ],
         "preflight": [one.model_dump(mode="json") for one in found],
     }
+
+
+def judge_json(plan: Plan, models: ModelTable) -> dict[str, Any] | None:
+    """Return what is known of the image-text judge that a spec names; None where it names none.
+
+    `disk_bytes` is what the lock says, else what the weights take by their number; None: not known.
+    """
+    if plan.image_text is None:
+        return None
+    model = models.resolve(plan.image_text)
+    entry, locked = model.entry, model.locked
+    about = entry.parameters and entry.parameters * _BYTES_PER_NUMBER
+    return {
+        "model": entry.id,
+        "digest": plan.image_text_digest,
+        "licence": entry.licence,
+        "commercial_use": entry.commercial_use,
+        "training_data": entry.training_data,
+        "languages": list(entry.languages),
+        "disk_bytes": sum(file.size_bytes for file in locked.files) if locked else about,
+    }
+
+
+def judge_text(plan: Plan, models: ModelTable) -> str:
+    """Return a line on the image-text judge that a spec names; empty where it names none."""
+    judge = judge_json(plan, models)
+    if judge is None:
+        return ""
+    size = judge["disk_bytes"]
+    disk = "size not known" if size is None else f"{size / 2**30:,.1f} GiB of weights"
+    return (
+        f"judge of pictures and words: {judge['model']} ({judge['licence']}, {disk}), reads "
+        f"{', '.join(judge['languages'])}; the other judges are those of the tiny world\n"
+    )
 
 
 def _licence_line(row: LicenceRow) -> str:

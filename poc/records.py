@@ -441,6 +441,13 @@ class Contrast(Record):
     question_ja: Annotated[str, Field(min_length=5, pattern=r"\S")]
 
 
+class JudgeSpec(Record):
+    """Judges that a spec takes in place of those that come along."""
+
+    image_text: Annotated[str, Field(min_length=1)]
+    """Entry of kind `image_text` in models.yaml: sees frames and stills, and reads prompts."""
+
+
 class SliceSpec(Record):
     """Parts of the prompts that are also looked at alone."""
 
@@ -514,6 +521,8 @@ class SweepSpec(Record):
     it, besides the baseline."""
     confirms: Choice | None = _NOT_THERE
     """Of a run that looks again at one arm, on prompts drawn after it was chosen."""
+    judges: JudgeSpec | None = _NOT_THERE
+    """None: those of the tiny world, which come along."""
 
 
 class ClipRequest(Record):
@@ -582,6 +591,13 @@ class Plan(Record):
     prompts: tuple[Prompt, ...]
     batches: tuple[Batch, ...]
     deliveries: tuple[Delivery, ...] = _NO_ITEMS
+    image_text_digest: str | None = _NOT_THERE
+    """Of the files of the judge that the spec names, as pinned: numbers of two never mix."""
+
+    @property
+    def image_text(self) -> str | None:
+        """Id of the image-text judge that the spec names; None: that of the tiny world."""
+        return None if self.spec.judges is None else self.spec.judges.image_text
 
     @property
     def generated(self) -> tuple[Arm, ...]:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from poc.governance_records import ArmParts, Part, PartKind, Subject
-from poc.models import UNPINNED, Model, ModelKind, ModelTable, StillsFolder
+from poc.models import UNPINNED, Model, ModelKind, ModelTable, StillsFolder, run_judges
 from poc.prompt_screen import screen
 from poc.records import Arm, Plan, digest
 from poc.rights_check import pictures
@@ -23,10 +23,10 @@ def subject_of(
 ) -> Subject:
     """Return the arms of a plan with all their parts, and what its prompts name.
 
-    Judges are those that a run takes: the first of each kind in the table. `prompt_licence`: of the
-    prompt set; None where it is not known.
+    Judges are those that a run takes: the one that its spec names, else the first of each kind.
+    `prompt_licence`: of the prompt set; None where it is not known.
     """
-    shared = (*_judges(models), _prompts(plan, prompt_licence))
+    shared = (*_judges(plan, models), _prompts(plan, prompt_licence))
     return Subject(
         arms=tuple(
             ArmParts(
@@ -109,11 +109,14 @@ def _within(files: dict[str, str], folder: str) -> dict[str, str]:
     return {k: v for k, v in files.items() if PurePosixPath(k).is_relative_to(folder)}
 
 
-def _judges(models: ModelTable) -> Iterator[Part]:
-    for kind in _JUDGES:
-        fitting = (model for model in models.models.values() if model.entry.kind is kind)
-        if (model := next(fitting, None)) is not None:
-            yield _part(model, PartKind.JUDGE)
+def _judges(plan: Plan, models: ModelTable) -> Iterator[Part]:
+    named = plan.image_text
+    if named is not None and named not in models.models:  # what nobody lists is unclear
+        yield Part(id=named, kind=PartKind.JUDGE, licence="", commercial_use=None, digest=None)
+        named = None
+    for entry in run_judges(models, named):
+        if entry.kind in _JUDGES:
+            yield _part(models.models[entry.id], PartKind.JUDGE)
 
 
 def _part(model: Model, kind: PartKind) -> Part:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from poc.licences import read_licences
 from poc.lora_layers import fault as lora_fault
 from poc.models import ModelKind, ModelTable, read_models, stills_of
 from poc.plan import make_plan
-from poc.preflight import Surroundings, line_of, preflight, refuse_errors
+from poc.preflight import Surroundings, line_of, preflight, refuse_errors, used_models
 from poc.rating_votes import stored_votes, votes_amiss
 from poc.records import (
     Arm,
@@ -88,6 +88,8 @@ MAX_WORKERS = 8
 RANDOM_WEIGHTS = ".random-weights"
 """Folder beside run folders; may be deleted at any time."""
 _UNTIL = "--until"
+_BESIDE_A_JUDGE = 2 * 2**30
+"""Bytes that a process is taken to need beside the weights of its judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +190,19 @@ def run(
     turns = None if in_turns_with is None else Turns(out, in_turns_with)
     check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
-    judges = judges_of(models, {arm.style for arm in plan.arms})
     machine = Machine(workers, threads=1, devices=devices)
+    judges = judges_of(
+        models,
+        {arm.style for arm in plan.arms},
+        image_text=plan.image_text,
+        device=machine.device,
+    )
+    measuring = replace(machine, workers=measurers(judges, models, machine))
     imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
         _make(store, folders, machine, until, imports=imports, turns=turns, progress=progress)
-        measure(store, judges, machine, progress=progress)
+        measure(store, judges, measuring, progress=progress)
         return conclude(store, models)
 
 
@@ -269,7 +277,7 @@ def check_plan(
     plan: Plan, models: ModelTable, out: Path, *, device: str | None = None, workers: int = 1
 ) -> tuple[PreflightFinding, ...]:
     """Return what the pre-flight finds here; without a `device` memory is not judged."""
-    used = dict.fromkeys(model for arm in plan.arms for model in arm.model_digests)
+    used = dict.fromkeys(used_models(plan))
     hub = [model for model in used if models.resolve(model).entry.hub is not None]
     with disk.explained(out):
         free = disk.free_bytes(out)
@@ -333,16 +341,29 @@ def _make(
     latency_pass(store, folders, machine, turns=turns, progress=progress)
 
 
-def judges_of(models: ModelTable, styles: Collection[str | None] = ()) -> Any:
-    """Return the judges that models.yaml names and the stills of some styles, verified."""
-    from poc.measure import Judges
+def judges_of(
+    models: ModelTable,
+    styles: Collection[str | None] = (),
+    *,
+    image_text: str | None = None,
+    device: str = "cpu",
+) -> Any:
+    """Return the judges that models.yaml names and the stills of some styles, verified.
+
+    `image_text` is the entry that a spec names, which runs on `device`; without it the network of
+    the tiny world. Numbers derived from a run's records need neither.
+    """
+    from poc.measure import Judges, NamedJudge
 
     def only(kind: ModelKind) -> str:
         return next(key for key, model in models.models.items() if model.entry.kind is kind)
 
     video = only(ModelKind.VIDEO_FEATURES)
+    named = None
+    if image_text is not None:
+        named = NamedJudge(image_text, models.pinned_digest(image_text), device)
     return Judges(
-        image_text=models.verify(only(ModelKind.IMAGE_TEXT)),
+        image_text=models.verify(image_text or only(ModelKind.IMAGE_TEXT)),
         video=models.verify(video),
         video_digest=models.pinned_digest(video),
         stills=models.verify(only(ModelKind.STILLS)),
@@ -351,7 +372,27 @@ def judges_of(models: ModelTable, styles: Collection[str | None] = ()) -> Any:
             for style in styles
             if style is not None and (own := stills_of(models, style))
         },
+        named=named,
     )
+
+
+def measurers(judges: Any, models: ModelTable, machine: Any) -> int:
+    """Return how many processes measure with the judge that a spec names, loading it once before.
+
+    So a network that cannot be loaded is told before the first clip. Each process holds it in
+    float32; half the memory is left to what generated.
+    """
+    from poc.measure import load_image_text
+
+    if judges.named is None:
+        return int(machine.workers)
+    load_image_text(replace(judges, named=replace(judges.named, device="cpu")))
+    memory = device_memory_bytes(machine.device)
+    parameters = models.resolve(judges.named.id).entry.parameters
+    if memory is None or parameters is None:
+        return 1
+    fitting = memory // 2 // (4 * parameters + _BESIDE_A_JUDGE)
+    return int(max(1, min(machine.workers, fitting)))
 
 
 def conclude(

@@ -280,6 +280,7 @@ def _spec_problems(
     yield from _contrast_problems(spec, node)
     yield from _status_quo_problems(spec, node)
     yield from _slice_problems(spec, node)
+    yield from _judge_problems(spec, node, models)
     yield from _reference_problems(spec, node)
     yield from _shape_problems(spec, node)
     if spec.confirms is not None and spec.seed != spec.confirms.seed():
@@ -403,6 +404,20 @@ def _slice_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
             if name in given[:place]:
                 text = f"slices: '{name}' is given twice. Remove one."
                 yield Problem(at.get(key, place).line, text)
+
+
+def _judge_problems(spec: SweepSpec, node: Node, models: ModelTable) -> Iterator[Problem]:
+    if spec.judges is None:
+        return
+    at = node.get("judges")
+    try:
+        models.resolve(spec.judges.image_text, ModelKind.IMAGE_TEXT)
+    except InputError as error:
+        yield Problem(at.get("image_text").line, f"'image_text': {error}")
+    rows = (CATALOG.get(split_metric(metric).name) for metric in spec.metrics)
+    if not any(row is not None and "image_features" in row.takes for row in rows):
+        text = "'judges': no metric looks through an image-text network. Measure clip_score, or"
+        yield Problem(at.line, f"{text} remove this.")
 
 
 def _sampling_problems(arm: ArmSpec, at: Node) -> Iterator[Problem]:

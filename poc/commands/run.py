@@ -127,7 +127,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from poc.plan import describe, summary
     from poc.plan_budget import budget_text, propose
     from poc.preflight import licence_rows, weight_bytes
-    from poc.preflight_table import preflight_json, preflight_text
+    from poc.preflight_table import judge_json, judge_text, preflight_json, preflight_text
     from poc.run import check_plan, read_plan
 
     if arguments.extended:
@@ -144,14 +144,15 @@ def _plan(arguments: argparse.Namespace) -> int:
     budget = propose(plan, arguments.budget, pace) if arguments.budget else None
     if arguments.json:
         shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found, weights)
+        shown["judge"] = judge_json(plan, models)
         shown["foresight"] = shows.model_dump(mode="json")
         shown["untested_criteria"] = unproven
         if budget:
             shown["budget"] = budget.model_dump(mode="json")
         print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
-        said = plain(preflight_text(rows, found, weights))
-        print(f"{describe(plan, pace)}\n{promised(shows)}\n{said}")
+        said = judge_text(plan, models) + preflight_text(rows, found, weights)
+        print(f"{describe(plan, pace)}\n{promised(shows)}\n{plain(said)}")
         if unproven:
             print(plain(f"criteria {unproven}"))
         if budget:
