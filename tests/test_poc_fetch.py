@@ -43,7 +43,7 @@ from poc.model_lock import (
     read_lock,
 )
 from poc.models import MODELS, ModelTable, read_models
-from poc.preflight import Surroundings, preflight
+from poc.preflight import Surroundings, preflight, used_models
 from poc.records import Plan
 from poc.run import read_plan
 
@@ -224,7 +224,7 @@ def test_a_run_is_refused_until_its_models_are_locked_and_there(
 
     def stopping() -> set[str]:
         plan, models = planned()
-        used = [model for arm in plan.arms for model in arm.model_digests]
+        used = dict.fromkeys(used_models(plan))
         absent = [model for model in used if not models.resolve(model).folder.is_dir()]
         around = Surroundings(not_fetched=tuple(absent))
         return {one.code for one in preflight(plan, models, read_licences(), around)}
@@ -238,7 +238,8 @@ def test_a_run_is_refused_until_its_models_are_locked_and_there(
     plan, models = planned()
     asked = wanted(plan, models)
     assert {model.entry.id for model in asked} == {
-        "sd15", "animatediff-v1.5-2", "animatediff-lightning-4step", "animatelcm", "animatelcm-lora"
+        "sd15", "animatediff-v1.5-2", "animatediff-lightning-4step", "animatelcm",
+        "animatelcm-lora", "clip-vit-b-32",
     }  # fmt: skip
     for model in asked:  # one commit serves all in the fake; each repository has its own
         assert model.entry.hub is not None
