@@ -307,7 +307,7 @@ def _undecided(case: _Case, arm: ArmDecision) -> list[Criterion]:
 def _choose(
     candidates: Sequence[ArmDecision], estimates: Estimates, criteria: tuple[Criterion, ...]
 ) -> ArmDecision | None:
-    """Return the cheapest arm of the best light, None when all are NO_GO.
+    """Return the cheapest arm of the best light, None when all are NO_GO or could not be timed.
 
     Among arms without GO, the one with the fewest undecided musts comes first, then the one that
     fails the fewest criteria and most often reaches its minima: cheap and clearly worse is no lead.
@@ -324,7 +324,8 @@ def _choose(
         short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
         return ORDER.index(arm.technical), opens, short, cost, nfe
 
-    standing = [arm for arm in candidates if arm.technical is not Light.NO_GO]
+    timed = [arm for arm in candidates if summaries[arm.arm_id].not_timed is None]
+    standing = [arm for arm in timed if arm.technical is not Light.NO_GO]
     return min(standing, key=rank, default=None)
 
 
@@ -461,6 +462,8 @@ def _sufficient_controls(case: _Case) -> list[Arm]:
 def _headline(case: _Case) -> Finding:
     if not case.candidates:
         return findings.no_candidate()
+    if case.chosen is None and (untimed := _untimed(case)):
+        return findings.none_timed(untimed)
     if case.chosen is None:
         failed = {
             r.criterion
@@ -474,6 +477,13 @@ def _headline(case: _Case) -> Finding:
         return findings.meets_all(arm)
     undecided = _names(_undecided(case, case.chosen))
     return findings.comes_closest(arm, undecided, len(case.musts(arm.id)))
+
+
+def _untimed(case: _Case) -> list[Arm]:
+    """Return the candidates that would stand if they had been timed."""
+    standing = [arm for arm in case.candidates if arm.technical is not Light.NO_GO]
+    summaries = [case.summary(arm.arm_id) for arm in standing]
+    return [one.arm for one in summaries if one.not_timed is not None]
 
 
 def _names(criteria: Iterable[Criterion]) -> list[str]:
@@ -528,6 +538,14 @@ def _price_reasons(priced: PriceAnswer | None) -> tuple[Finding, ...]:
     return (findings.no_price(),) if priced is None else priced.reasons
 
 
+def _beyond_quality(case: _Case, priced: PriceAnswer | None) -> Finding | None:
+    """Return what could change the answer where no criterion of the chosen arm is open."""
+    untimed = _untimed(case) if case.chosen is None else []
+    if untimed:
+        return findings.time_again(untimed)
+    return findings.give_prices() if priced is None else priced.next_step
+
+
 def _next_measurement(
     plan: Plan, case: _Case, rights: _Rights, priced: PriceAnswer | None
 ) -> Finding | None:
@@ -540,7 +558,7 @@ def _next_measurement(
     if plan.spec.weights:
         return findings.take_weights()
     if case.chosen is None or case.chosen.technical is Light.GO:
-        return findings.give_prices() if priced is None else priced.next_step
+        return _beyond_quality(case, priced)
     undecided = _undecided(case, case.chosen)
     if not undecided:
         return findings.add_quality_criterion()

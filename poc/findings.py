@@ -162,6 +162,26 @@ def not_timed(arm: Arm) -> Finding:
     )
 
 
+def none_timed(arms: Sequence[Arm]) -> Finding:
+    """Say that what is left to recommend has no time."""
+    names = [arm.name for arm in arms]
+    return Finding(
+        text_en=f"No candidate is left to recommend: {', '.join(names)} could not be timed.",
+        text_ja=f"推奨できる候補がない。{'、'.join(names)}は速度計測に失敗した。",
+    )
+
+
+def time_again(arms: Sequence[Arm]) -> Finding:
+    """Ask for the times that failed."""
+    names = [arm.name for arm in arms]
+    return Finding(
+        text_en=f"Time {', '.join(names)} in a new run, with more memory or on another device: "
+        "the record says why it failed.",
+        text_ja=f"{'、'.join(names)}の速度を、メモリーの多い別の装置での新しい実行で計測する"
+        "（失敗の理由は記録を参照）。",
+    )
+
+
 def no_must(arm: Arm) -> Finding:
     """Say that nothing is demanded of an arm."""
     return Finding(

@@ -469,6 +469,37 @@ def test_an_arm_that_could_not_be_timed_is_never_go() -> None:
     assert light(not_timed(result, STUDENT)) == (Light.INSUFFICIENT_EVIDENCE, True)
 
 
+def test_an_arm_that_could_not_be_timed_is_never_recommended() -> None:
+    """Though all its musts pass, and those of the arm that was timed are open."""
+    criteria = criteria_file(criterion(minimum=-100.0, target=-99.0))
+    arms = (*PAIR, arm("student-8", steps=8))
+    made = plan(arms, prompts=20, criteria=criteria, latency=LATENCY_SPEC)
+    result = run(made, {"clip_score": lambda _arm, prompt, _: 30 + noise(prompt)})
+    timed(result, lambda _arm, _round: 1.0, rounds=12)
+
+    def recommended(one: Run) -> str | None:
+        found = one.evidence()
+        return decide(made, found.estimates, criteria, found.draws).recommended_arm_id
+
+    assert recommended(result) == STUDENT
+    assert recommended(not_timed(result, STUDENT)) == made.arms[-1].id
+
+
+def test_where_no_candidate_could_be_timed_none_is_recommended_and_timing_is_asked_for() -> None:
+    criteria = criteria_file(criterion(minimum=-100.0, target=-99.0))
+    made = plan(PAIR, prompts=20, criteria=criteria, latency=LATENCY_SPEC)
+    result = run(made, {"clip_score": lambda _arm, prompt, _: 30 + noise(prompt)})
+    timed(result, lambda _arm, _round: 1.0, rounds=12)
+    found = not_timed(result, STUDENT).evidence()
+
+    decision = decide(made, found.estimates, criteria, found.draws)
+
+    assert decision.recommended_arm_id is None
+    assert "No candidate is left" in " ".join(reason.text_en for reason in decision.reasons)
+    assert decision.next_measurement is not None
+    assert decision.next_measurement.text_en.startswith("Time ")
+
+
 def test_where_the_baseline_could_not_be_timed_there_is_no_ratio_to_it() -> None:
     estimates = not_timed(latency_run(), BASELINE).evidence().estimates
     ratio = the(estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
