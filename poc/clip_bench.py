@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -351,10 +352,12 @@ def _stem(name: str) -> str:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """Return what the libraries beneath raise at input that they cannot take."""
+    """Return what the libraries beneath raise at input that they cannot take or hold."""
     import cv2
 
-    return ValueError, TypeError, ArithmeticError, LookupError, cv2.error
+    torch = sys.modules.get("torch")
+    memory = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    return ValueError, TypeError, ArithmeticError, LookupError, cv2.error, *memory
 
 
 def _is_of_flow(name: str) -> bool:
@@ -372,11 +375,10 @@ def _why_no_flow(name: str, shape: FrameShape) -> str:
 
 
 def _why_no_raft(name: str, shape: FrameShape) -> str:
-    from metrics.extractors.raft import SMALLEST_SIDE
+    from metrics.extractors.raft import why_not
 
-    if min(shape.height, shape.width) < SMALLEST_SIDE:
-        return f"RAFT needs frames of at least {SMALLEST_SIDE} px"
-    return _why_no_rate(shape) if name == "raft_dynamic_degree" else ""
+    reason = why_not(shape.height, shape.width)
+    return reason or (_why_no_rate(shape) if name == "raft_dynamic_degree" else "")
 
 
 def _why_no_rate(shape: FrameShape) -> str:

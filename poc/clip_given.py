@@ -6,7 +6,9 @@ What is not given is said by name: its metrics are not measured, which is not th
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +32,7 @@ STILL_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 BATCH: Final = 32
 """Frames that a network sees at once: features depend on it by rounding."""
 PAIRS: Final = 4
-"""Pairs of frames at once: the correlations of two frames of 512 px take half a gigabyte."""
+"""Pairs of frames that RAFT sees at once, fewer of large frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class Aids:
         self.given, self._judges = given, judges
         self._stills: dict[str, Floats] = {}
         self._networks: dict[str, Any] = {}
+        self._turn = threading.Lock()
 
     def missing(self, takes: Sequence[str]) -> list[str]:
         """Return what is not given of that which a metric takes, in words."""
@@ -151,6 +154,11 @@ class Aids:
             if network not in self._networks:
                 self._networks[network] = self._load(network)
             return self._networks[network]
+
+    def turn(self, network: str) -> AbstractContextManager[Any]:
+        """Return what a thread holds while it uses a network whose memory is for one at a time."""
+        is_large = network == "raft" or self.given.device != "cpu"
+        return self._turn if is_large else nullcontext()
 
     def _load(self, network: str) -> Any:
         from metrics.extractors.base import WeightsError

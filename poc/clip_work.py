@@ -126,9 +126,11 @@ class Work:
             "training_features": lambda: aids.still_features(argument),
             "subject_features": lambda: aids.still_features(argument),
             "baseline_frames": lambda: self._frames_beside,
-            "lpips_distances": lambda: self._lpips.distances(self.frames, self._frames_beside),
-            "safety_scores": lambda: aids.loaded("safety").scores(self.frames),
-            "csd_features": lambda: aids.loaded("csd").image_features(self.frames),
+            "lpips_distances": lambda: self._by(
+                "lpips", "distances", self.frames, self._frames_beside
+            ),
+            "safety_scores": lambda: self._by("safety", "scores", self.frames),
+            "csd_features": lambda: self._by("csd", "image_features", self.frames),
             "csd_style_features": lambda: aids.still_features(argument),
             "raft_speeds": lambda: self._raft_speeds,
         }
@@ -138,16 +140,17 @@ class Work:
 
     @cached_property
     def _text_features(self) -> Floats:
-        seen = self._network.text_features([self.task.prompt])
+        seen = self._by("image_text", "text_features", [self.task.prompt])
         return np.asarray(seen[0], np.float64)
 
     @property
     def _network(self) -> Any:
         return self._aids.loaded("image_text")
 
-    @property
-    def _lpips(self) -> Any:
-        return self._aids.loaded("lpips")
+    def _by(self, network: str, method: str, *arguments: Any) -> Any:
+        """Ask a network, in turn where it is too large for several threads at once."""
+        with self._aids.turn(network):
+            return getattr(self._aids.loaded(network), method)(*arguments)
 
     @property
     def _frames_beside(self) -> Frames:
@@ -164,7 +167,7 @@ class Work:
 
     @cached_property
     def _image_features(self) -> Floats:
-        return np.asarray(self._network.image_features(self.frames), np.float64)
+        return np.asarray(self._by("image_text", "image_features", self.frames), np.float64)
 
     @cached_property
     def _flows(self) -> Flows | None:
@@ -175,7 +178,7 @@ class Work:
 
     @cached_property
     def _raft_speeds(self) -> Floats:
-        return np.asarray(self._aids.loaded("raft").speeds(self.frames), np.float64)
+        return np.asarray(self._by("raft", "speeds", self.frames), np.float64)
 
     @cached_property
     def _speeds(self) -> Floats:

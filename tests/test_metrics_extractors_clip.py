@@ -7,6 +7,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from metrics.base import Frames
 from metrics.extractors.base import ImageTextExtractor, WeightsError, file_digest
-from metrics.extractors.clip import OpenClipExtractor, load_clip, random_clip
+from metrics.extractors.clip import OpenClipExtractor, _lacks, load_clip, random_clip
 
 PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<start>", "<end>"
 WORDS = ("a", "red", "blue", "circle", "moving", "left")
@@ -320,7 +321,8 @@ def test_words_that_a_vocabulary_lacks_are_told(multilingual: Path) -> None:
 
 def test_letters_of_another_script_are_none_of_an_english_vocabulary(folder: Path) -> None:
     extractor = _load(folder)
-    assert extractor.why_not("a café, 3 m away: très élégant!") == ""
+    assert extractor.why_not("a café, 3 µm away: très élégant!") == ""
+    assert extractor.why_not("Ｎｅｏｎ sign, 1ª") == ""
     assert "give a multilingual network" in extractor.why_not("赤い丸 moving left")
 
 
@@ -343,3 +345,23 @@ def test_threads_may_share_a_network(multilingual: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(asked, range(4000)))
     assert len(found) == 1
+
+
+def test_letters_that_are_spelt_by_bytes_are_told() -> None:
+    """A vocabulary without a token for what it lacks: it takes bytes, and always has them."""
+    words = PreTrainedTokenizerFast(tokenizer_object=_of_bytes(), pad_token=PAD)
+    tokenizer = SimpleNamespace(tokenizer=words, clean_fn=str)
+    assert _lacks(tokenizer, "雨") == (
+        "the vocabulary lacks 3 of 3 parts of the prompt: give another network"
+    )
+    assert _lacks(tokenizer, "rain") == ""
+    assert _lacks(tokenizer, "a rainy day with much light, and a party \U0001f389") == ""
+
+
+def _of_bytes() -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {sign: i for i, sign in enumerate((PAD, *alphabet))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer

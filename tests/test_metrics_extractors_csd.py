@@ -168,3 +168,31 @@ def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
 def test_another_digest_is_refused(file: Path) -> None:
     with pytest.raises(WeightsError, match="expected sha256"):
         load_csd(file, batch_size=2, expected_sha256="0" * 64)
+
+
+@pytest.mark.parametrize("name", ["7.x", "1000000.x", "..x"])
+def test_blocks_that_lack_others_are_refused(
+    tensors: dict[str, torch.Tensor], name: str, tmp_path: Path
+) -> None:
+    more = tensors | {f"backbone.transformer.resblocks.{name}": torch.zeros(1)}
+    save_file(more, tmp_path / "more.safetensors")
+    with pytest.raises(WeightsError, match="numbered from 0"):
+        load_csd(tmp_path / "more.safetensors", batch_size=2)
+
+
+def test_more_blocks_than_any_encoder_has_are_refused_before_they_are_made(
+    tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    blocks = {f"backbone.transformer.resblocks.{i}.x": torch.zeros(1) for i in range(100_000)}
+    save_file(tensors | blocks, tmp_path / "many.safetensors")
+    with pytest.raises(WeightsError, match="up to 64 blocks"):
+        load_csd(tmp_path / "many.safetensors", batch_size=2)
+
+
+def test_a_width_that_is_no_multiple_of_a_head_is_refused(
+    tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    odd = tensors | {"backbone.conv1.weight": torch.zeros(200, 3, PATCH, PATCH)}
+    save_file(odd, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="multiple of 64 features, got 200"):
+        load_csd(tmp_path / "odd.safetensors", batch_size=2)

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torchvision.models.optical_flow import raft_large
 
 from metrics.base import Frames
+from metrics.extractors import raft as module
 from metrics.extractors.base import WeightsError
-from metrics.extractors.raft import SMALLEST_SIDE, Raft, load_raft
+from metrics.extractors.raft import SMALLEST_SIDE, Raft, load_raft, pair_bytes, why_not
 
 FRAMES: Frames = np.random.default_rng(0).integers(0, 256, (4, 128, 136, 3), dtype=np.uint8)
 
@@ -86,3 +87,25 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_says_where_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"download\.pytorch\.org/models/raft_large"):
         load_raft(tmp_path / "none.pth", batch_size=2)
+
+
+def test_frames_whose_correlations_take_too_much_are_refused_before_they_are_made() -> None:
+    assert "too much memory" in why_not(1080, 1920)
+    assert why_not(720, 1280) == ""
+
+
+def test_large_frames_go_through_one_pair_at_a_time(
+    raft: Raft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = raft.flows(FRAMES)
+    monkeypatch.setattr(module, "MOST_BYTES", pair_bytes(128, 136) + 1)
+    sizes = []
+    pairs = Raft._pairs
+
+    def watched(self: Raft, frames: Frames) -> Any:
+        sizes.append(len(frames))
+        return pairs(self, frames)
+
+    monkeypatch.setattr(Raft, "_pairs", watched)
+    assert raft.flows(FRAMES) == pytest.approx(expected, abs=1e-3)
+    assert sizes == [2, 2, 2]

@@ -29,6 +29,9 @@ from metrics.extractors.base import WeightsError, folder_digest, verify_digest
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 
+SPELT = 0.1
+"""Share of a prompt's tokens that may be parts of a letter: an emoji is no foreign language."""
+_MICRO = unicodedata.normalize("NFKC", "\N{MICRO SIGN}")
 _TOKENIZING = threading.Lock()
 """A fast tokenizer of transformers changes while it is called, and refuses a second thread then."""
 
@@ -91,20 +94,21 @@ class OpenClipExtractor:
     def why_not(self, prompt: str) -> str:
         """Return why the network cannot have learnt what a prompt says; empty where it may have.
 
-        CLIP's own vocabulary spells letters of other scripts by single bytes and was made from
-        English; other vocabularies have a token for what they lack. That the words of a language
-        are in the vocabulary does not say how well the network knows them.
+        CLIP's own vocabulary was made from English and spells other scripts by single bytes;
+        other vocabularies have a token for what they lack, or spell that by bytes. That the words
+        of a language are in the vocabulary does not say how well the network knows them.
         """
-        if isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
-            with _TOKENIZING:
-                return _lacks(self.tokenizer, prompt)
-        foreign = sorted({sign for sign in prompt if sign.isalpha() and not _is_latin(sign)})
-        if not foreign:
+        plain = unicodedata.normalize("NFKC", prompt)
+        foreign = sorted({sign for sign in plain if sign.isalpha() and not _is_latin(sign)})
+        if foreign and _is_english(self.tokenizer):
+            return (
+                f"the vocabulary of {self.id} is English, the prompt has {''.join(foreign[:5])}: "
+                "give a multilingual network"
+            )
+        if not isinstance(self.tokenizer, open_clip.tokenizer.HFTokenizer):
             return ""
-        return (
-            f"the vocabulary of {self.id} is English, the prompt has {''.join(foreign[:5])}: give "
-            "a multilingual network"
-        )
+        with _TOKENIZING:
+            return _lacks(self.tokenizer, prompt)
 
     def _slices(self, count: int) -> list[slice]:
         return [slice(i, i + self.batch_size) for i in range(0, count, self.batch_size)]
@@ -194,16 +198,25 @@ def _checked_prompts(prompts: Sequence[str]) -> list[str]:
     return list(prompts)
 
 
+def _is_english(tokenizer: Any) -> bool:
+    """Tell CLIP's own vocabulary, in the form of open_clip or of transformers."""
+    if isinstance(tokenizer, open_clip.tokenizer.HFTokenizer):
+        return type(tokenizer.tokenizer).__name__.startswith("CLIPTokenizer")
+    return True
+
+
 def _is_latin(sign: str) -> bool:
-    return unicodedata.name(sign, "").startswith("LATIN")
+    return unicodedata.name(sign, "").startswith("LATIN") or sign == _MICRO
 
 
 def _lacks(tokenizer: Any, prompt: str) -> str:
     words = tokenizer.tokenizer
     ids = words(tokenizer.clean_fn(prompt), add_special_tokens=False).input_ids
     count = 0 if words.unk_token_id is None else ids.count(words.unk_token_id)
-    if not count:
+    spelt = sum("\N{REPLACEMENT CHARACTER}" in words.decode([one]) for one in ids)
+    if not count and spelt <= SPELT * len(ids):
         return ""
+    count += spelt
     return f"the vocabulary lacks {count} of {len(ids)} parts of the prompt: give another network"
 
 

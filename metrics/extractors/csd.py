@@ -28,6 +28,8 @@ LICENCE: Final = "CC-BY-4.0, as that page states"
 HEAD_WIDTH: Final = 64
 """Features of one attention head in every encoder of CLIP's first release."""
 
+MOST_LAYERS: Final = 64
+
 # CLIP's normalisation of RGB in [0, 1].
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
@@ -82,13 +84,13 @@ def load_csd(
     try:
         own = {n.removeprefix(_BACKBONE): v for n, v in tensors.items() if n.startswith(_BACKBONE)}
         network = _encoder(own)
-        network.load_state_dict(own)
+        network.load_state_dict({name: value.float() for name, value in own.items()}, assign=True)
         style = tensors[_STYLE].reshape(network.transformer.width, -1)
-    except (KeyError, IndexError, RuntimeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, IndexError, RuntimeError, ValueError, ArithmeticError) as error:
         raise WeightsError(f"{weights}: these are not the weights of CSD ({error})") from error
     identity = f"csd vit-{network.transformer.width}-{network.patch_size[0]}"
     return StyleDescriptor(
-        network.float().eval().to(device),
+        network.eval().to(device),
         style.float().to(device),
         identity,
         file_digest(weights),
@@ -104,12 +106,16 @@ def _plain(name: str) -> str:
 
 
 def _encoder(tensors: dict[str, torch.Tensor]) -> Any:
-    """Return an encoder of the sizes that the tensors have, without their numbers."""
+    """Return an encoder of the sizes that the tensors have; its own take no memory yet."""
     width, _, patch, _ = tensors["conv1.weight"].shape
     side = math.isqrt(tensors["positional_embedding"].shape[0] - 1)
     blocks = {name.split(".")[2] for name in tensors if name.startswith("transformer.resblocks.")}
     hidden = tensors["transformer.resblocks.0.mlp.c_fc.weight"].shape[0]
-    with torch.random.fork_rng(devices=[]):
+    if blocks != {str(number) for number in range(len(blocks))} or len(blocks) > MOST_LAYERS:
+        raise ValueError(f"expected up to {MOST_LAYERS} blocks, numbered from 0")
+    if width % HEAD_WIDTH:
+        raise ValueError(f"expected a multiple of {HEAD_WIDTH} features, got {width}")
+    with torch.device("meta"):
         network = VisionTransformer(
             image_size=side * patch,
             patch_size=patch,

@@ -6,6 +6,7 @@ pickle only the numbers are read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,13 +33,37 @@ SMALLEST_SIDE: Final = 128
 STRIDE: Final = 8
 """Sides have to be whole multiples of it; frames are continued by their edges, and cut again."""
 
+MOST_BYTES: Final = 2 * 2**30
+"""What the correlations of the pairs at once may take; a pair that alone takes more is refused."""
+
 UPDATES: Final = 12
 """Refinements of the flow, torchvision's own number."""
 
 
+def pair_bytes(height: int, width: int) -> int:
+    """Memory of the correlations of two frames: every patch with every other, at four scales.
+
+    >>> pair_bytes(512, 512) / 2**20
+    85.0
+    """
+    patches = math.ceil(height / STRIDE) * math.ceil(width / STRIDE)
+    return patches * sum(4 * (patches >> (2 * scale)) for scale in range(4))
+
+
+def why_not(height: int, width: int) -> str:
+    """Return why frames of this size are not taken; empty where they are."""
+    if min(height, width) < SMALLEST_SIDE:
+        return f"RAFT needs frames of at least {SMALLEST_SIDE} px, got {height}x{width}"
+    if pair_bytes(height, width) > MOST_BYTES:
+        return (
+            f"RAFT takes too much memory at {height}x{width}: give --protocol, to make it smaller"
+        )
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Raft:
-    """The flow of each frame to the next; `batch_size` pairs at once bound memory."""
+    """The flow of each frame to the next, `batch_size` pairs at once at most."""
 
     network: Any
     id: str
@@ -53,18 +78,17 @@ class Raft:
         Of frames uint8 (t, h, w, 3).
 
         Raises:
-            ValueError: frames smaller than `SMALLEST_SIDE`.
+            ValueError: frames too small or too large.
         """
         checked = frames_.check(frames)
         height, width = checked.shape[1:3]
-        if min(height, width) < SMALLEST_SIDE:
-            raise ValueError(
-                f"RAFT needs frames of at least {SMALLEST_SIDE} px, got {height}x{width}"
-            )
+        if reason := why_not(height, width):
+            raise ValueError(reason)
         if len(checked) < 2:
             return np.empty((0, height, width, 2), np.float32)
-        starts = range(0, len(checked) - 1, self.batch_size)
-        parts = [self._pairs(checked[i : i + self.batch_size + 1]) for i in starts]
+        at_once = max(1, min(self.batch_size, MOST_BYTES // pair_bytes(height, width)))
+        starts = range(0, len(checked) - 1, at_once)
+        parts = [self._pairs(checked[i : i + at_once + 1]) for i in starts]
         return np.concatenate(parts)[:, :height, :width]
 
     def _pairs(self, frames: Frames) -> NDArray[np.float32]:
