@@ -77,8 +77,8 @@ def _generated(weights: Path, texts: Sequence[str]) -> Rows:
 
 def _pipeline(weights: Path, adapter: str, loras: Sequence[str]) -> AnimateDiffPipeline:
     base = StableDiffusionPipeline.from_pretrained(
-        weights / "base", local_files_only=True, torch_dtype=torch.float32, safety_checker=None
-    )
+        weights / "base", local_files_only=True, safety_checker=None
+    ).to(torch.float32)
     motion = MotionAdapter.from_pretrained(weights / adapter, local_files_only=True).float()
     scheduler = LCMScheduler if loras else DDIMScheduler
     pipe = AnimateDiffPipeline(
