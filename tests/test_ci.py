@@ -1,4 +1,4 @@
-"""What a CI runs: workflows that can do little, and the GPU gate's one exit code out of two."""
+"""What a CI runs: workflows that can do little, and gates whose exit code is the worst of all."""
 
 from __future__ import annotations
 
@@ -74,20 +74,29 @@ def stub(path: Path, script: str) -> None:
 
 
 def gate_gpu(
-    folder: Path, timed: int, accepted: int | None, again: int = 3
+    folder: Path, timed: int, accepted: int | None, again: int = 3, release: int | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script beside stand-ins for the two checks and a second look: all exit as told."""
+    """Run the script beside stand-ins for the two checks and a second look: all exit as told.
+
+    `release`: what a second look at the release's baseline exits with, where there is one.
+    """
     (folder / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "gate-gpu", folder / ".ci" / "gate-gpu")
     stub(
         folder / ".ci" / "gate-timed",
         f'mkdir -p "$2/head"; touch "$2/head/manifest.json"; echo "$POC_RUN"; exit {timed}',
     )
+    files = "out/accepted/gate.json"
+    if release is not None:
+        files += " out/accepted/release/gate.json"
     stub(
         folder / ".venv" / "bin" / "poc",
-        f"mkdir -p out/accepted; touch out/accepted/gate.json; exit {accepted or 0}",
+        f"mkdir -p out/accepted/release; touch {files}; exit {accepted or 0}",
     )
-    stub(folder / ".ci" / "second-look", f"exit {again}")
+    stub(
+        folder / ".ci" / "second-look",
+        f"case $1 in */release/*) exit {release} ;; *) exit {again} ;; esac",
+    )
     if accepted is not None:
         (folder / "baseline").mkdir()
         (folder / "baseline" / "accepted.jsonl").touch()
@@ -104,7 +113,7 @@ def gate_gpu(
     ("timed", "accepted", "code"),
     [
         (0, None, 0), (0, 0, 0), (0, 1, 1), (1, 0, 1), (3, 0, 3), (0, 3, 3), (3, 1, 1), (1, 3, 1),
-        (0, 2, 2), (2, 0, 2), (1, 2, 2),
+        (0, 2, 2), (2, 0, 2), (1, 2, 2), (0, 137, 2), (137, 0, 2),
     ],
 )  # fmt: skip
 def test_the_worse_of_both_answers_counts(
@@ -125,6 +134,19 @@ def test_what_is_left_open_against_the_accepted_baseline_is_looked_at_again(
     assert gate_gpu(tmp_path, 0, 3, again).returncode == again
 
 
+@pytest.mark.parametrize(
+    ("rolling", "release", "code"),
+    [(2, 3, 2), (3, 2, 2), (1, 2, 2), (2, 1, 2), (1, 3, 1), (0, 3, 3), (3, 0, 3), (137, 0, 2),
+     (0, 0, 0)],
+)  # fmt: skip
+def test_the_worse_of_both_second_looks_counts(
+    tmp_path: Path, rolling: int, release: int, code: int
+) -> None:
+    done = gate_gpu(tmp_path, 0, 3, rolling, release)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (code, TOLD[code])
+
+
 def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "gate-gpu", tmp_path / ".ci" / "gate-gpu")
@@ -137,3 +159,46 @@ def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (2, TOLD[2])
+
+
+# --- the gate on the embedded models -------------------------------------------------------------
+
+
+def gate(folder: Path, rolling: str, release: str) -> subprocess.CompletedProcess[str]:
+    """Run the script beside stand-ins: a check that leaves both open, then second looks as told."""
+    (folder / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci" / "gate", folder / ".ci" / "gate")
+    (folder / "Makefile").write_text("setup:\n", "utf-8")
+    stub(
+        folder / ".venv" / "bin" / "poc",
+        'if [ "$1" = run ]; then exit 0; fi\n'
+        "mkdir -p out/gate/release; touch out/gate/gate.json out/gate/release/gate.json\n"
+        "echo gate: INCONCLUSIVE; exit 3",
+    )
+    stub(
+        folder / ".ci" / "second-look",
+        f"case $1 in */release/*) {release} ;; *) {rolling} ;; esac",
+    )
+    return subprocess.run(
+        [folder / ".ci" / "gate", "out"], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("rolling", "release", "code", "told"),
+    [
+        ("echo gate: PASS", "echo gate: PASS", 0, "PASS"),
+        ("echo gate: INCONCLUSIVE; exit 3", "echo gate: PASS", 3, "INCONCLUSIVE"),
+        ("echo gate: PASS", "echo gate: REGRESSION; exit 1", 1, "REGRESSION"),
+        ("kill -9 $$", "echo gate: PASS", 2, "could not be told"),
+        ("echo gate: PASS", "exit 1", 2, "could not be told"),
+        ("echo gate: could not be told; exit 2", "echo gate: PASS", 2, "could not be told"),
+        ("echo gate: REGRESSION; exit 1", "exit 1", 2, "could not be told"),
+    ],
+)
+def test_a_second_look_that_says_nothing_is_no_pass(
+    tmp_path: Path, rolling: str, release: str, code: int, told: str
+) -> None:
+    done = gate(tmp_path, rolling, release)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (code, f"gate: {told}")

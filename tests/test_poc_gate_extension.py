@@ -260,3 +260,11 @@ def test_a_check_that_is_answered_is_not_looked_at_again(runs: Path, tmp_path: P
     done = second_look(tmp_path, _passed(runs))
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "gate: PASS\n", "")
+
+
+def test_a_second_look_that_dies_is_no_regression(tmp_path: Path) -> None:
+    first = tmp_path / "damaged.json"
+    first.write_text('{"base": {}}')
+    done = second_look(tmp_path, first)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "gate: could not be told")
