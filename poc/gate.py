@@ -96,6 +96,7 @@ def _name(run: GateRun) -> RunName:
         plan_digest=run.plan.content_digest(),
         criteria_digest=run.plan.criteria_digest,
         commit=commits(run.fingerprints),
+        modified=any(one.modified for one in run.fingerprints),
         exam=_exam(run.plan),
         prompts=len(run.plan.prompts),
         rounds=run.plan.spec.latency.repeats if run.plan.spec.latency else 0,

@@ -69,7 +69,8 @@ def refuse_second_look(first: GateResult, head: RunName, base: RunName, source: 
 
     Raises:
         InputError: the first look was the second already, it leaves nothing open that more would
-            tell, or the runs are not of the same commits and spec with more prompts or rounds.
+            tell, or the runs are not of the same commits, with no file changed, and spec with
+            more prompts or rounds.
     """
     if first.first is not None:
         raise InputError(
@@ -86,6 +87,13 @@ def refuse_second_look(first: GateResult, head: RunName, base: RunName, source: 
             raise InputError(
                 f"{source}: the {who} of the first look is of commit {before.commit}, this one of "
                 f"{now.commit}. Make both runs of the second look with the same code."
+            )
+        if before.modified or now.modified:
+            look = "first" if before.modified else "second"
+            raise InputError(
+                f"{source}: the {who} of the {look} look was made with files that differ from "
+                f"commit {now.commit}, so nothing shows that both looks are of the same code. "
+                "Commit them, then make the first look anew."
             )
     grown = head.prompts >= first.head.prompts and head.rounds >= first.head.rounds
     same_size = (head.prompts, head.rounds) == (first.head.prompts, first.head.rounds)

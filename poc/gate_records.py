@@ -206,6 +206,8 @@ class RunName(Record):
     plan_digest: str
     criteria_digest: str
     commit: str
+    modified: bool = False
+    """True when files differed from that commit: the run cannot be made again from it alone."""
     exam: str = ""
     """Digest of all that the spec asks but how much of it: prompts and rounds are left out."""
     prompts: int = 0

@@ -202,3 +202,16 @@ def test_a_second_look_that_says_nothing_is_no_pass(
     done = gate(tmp_path, rolling, release)
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (code, f"gate: {told}")
+
+
+@pytest.mark.parametrize("left", ["out", "out-second"])
+def test_folders_of_an_earlier_gate_are_refused_with_what_to_type(
+    tmp_path: Path, left: str
+) -> None:
+    (tmp_path / left).mkdir()
+    done = gate(tmp_path, "echo gate: PASS", "echo gate: PASS")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{left} is there already")
+    assert "rm -r" in done.stderr
+    assert "gate: " not in done.stdout

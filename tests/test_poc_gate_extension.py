@@ -199,26 +199,48 @@ def test_what_is_no_second_look_is_refused(
         assert why in _refused(capsys, head, base, "--after", str(after))
     same = ("--after", first_of(runs))
     assert "limits" in _refused(capsys, head, base, *same, "--limits", str(limits))
+    for who, changed in (("head", "head"), ("baseline", "base")):
+        content = json.loads(text)
+        content[changed]["modified"] = True
+        edited = tmp_path / "edited.json"
+        edited.write_text(json.dumps(content))
+        said = _refused(capsys, head, base, "--after", str(edited))
+        assert f"the {who} of the first look was made with files that differ" in said
     small = g.folder(tmp_path / "small")
     assert "more prompts or rounds" in _refused(capsys, small, runs / "base", *same)
+
+
+@pytest.mark.parametrize(("changed", "who"), [("fast2", "head"), ("base2", "baseline")])
+def test_a_second_look_at_edited_code_is_refused(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str, who: str
+) -> None:
+    both = {name: shutil.copytree(runs / name, tmp_path / name) for name in ("fast2", "base2")}
+    manifest = both[changed] / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["fingerprint"]["modified"] = True
+    manifest.write_text(json.dumps(content))
+
+    said = _refused(capsys, both["fast2"], both["base2"], "--after", first_of(runs))
+    assert f"the {who} of the second look was made with files that differ" in said
 
 
 # --- where it runs by itself ---------------------------------------------------------------------
 
 
 def second_look(
-    folder: Path, first: Path, commit: str | None = None
+    folder: Path, first: Path, commit: str | None = None, *, modified: bool = False, judged: int = 1
 ) -> subprocess.CompletedProcess[str]:
     """Run the script beside stand-ins for making both runs and for judging them.
 
-    `commit`: what the first look says of the baseline; None is one that the clone has.
+    `commit`: what the first look says of the baseline; None is one that the clone has. `modified`:
+    what it says of the head. `judged`: what `poc check` exits with.
     """
     (folder / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "second-look", folder / ".ci" / "second-look")
     stub(folder / ".ci" / "pair", 'echo "pair $2" >&2; mkdir -p "$3"')
     stub(folder / ".venv" / "bin" / "python", f'PYTHONPATH={ROOT} exec {sys.executable} "$@"')
-    judged = 'if [ "$1" = check ]; then echo "gate: REGRESSION"; exit 1; fi'
-    stub(folder / ".venv" / "bin" / "poc", judged)
+    said = f'if [ "$1" = check ]; then echo "gate: REGRESSION"; exit {judged}; fi'
+    stub(folder / ".venv" / "bin" / "poc", said)
     named = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
     git = ["git", "-C", str(folder), *named]
     subprocess.run([*git, "init", "-q"], check=True)
@@ -226,6 +248,7 @@ def second_look(
     made = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
     content = json.loads(first.read_text())
     content["base"]["commit"] = commit or made.stdout.strip()
+    content["head"] |= {"modified": modified}
     (folder / "first.json").write_text(json.dumps(content))
     return subprocess.run(
         [folder / ".ci" / "second-look", "first.json", "spec.yaml", "out"],
@@ -264,7 +287,22 @@ def test_a_check_that_is_answered_is_not_looked_at_again(runs: Path, tmp_path: P
 
 def test_a_second_look_that_dies_is_no_regression(tmp_path: Path) -> None:
     first = tmp_path / "damaged.json"
-    first.write_text('{"base": {}}')
+    first.write_text('{"base": {}, "head": {}}')
     done = second_look(tmp_path, first)
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "gate: could not be told")
+
+
+def test_edited_code_is_not_looked_at_again(runs: Path, tmp_path: Path) -> None:
+    done = second_look(tmp_path, Path(first_of(runs)), modified=True)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (3, "gate: INCONCLUSIVE")
+    assert "the first look's head was made with files that differ" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_that_cannot_be_judged_are_named_with_what_to_type(runs: Path, tmp_path: Path) -> None:
+    done = second_look(tmp_path, Path(first_of(runs)), judged=2)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (3, "gate: INCONCLUSIVE")
+    assert re.search(r"type: rm -r out/[0-9a-f]{40}$", done.stderr.strip())
