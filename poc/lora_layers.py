@@ -2,7 +2,9 @@
 
 diffusers loads a LoRA of another base without a word where none of its layers is there, and fails
 halfway through a sweep where they have another width. Names in a form of another program than
-diffusers and peft are not judged here; what they come to is checked when they are loaded.
+diffusers and peft are not judged here; what they come to is checked when they are loaded. So are
+names that begin with `lora_unet_` where the base is no UNet: musubi-tuner gives transformers that
+prefix as well, and diffusers knows how to read it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from typing import Final
 from poc.models import tensor_shapes
 
 _PREFIX: Final = re.compile(r"^(unet\.|lora_unet_|transformer\.)")
+_FLAT: Final = "lora_unet_"
+_OF_UNET: Final = "down_blocks_"
+"""Begins layers that every UNet has, and no transformer."""
 _DOWN: Final = re.compile(r"\.(lora_(A|down)(\.\w+)?|lora\.down)\.weight$")
 _ELSEWHERE: Final = re.compile(r"^(input_blocks|middle_block|output_blocks)_")
 """Layers as the first Stable Diffusion's own program calls them."""
@@ -28,11 +33,11 @@ def fault(lora: Path, parts: Iterable[Path]) -> str:
     Raises:
         InputError: a file that is no safetensors.
     """
-    asked = dict(_asked(lora))
     found = [dict(_layers(folder)) for folder in parts]
+    there = {name: width for layers in found for name, width in layers.items()}
+    asked = dict(_asked(lora, of_unet=any(name.startswith(_OF_UNET) for name in there)))
     if not asked or not all(found):
         return ""
-    there = {name: width for layers in found for name, width in layers.items()}
     known = [name for name in asked if name in there]
     if not known:
         return f"none of the {len(asked)} layers in {lora.name} is a layer of it"
@@ -46,9 +51,11 @@ def fault(lora: Path, parts: Iterable[Path]) -> str:
     return ""
 
 
-def _asked(lora: Path) -> Iterator[tuple[str, int]]:
+def _asked(lora: Path, *, of_unet: bool) -> Iterator[tuple[str, int]]:
     """Yield the layers that a LoRA is for with their input width, where their names are known."""
     for key, shape in tensor_shapes(lora).items():
+        if key.startswith(_FLAT) and not of_unet:
+            continue
         if _PREFIX.match(key) and _DOWN.search(key) and len(shape) > 1:
             name = _one_form(_DOWN.sub("", _PREFIX.sub("", key)))
             if not _ELSEWHERE.match(name):

@@ -48,7 +48,7 @@ def write_wan(folder: Path) -> dict[str, Path]:
         scheduler=UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
-        transformer=_wan_transformer(),
+        transformer=wan_transformer(),
     ).save_pretrained(folder / "base", safe_serialization=True)
     for name in ("lora_a", "lora_b"):
         write_wan_lora(folder / name, scale=0.3)
@@ -57,7 +57,7 @@ def write_wan(folder: Path) -> dict[str, Path]:
 
 def write_wan_lora(folder: Path, *, scale: float) -> None:
     """Write a LoRA whose up-matrices have standard deviation `scale`."""
-    layers = _lora_layers(_wan_transformer(), scale)
+    layers = _lora_layers(wan_transformer(), scale)
     WanPipeline.save_lora_weights(folder, transformer_lora_layers=layers, safe_serialization=True)
 
 
@@ -121,7 +121,7 @@ def ltx_arm(**changes: object) -> Arm:
     return make_arm(**(fields | changes))
 
 
-def _wan_transformer() -> WanTransformer3DModel:
+def wan_transformer() -> WanTransformer3DModel:
     return WanTransformer3DModel(
         num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
         text_dim=WIDTH, freq_dim=32, ffn_dim=32, num_layers=2, cross_attn_norm=True,

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import WanPipeline
+from flow_components import wan_transformer
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 from poc.lora_layers import fault
 from poc.models import MODELS, ModelTable
@@ -59,6 +63,35 @@ def test_a_lora_of_this_base_fits_however_its_layers_are_written(tmp_path: Path,
 )
 def test_names_of_another_program_are_not_judged(tmp_path: Path, name: str) -> None:
     assert fault(lora(tmp_path, name, width=16), [base(tmp_path)]) == ""
+
+
+def test_a_wan_lora_of_musubi_tuner_is_judged_as_the_loader_takes_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    transformer = wan_transformer()
+    transformer.save_pretrained(tmp_path / "transformer")
+    theirs = {
+        "self_attn": ("attn1", {"q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out.0"}),
+        "cross_attn": ("attn2", {"q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out.0"}),
+        "ffn": ("ffn", {"0": "net.0.proj", "2": "net.2"}),
+    }
+    tensors, layers = {}, []
+    for block in range(len(transformer.blocks)):
+        for part, (own, names) in theirs.items():
+            for name, layer in names.items():
+                key = f"lora_unet_blocks_{block}_{part}_{name}"
+                module = transformer.get_submodule(f"blocks.{block}.{own}.{layer}")
+                tensors[f"{key}.lora_down.weight"] = np.ones((4, module.in_features), np.float32)
+                tensors[f"{key}.lora_up.weight"] = np.ones((module.out_features, 4), np.float32)
+                tensors[f"{key}.alpha"] = np.array(4, np.float32)
+                layers.append(f"blocks.{block}.{own}.{layer}")
+    path = tmp_path / "musubi.safetensors"
+    save_file(tensors, path)
+
+    # The loader that a Wan arm uses brings every layer, so a run may begin.
+    loaded = WanPipeline.lora_state_dict(load_file(path))
+    assert {key.split(".lora_")[0] for key in loaded} == {f"transformer.{one}" for one in layers}
+    assert fault(path, [tmp_path / "transformer"]) == ""
+    assert "none of the 20 layers" in fault(path, [BASE])
 
 
 def test_the_tiny_loras_fit_their_base_and_no_other_network() -> None:
