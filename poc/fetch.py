@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from poc import disk, hub, licence_text
 from poc.bill_of_materials import bill_of_materials
 from poc.errors import InputError
-from poc.licence_text import LicenceText, is_kept, licence_path
+from poc.licence_text import LicenceText, NotLookedFor, is_kept, licence_path
 from poc.model_lock import LockedFile, LockedModel, ModelLock, lock_path, lock_text, read_lock
 from poc.models import Hub, Model, ModelTable, is_unpinned, pinned_by, run_judges, verify
 from poc.ownership import Ownership
@@ -51,6 +51,14 @@ class Fetched:
     model: Model
     outcome: Outcome
     size_bytes: int
+    not_looked: str = ""
+    """Why nobody could look for its licence now; empty where that is settled."""
+
+    @property
+    def licence_text(self) -> str:
+        """What is kept of the text of its licence."""
+        locked = self.model.locked
+        return licence_text.told(locked.licence if locked else None, self.not_looked)
 
 
 class Source(Protocol):
@@ -63,8 +71,8 @@ class Source(Protocol):
     def bring(self, models: Sequence[Model], progress: Progress) -> Iterator[LockedModel | None]:
         """Put each model's files into `gathered(model)`, and say what it is pinned to now."""
 
-    def licence(self, locked: LockedModel) -> LicenceText | None:
-        """Return the licence of a pinned model's repository; None where that is not known here."""
+    def licence(self, locked: LockedModel) -> LicenceText | NotLookedFor:
+        """Return the licence of a pinned model's repository, or why that is not known here."""
 
 
 def wanted(plan: Plan, models: ModelTable) -> tuple[Model, ...]:
@@ -92,9 +100,13 @@ def fetch(
         ]
         now = {model.entry.id: model for model in brought}
         return tuple(
-            _fetched(
-                _with_licence(now.get(model.entry.id, model), table, source),
-                source.outcome if model.entry.id in now else Outcome.THERE,
+            _with_licence(
+                _fetched(
+                    now.get(model.entry.id, model),
+                    source.outcome if model.entry.id in now else Outcome.THERE,
+                ),
+                table,
+                source,
             )
             for model in asked
         )
@@ -165,28 +177,29 @@ def _settle(model: Model, locked: LockedModel | None, table: Path) -> Model:
     return pinned
 
 
-def _with_licence(model: Model, table: Path, source: Source) -> Model:
+def _with_licence(one: Fetched, table: Path, source: Source) -> Fetched:
     """Keep the licence of a model's repository beside it and in the lock, unless that was done."""
-    lock, path = read_lock(lock_path(table)), licence_path(model.folder)
-    locked = lock.find(model.entry.id) if model.locked else None
+    model, lock = one.model, read_lock(lock_path(table))
+    path, locked = licence_path(model.folder), lock.find(model.entry.id) if model.locked else None
     if locked is None or is_kept(model.folder, locked.licence):
-        return model
+        return one
     found = source.licence(locked)
-    if found is None:
-        return model
+    if isinstance(found, NotLookedFor):
+        return replace(one, not_looked=found.reason)
     if locked.licence is not None and found.record.sha256 != locked.licence.sha256:
         raise InputError(
             f"{path}: expected the licence of SHA-256 {locked.licence.sha256}, as the lock says, "
-            f"got {found.record.sha256} at the same commit. Find out which is right."
+            f"got {found.record.sha256 or 'none that can be kept'} at the same commit. Find out "
+            "which is right."
         )
-    if found.record.name is not None:
+    if found.record.sha256 is not None:
         disk.publish(path, found.text)
         disk.sync_folder(path.parent)
     if locked.licence is None:
         locked = locked.model_copy(update={"licence": found.record})
         disk.publish(lock_path(table), lock_text(lock.put(locked)).encode())
         disk.sync_folder(table.parent)
-    return replace(model, locked=locked)
+    return replace(one, model=replace(model, locked=locked))
 
 
 def _fetched(model: Model, outcome: Outcome) -> Fetched:
@@ -223,8 +236,14 @@ class FromHub:
             _check_room(model, files)
             yield _downloaded(model, files, bar)
 
-    def licence(self, locked: LockedModel) -> LicenceText:
-        """Look for a licence under its usual names, at the commit of the files."""
+    def licence(self, locked: LockedModel) -> LicenceText | NotLookedFor:
+        """Look for a licence at the commit of the files; a hub that cannot be asked is no fault."""
+        try:
+            return self._licence(locked)
+        except InputError as error:
+            return NotLookedFor(str(error))
+
+    def _licence(self, locked: LockedModel) -> LicenceText:
         looked = datetime.now(UTC).date().isoformat()
         there = hub.look_for(
             locked.repository,
@@ -235,8 +254,9 @@ class FromHub:
         if there is None:
             return licence_text.absent(looked=looked)
         name, remote = there
-        text = _licence_bytes(remote)
-        return licence_text.found(name, text, looked=looked, where=remote.url)
+        if remote.size_bytes > licence_text.MOST_BYTES:
+            return licence_text.unreadable(name, remote.size_bytes, looked=looked)
+        return licence_text.found(name, _licence_bytes(remote), looked=looked)
 
     def _look(self, model: Model) -> dict[str, hub.RemoteFile]:
         """Return all files of a model at one commit: without a revision that of the first."""
@@ -252,8 +272,6 @@ class FromHub:
 
 def _licence_bytes(remote: hub.RemoteFile) -> bytes:
     """Return the bytes of a licence, compared with the digest that the hub names."""
-    if remote.size_bytes > licence_text.MOST_BYTES:
-        raise licence_text.unreadable(remote.url, remote.size_bytes)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         hub.download(remote, path, lambda _: None)
@@ -389,15 +407,17 @@ class FromFolder:
             yield pinned.locked or _same(theirs.find(model.entry.id), pinned)
         progress("import", len(models), len(models))
 
-    def licence(self, locked: LockedModel) -> LicenceText | None:
+    def licence(self, locked: LockedModel) -> LicenceText | NotLookedFor:
         """Return the licence that was exported with a model, where one was looked for."""
         theirs = read_lock(self.folder / lock_path(self.table).name).find(locked.id)
         record = theirs.licence if theirs and theirs.revision == locked.revision else None
-        if record is None or record.name is None:
-            return None if record is None else LicenceText(record, b"")
         home = self.folder / locked.id
         path = licence_path(home)
-        if not path.is_file() or not is_kept(home, record):
+        if record is None or (record.sha256 is not None and not path.is_file()):
+            return NotLookedFor(f"{path} is not there; `poc fetch` without --from looks")
+        if record.sha256 is None:
+            return LicenceText(record, b"")
+        if not is_kept(home, record):
             raise InputError(
                 f"{path}: expected the licence of SHA-256 {record.sha256}, as the lock beside it "
                 "says. Export again."

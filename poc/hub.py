@@ -30,9 +30,16 @@ class RemoteFile(NamedTuple):
 
 
 def look(
-    repository: str, name: str, *, revision: str | None, endpoint: str | None = None
+    repository: str,
+    name: str,
+    *,
+    revision: str | None,
+    endpoint: str | None = None,
+    patient: bool = True,
 ) -> RemoteFile:
     """Ask for a file's headers; without a revision those of the main branch.
+
+    `patient`: ask again where the way to the hub breaks.
 
     Raises:
         InputError: no such file, no access, or no way to the hub.
@@ -41,7 +48,7 @@ def look(
 
     url = hf_hub_url(repository, name, revision=revision or "main", endpoint=endpoint)
     with _explained(url):
-        found = get_hf_file_metadata(url, endpoint=endpoint, retry_on_errors=True)
+        found = get_hf_file_metadata(url, endpoint=endpoint, retry_on_errors=patient)
     if not found.commit_hash or found.size is None or not found.etag:
         raise InputError(
             f"{url}: expected commit, size and ETag in the headers, got none. Is HF_ENDPOINT, or a "
@@ -54,16 +61,17 @@ def look(
 def look_for(
     repository: str, names: Iterable[str], *, revision: str | None, endpoint: str | None = None
 ) -> tuple[str, RemoteFile] | None:
-    """Return the first of some names that a repository has, None where it has none of them.
+    """Return the first of some names that a repository has, None where it has none; asks once.
 
     Raises:
         InputError: as `look` does, but for a file that is not there.
     """
     for name in names:
         try:
-            return name, look(repository, name, revision=revision, endpoint=endpoint)
+            found = look(repository, name, revision=revision, endpoint=endpoint, patient=False)
         except NoSuchFileError:
             continue
+        return name, found
     return None
 
 

@@ -10,7 +10,6 @@ import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from poc.errors import InputError
 from poc.model_lock import LockedLicence
 
 NAMES: Final = (
@@ -44,24 +43,29 @@ def licence_path(folder: Path) -> Path:
     return folder.with_name(folder.name + SUFFIX)
 
 
-def found(name: str, text: bytes, *, looked: str, where: str) -> LicenceText:
-    """Return a licence that was found; raises `InputError` for what is no text that people read."""
+class NotLookedFor(NamedTuple):
+    """Why nobody could look for a licence now; the next fetch tries again."""
+
+    reason: str
+
+
+def found(name: str, text: bytes, *, looked: str) -> LicenceText:
+    """Return a licence that was found; what is no text that people can read is not kept."""
     try:
         readable = len(text) <= MOST_BYTES and "\0" not in text.decode()
     except UnicodeDecodeError:
         readable = False
     if not readable:
-        raise unreadable(where, len(text))
+        return unreadable(name, len(text), looked=looked)
     sha256 = hashlib.sha256(text).hexdigest()
     return LicenceText(LockedLicence(name=name, sha256=sha256, looked=looked), text)
 
 
-def unreadable(where: str, size_bytes: int) -> InputError:
-    """Return the error of a licence that people cannot read."""
-    return InputError(
-        f"{where}: expected a licence as UTF-8 text of at most {MOST_BYTES} bytes, got "
-        f"{size_bytes} bytes. Read it on its page before you use the model; its files are there."
-    )
+def unreadable(name: str, size_bytes: int, *, looked: str) -> LicenceText:
+    """Return that a licence is there and people cannot read it."""
+    why = f"expected UTF-8 text of at most {MOST_BYTES} bytes, got {size_bytes} bytes"
+    record = LockedLicence(name=name, sha256=None, looked=looked, unreadable=why)
+    return LicenceText(record, b"")
 
 
 def absent(*, looked: str) -> LicenceText:
@@ -70,26 +74,35 @@ def absent(*, looked: str) -> LicenceText:
 
 
 def is_kept(folder: Path, record: LockedLicence | None) -> bool:
-    """Whether a licence is settled: its text lies beside the model unchanged, or there is none."""
-    if record is None or record.name is None:
+    """Whether a licence is settled: its text lies unchanged beside the model, or none can."""
+    if record is None or record.sha256 is None:
         return record is not None
     path = licence_path(folder)
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == record.sha256
 
 
-def told(record: LockedLicence | None) -> str:
-    """Say of a model what is kept of its licence.
+def told(record: LockedLicence | None, not_looked: str = "") -> str:
+    """Say of a model what is kept of its licence; `not_looked`: why nobody could look for it now.
 
     >>> told(LockedLicence(name=None, sha256=None, looked="2026-11-29"))
     'the repository has no licence file (looked on 2026-11-29): its card alone names one'
     >>> told(LockedLicence(name="LICENSE", sha256="ab" * 32, looked="2026-11-29"))
     'LICENSE of 2026-11-29, SHA-256 abababababababab'
+    >>> told(None, "offline")
+    'no text kept, and nobody looked for one: offline'
     """
     if record is None:
-        return "no text kept, and nobody looked for one: `poc fetch` without --from looks"
+        why = not_looked or "`poc fetch` without --from looks"
+        return f"no text kept, and nobody looked for one: {why}"
     if record.name is None:
         return (
             f"the repository has no licence file (looked on {record.looked}): its card alone names "
             "one"
         )
-    return f"{record.name} of {record.looked}, SHA-256 {str(record.sha256)[:16]}"
+    if record.unreadable is not None:
+        return (
+            f"{record.name} is there and cannot be read (looked on {record.looked}): "
+            f"{record.unreadable}. Read it on the repository's page before you use the model"
+        )
+    missing = f"; its text is not here: {not_looked}" if not_looked else ""
+    return f"{record.name} of {record.looked}, SHA-256 {str(record.sha256)[:16]}{missing}"

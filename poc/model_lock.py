@@ -37,16 +37,20 @@ class LockedLicence(Record):
     """What a repository had as its licence at the pinned commit."""
 
     name: str | None
-    """Of the file there; None: none was found under any usual name."""
+    """Of the file there; None: none was found."""
     sha256: Sha256 | None
-    """Of the text, which lies beside the model."""
+    """Of the text, which lies beside the model; None: there is no text that could be kept."""
     looked: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
     """Day on which it was looked for, UTC."""
+    unreadable: Annotated[str, Field(min_length=1)] | None = None
+    """Why a file that is there is no text that people can read."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.name is None) != (self.sha256 is None):
-            raise ValueError("a licence has a name and a digest, or neither")
+        if (self.name is None) != (self.sha256 is None and self.unreadable is None):
+            raise ValueError("a licence has a name and a digest, or neither, or is unreadable")
+        if self.sha256 is not None and self.unreadable is not None:
+            raise ValueError("a licence that is unreadable has no digest")
         return self
 
 
@@ -137,8 +141,18 @@ def _entry(model: LockedModel) -> str:
 def _licence(licence: LockedLicence | None) -> str:
     if licence is None:
         return ""
-    name, sha256 = (f"'{one}'" if one else "null" for one in (licence.name, licence.sha256))
-    return f"    licence: {{name: {name}, sha256: {sha256}, looked: '{licence.looked}'}}\n"
+    name, sha256 = (_quoted(one) if one else "null" for one in (licence.name, licence.sha256))
+    why = f", unreadable: {_quoted(licence.unreadable)}" if licence.unreadable else ""
+    return f"    licence: {{name: {name}, sha256: {sha256}, looked: '{licence.looked}'{why}}}\n"
+
+
+def _quoted(text: str) -> str:
+    """Return text as YAML has it in single quotes.
+
+    >>> _quoted("the maker's licence")
+    "'the maker''s licence'"
+    """
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _problems(lock: ModelLock, node: Node) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -560,15 +561,12 @@ def test_a_model_that_was_fetched_before_licences_were_kept_gets_its_own(
 ) -> None:
     models = table(tmp_path)
     from_hub(models, licensed)
-    (locked,) = read_lock(lock_path(models.path)).models
-    old = ModelLock(version=1, models=(locked.model_copy(update={"licence": None}),))
-    lock_path(models.path).write_text(lock_text(old), "utf-8")
-    (tmp_path / "weights" / "far.licence.txt").unlink()
+    record, old = kept(models), old_lock(models)
     licensed.asked.clear()
-    (found,) = from_hub(read_models(models.path), licensed)
+    (found,) = from_hub(old, licensed)
 
     assert found.outcome is Outcome.THERE
-    assert kept(models) == locked.licence
+    assert kept(models) == record
     got = [path.rpartition("/")[2] for method, path, _ in licensed.asked if method == "GET"]
     assert got == ["LICENSE.md"]
 
@@ -583,16 +581,80 @@ def test_a_licence_that_changed_at_its_commit_is_refused(tmp_path: Path, license
         from_hub(read_models(models.path), licensed)
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe text", b"a\0b", b" " * (2**20 + 1)])
-def test_a_licence_that_nobody_can_read_is_refused(
+@pytest.mark.parametrize(
+    "raw", ["Conditions spéciales".encode("latin-1"), b"a\0b", b" " * (2**20 + 1)]
+)
+def test_a_licence_that_nobody_can_read_stops_neither_the_others_nor_an_export(
     tmp_path: Path, hub: FakeHub, raw: bytes
 ) -> None:
-    hub.files["maker/far/COPYING"] = raw
-    models = table(tmp_path)
+    hub.files |= {"maker/far/COPYING": raw, "maker/near/LICENSE": TEXT}
+    models = table(tmp_path, entry("far"), entry("near"))
+    found = from_hub(models, hub)
+    export(found, models.path, tmp_path / "stick", quiet)
 
-    with pytest.raises(InputError, match="expected a licence as UTF-8 text"):
-        from_hub(models, hub)
-    assert not list((tmp_path / "weights").glob("*.licence.txt"))
+    record = kept(models)
+    assert (record.name, record.sha256) == ("COPYING", None)
+    assert (
+        record.unreadable == f"expected UTF-8 text of at most 1048576 bytes, got {len(raw)} bytes"
+    )
+    said = [one.licence_text for one in found]
+    assert said[0].startswith("COPYING is there and cannot be read")
+    assert said[1].startswith("LICENSE of ")
+    assert [path.name for path in (tmp_path / "weights").glob("*.txt")] == ["near.licence.txt"]
+    (far, near) = json.loads((tmp_path / "stick/models.bom.json").read_text())["components"]
+    assert not any("licence_sha256" in one["name"] for one in far["properties"])
+    assert any("licence_sha256" in one["name"] for one in near["properties"])
+    hub.asked.clear()
+    from_hub(read_models(models.path), hub)
+    assert hub.asked == []
+    closed = table(tmp_path / "closed", entry("far"), entry("near"))
+    bring(closed, FromFolder(tmp_path / "stick", closed.path))
+    assert kept(closed) == record
+
+
+def old_lock(models: ModelTable) -> ModelTable:
+    """Make a fetched table's lock one of before licences were kept."""
+    (locked,) = read_lock(lock_path(models.path)).models
+    old = ModelLock(version=1, models=(locked.model_copy(update={"licence": None}),))
+    lock_path(models.path).write_text(lock_text(old), "utf-8")
+    (models.path.parent.parent / "weights" / "far.licence.txt").unlink()
+    return read_models(models.path)
+
+
+@pytest.mark.parametrize("way", ["offline", "refused"])
+def test_a_machine_without_a_hub_needs_none_for_a_licence_alone(
+    tmp_path: Path, licensed: FakeHub, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    models = table(tmp_path)
+    from_hub(models, licensed)
+    old = old_lock(models)
+    lock = lock_path(models.path).read_bytes()
+    if way == "offline":
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    # Port 9 of this machine: nobody listens there.
+    endpoint = licensed.endpoint if way == "offline" else "http://127.0.0.1:9"
+    before = time.monotonic()
+    (found,) = bring(old, FromHub(endpoint))
+
+    assert time.monotonic() - before < 1  # one try: huggingface_hub waits a second before the next
+    assert found.outcome is Outcome.THERE
+    assert found.licence_text.startswith(
+        "no text kept, and nobody looked for one: http://127.0.0.1"
+    )
+    assert lock_path(models.path).read_bytes() == lock
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (found,) = from_hub(read_models(models.path), licensed)
+    assert found.licence_text.startswith("LICENSE.md of ")
+
+
+def test_a_text_that_is_lost_is_told_of(tmp_path: Path, licensed: FakeHub) -> None:
+    models = table(tmp_path)
+    from_hub(models, licensed)
+    (tmp_path / "weights" / "far.licence.txt").unlink()
+    (found,) = bring(read_models(models.path), FromHub("http://127.0.0.1:9"))
+
+    assert found.licence_text.startswith("LICENSE.md of ")
+    assert "its text is not here: http://127.0.0.1:9/" in found.licence_text
 
 
 def test_a_licence_goes_along_with_an_export_and_a_changed_one_is_refused(

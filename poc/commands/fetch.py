@@ -62,7 +62,6 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _show(found: Sequence[Fetched], table: Path, *, as_json: bool) -> None:
-    from poc.licence_text import told
     from poc.model_lock import lock_path
 
     lock = lock_path(table)
@@ -73,7 +72,7 @@ def _show(found: Sequence[Fetched], table: Path, *, as_json: bool) -> None:
                 "outcome": one.outcome,
                 "size_bytes": one.size_bytes,
                 "licence": one.model.entry.licence,
-                "licence_text": told(one.model.locked.licence if one.model.locked else None),
+                "licence_text": one.licence_text,
                 "folder": str(one.model.folder),
             }
             for one in found
@@ -84,8 +83,7 @@ def _show(found: Sequence[Fetched], table: Path, *, as_json: bool) -> None:
         entry, size = one.model.entry, one.size_bytes / 2**20
         licence = f"{entry.licence}, commercial use {entry.commercial_use}"
         print(plain(f"{one.outcome:<9}{size:>9,.1f} MiB  {entry.id}  ({licence})"))
-        kept = told(one.model.locked.licence if one.model.locked else None)
-        print(plain(f"{'':<23}licence text: {kept}"))
+        print(plain(f"{'':<23}licence text: {one.licence_text}"))
     if not found:
         print("nothing to fetch: all models of this spec come along")
     elif lock.exists():
