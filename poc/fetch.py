@@ -245,18 +245,25 @@ class FromHub:
 
     def _licence(self, locked: LockedModel) -> LicenceText:
         looked = datetime.now(UTC).date().isoformat()
+        names, listed = self._names(locked)
         there = hub.look_for(
-            locked.repository,
-            licence_text.NAMES,
-            revision=locked.revision,
-            endpoint=self.endpoint,
+            locked.repository, names, revision=locked.revision, endpoint=self.endpoint
         )
         if there is None:
-            return licence_text.absent(looked=looked)
+            return licence_text.absent(looked=looked, listed=listed)
         name, remote = there
         if remote.size_bytes > licence_text.MOST_BYTES:
             return licence_text.unreadable(name, remote.size_bytes, looked=looked)
         return licence_text.found(name, _licence_bytes(remote), looked=looked)
+
+    def _names(self, locked: LockedModel) -> tuple[Sequence[str], bool]:
+        """Return what to look for, and whether that is from the list of files."""
+        if locked.licence is not None and locked.licence.name is not None:
+            return (locked.licence.name,), False
+        files = hub.top_files(locked.repository, revision=locked.revision, endpoint=self.endpoint)
+        if files is None:
+            return licence_text.NAMES, False
+        return licence_text.named_as_licence(files), True
 
     def _look(self, model: Model) -> dict[str, hub.RemoteFile]:
         """Return all files of a model at one commit: without a revision that of the first."""

@@ -58,6 +58,31 @@ def look(
     return RemoteFile(pinned, found.commit_hash, found.size, found.etag)
 
 
+def top_files(
+    repository: str, *, revision: str, endpoint: str | None = None
+) -> tuple[str, ...] | None:
+    """Return what lies in the top folder of a repository; None where the hub gives no whole list.
+
+    Asks once, since nothing that has to be fetched hangs on it.
+
+    Raises:
+        InputError: no way to the hub.
+    """
+    from huggingface_hub import constants, errors, get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    url = f"{endpoint or constants.ENDPOINT}/api/models/{repository}/tree/{revision}"
+    with _explained(url):
+        answer = get_session().get(url, headers=build_hf_headers(), timeout=_LIST_TIMEOUT_S)
+        try:
+            hf_raise_for_status(answer)
+            rows = answer.json()
+            found = tuple(row["path"] for row in rows if row["type"] == "file")
+        except (errors.HfHubHTTPError, ValueError, TypeError, KeyError):
+            return None
+    return None if answer.links.get("next") else found
+
+
 def look_for(
     repository: str, names: Iterable[str], *, revision: str | None, endpoint: str | None = None
 ) -> tuple[str, RemoteFile] | None:
@@ -146,6 +171,7 @@ def _explained(url: str) -> Iterator[None]:
         ) from error
 
 
+_LIST_TIMEOUT_S = 10.0
 _WAY = (
     "Is the hub reachable? HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are honoured; what came is "
     "kept, and the same command goes on. On a closed network give --from DIR."

@@ -1,12 +1,15 @@
 """The licence text of a model's repository: as it lay there, with digest and day, beside the model.
 
 A repository's card names a licence; what binds is the text. `poc fetch` keeps the text that the
-pinned commit holds, under the names that licences usually have, and says so where there is none.
+pinned commit holds. It searches the list of files in the top folder; where the hub gives none, it
+asks for the names that licences usually have. What was searched without success is said.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,7 +25,8 @@ NAMES: Final = (
     "LICENSE.rst",
     "COPYING",
 )
-"""What a repository may call its licence, in the order in which it is looked for."""
+"""What a repository usually calls its licence, in the order in which it is looked for."""
+_NAMED: Final = re.compile(r"licen[cs]e|copying", re.IGNORECASE)
 MOST_BYTES: Final = 2**20
 SUFFIX: Final = ".licence.txt"
 
@@ -32,6 +36,18 @@ class LicenceText(NamedTuple):
 
     record: LockedLicence
     text: bytes
+
+
+def named_as_licence(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the files whose names say that they are a licence, the most usual names first.
+
+    >>> named_as_licence(["model_license.txt", "README.md", "License.TXT", "LICENSE"])
+    ('LICENSE', 'License.TXT', 'model_license.txt')
+    """
+    found = sorted(name for name in files if _NAMED.search(name) and name.isprintable())
+    usual = [name.lower() for name in NAMES]
+    ranks = {name: place for place, name in reversed([*enumerate(usual)])}
+    return tuple(sorted(found, key=lambda name: ranks.get(name.lower(), len(usual))))
 
 
 def licence_path(folder: Path) -> Path:
@@ -68,9 +84,10 @@ def unreadable(name: str, size_bytes: int, *, looked: str) -> LicenceText:
     return LicenceText(record, b"")
 
 
-def absent(*, looked: str) -> LicenceText:
-    """Return that a repository has no licence under any of the names."""
-    return LicenceText(LockedLicence(name=None, sha256=None, looked=looked), b"")
+def absent(*, looked: str, listed: bool) -> LicenceText:
+    """Return that no licence was found; `listed`: in the list of files, not by usual names."""
+    record = LockedLicence(name=None, sha256=None, looked=looked, listed=listed)
+    return LicenceText(record, b"")
 
 
 def is_kept(folder: Path, record: LockedLicence | None) -> bool:
@@ -85,7 +102,7 @@ def told(record: LockedLicence | None, not_looked: str = "") -> str:
     """Say of a model what is kept of its licence; `not_looked`: why nobody could look for it now.
 
     >>> told(LockedLicence(name=None, sha256=None, looked="2026-11-29"))
-    'the repository has no licence file (looked on 2026-11-29): its card alone names one'
+    'none under the usual names (looked on 2026-11-29); no list of files was there'
     >>> told(LockedLicence(name="LICENSE", sha256="ab" * 32, looked="2026-11-29"))
     'LICENSE of 2026-11-29, SHA-256 abababababababab'
     >>> told(None, "offline")
@@ -95,10 +112,9 @@ def told(record: LockedLicence | None, not_looked: str = "") -> str:
         why = not_looked or "`poc fetch` without --from looks"
         return f"no text kept, and nobody looked for one: {why}"
     if record.name is None:
-        return (
-            f"the repository has no licence file (looked on {record.looked}): its card alone names "
-            "one"
-        )
+        if record.listed:
+            return f"no file in the top folder is named as a licence (looked on {record.looked})"
+        return f"none under the usual names (looked on {record.looked}); no list of files was there"
     if record.unreadable is not None:
         return (
             f"{record.name} is there and cannot be read (looked on {record.looked}): "

@@ -44,6 +44,8 @@ class LockedLicence(Record):
     """Day on which it was looked for, UTC."""
     unreadable: Annotated[str, Field(min_length=1)] | None = None
     """Why a file that is there is no text that people can read."""
+    listed: bool = False
+    """Where none was found: whether the list of files was searched; else only the usual names."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -143,6 +145,7 @@ def _licence(licence: LockedLicence | None) -> str:
         return ""
     name, sha256 = (_quoted(one) if one else "null" for one in (licence.name, licence.sha256))
     why = f", unreadable: {_quoted(licence.unreadable)}" if licence.unreadable else ""
+    why += ", listed: true" if licence.listed else ""
     return f"    licence: {{name: {name}, sha256: {sha256}, looked: '{licence.looked}'{why}}}\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,22 @@ class FakeHub:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and Range of each request."""
     endpoint: str = ""
+    lists: bool = True
+    """Whether it lists the files of a repository; a mirror may not."""
+
+    def tree(self, path: str) -> list[dict[str, object]] | None:
+        """Answer `/api/models/OWNER/NAME/tree/COMMIT`: the top folder; None for another path."""
+        repository, _, revision = path.removeprefix("/api/models/").partition("/tree/")
+        inside = [name for name in self.files if name.startswith(f"{repository}/")]
+        if not self.lists or not path.startswith("/api/models/") or revision != self.commit:
+            return None
+        found: dict[str, dict[str, object]] = {}
+        for name in inside:
+            top, _, below = name.removeprefix(f"{repository}/").partition("/")
+            kind = "directory" if below else "file"
+            size = 0 if below else len(self.files[name])
+            found[top] = {"type": kind, "path": top, "size": size, "oid": "0" * 40}
+        return list(found.values())
 
     def etag(self, name: str) -> str:
         """A large file is known by its SHA-256, a small one by the SHA-1 of git's blob."""
@@ -38,6 +55,29 @@ class FakeHub:
             return self.etags.get(name, hashlib.sha256(raw).hexdigest())
         blob = hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False)
         return self.etags.get(name, blob.hexdigest())
+
+
+def _listed(handler: BaseHTTPRequestHandler, tree: list[dict[str, object]] | None) -> bool:
+    """Send a list of files, where there is one."""
+    if tree is None:
+        return False
+    raw = json.dumps(tree).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(raw)))
+    handler.end_headers()
+    handler.wfile.write(raw)
+    return True
+
+
+def _secured(server: ThreadingHTTPServer, certificate: Path | None) -> str:
+    """Let a server speak TLS, where there is a certificate; return its scheme."""
+    if certificate is None:
+        return "http"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return "https"
 
 
 @contextmanager
@@ -59,6 +99,8 @@ def serving(hub: FakeHub, certificate: Path | None = None) -> Iterator[FakeHub]:
         def _answer(self, *, with_body: bool) -> None:
             path, wanted = unquote(urlsplit(self.path).path), self.headers.get("Range", "")
             hub.asked.append((self.command, path, wanted))
+            if _listed(self, hub.tree(path)):
+                return
             repository, _, rest = path.strip("/").partition("/resolve/")
             revision, _, name = rest.partition("/")
             key = f"{repository}/{name}"
@@ -84,12 +126,7 @@ def serving(hub: FakeHub, certificate: Path | None = None) -> Iterator[FakeHub]:
             self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    scheme = "http"
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "https"
+    scheme = _secured(server, certificate)
     hub.endpoint = f"{scheme}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

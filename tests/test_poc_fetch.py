@@ -165,12 +165,16 @@ def test_what_nobody_pinned_is_pinned_by_the_first_fetch(tmp_path: Path, hub: Fa
 def test_only_files_that_the_table_names_are_asked_for(tmp_path: Path, hub: FakeHub) -> None:
     hub.files["maker/far/pipeline.py"] = b"raise SystemExit"
     from_hub(table(tmp_path), hub)
+    hub.lists = False
+    from_hub(table(tmp_path / "other"), hub)
 
     paths = {path for _, path, _ in hub.asked}
     licences = {f"/maker/far/resolve/{COMMIT}/{name}" for name in NAMES}
     both = {f"/maker/far/resolve/{at}/{name}" for at in ("main", COMMIT) for name in FILES}
-    assert paths <= both | licences
-    assert {path.rpartition("/")[2] for path in paths - licences} == {
+    tree = f"/api/models/maker/far/tree/{COMMIT}"
+    assert paths <= both | licences | {tree}
+    assert licences < paths
+    assert {path.rpartition("/")[2] for path in paths - licences - {tree}} == {
         "config.json", "model.safetensors"
     }  # fmt: skip
 
@@ -284,7 +288,11 @@ def test_a_fetch_that_was_stopped_asks_only_for_the_rest(tmp_path: Path, hub: Fa
     hub.asked.clear()
     from_hub(models, hub)
 
-    got = [(path.rpartition("/")[2], part) for method, path, part in hub.asked if method == "GET"]
+    got = [
+        (path.rpartition("/")[2], part)
+        for method, path, part in hub.asked
+        if method == "GET" and "/resolve/" in path
+    ]
     assert got == [("model.safetensors", f"bytes={2 * CHUNK}-")]
     assert (models.resolve("far").folder / "unet/model.safetensors").read_bytes() == WEIGHTS
     read_models(models.path).verify("far")
@@ -542,18 +550,46 @@ def test_the_licence_of_a_repository_is_kept_with_digest_and_day(
     assert len(licensed.asked) == asked
 
 
-def test_a_repository_without_a_licence_is_told_of(tmp_path: Path, hub: FakeHub) -> None:
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        (True, "no file in the top folder is named as a licence (looked on "),
+        (False, "none under the usual names (looked on "),
+    ],
+)
+def test_where_no_licence_is_found_it_is_said_what_was_searched(
+    tmp_path: Path, hub: FakeHub, *, lists: bool, words: str
+) -> None:
+    hub.lists = lists
+    hub.files["maker/far/docs/LICENSE"] = TEXT  # of what lies in that folder
     models = table(tmp_path)
     (found,) = from_hub(models, hub)
 
-    assert kept(models).name is None
+    assert (kept(models).name, kept(models).listed) == (None, lists)
     assert not list((tmp_path / "weights").glob("*.licence.txt"))
     (component,) = bill_of_materials([found.model])["components"]
     said = [one["value"] for one in component["properties"]]
-    assert any("the repository has no licence file" in value for value in said)
+    assert any(value.startswith(words) for value in said)
     asked = len(hub.asked)
     from_hub(read_models(models.path), hub)
     assert len(hub.asked) == asked
+
+
+@pytest.mark.parametrize("name", ["License.TXT", "stable_license (maker's).md", "COPYING.LESSER"])
+def test_a_licence_under_an_unusual_name_is_found_in_the_list_of_files(
+    tmp_path: Path, hub: FakeHub, name: str
+) -> None:
+    hub.files[f"maker/far/{name}"] = TEXT
+    models = table(tmp_path)
+    from_hub(models, hub)
+
+    assert (kept(models).name, kept(models).sha256) == (name, sha(TEXT))
+    assert (tmp_path / "weights" / "far.licence.txt").read_bytes() == TEXT
+    # Where the text is lost it is found again by its name, though the hub lists nothing now.
+    (tmp_path / "weights" / "far.licence.txt").unlink()
+    hub.lists = False
+    from_hub(read_models(models.path), hub)
+    assert (tmp_path / "weights" / "far.licence.txt").read_bytes() == TEXT
 
 
 def test_a_model_that_was_fetched_before_licences_were_kept_gets_its_own(
@@ -568,7 +604,7 @@ def test_a_model_that_was_fetched_before_licences_were_kept_gets_its_own(
     assert found.outcome is Outcome.THERE
     assert kept(models) == record
     got = [path.rpartition("/")[2] for method, path, _ in licensed.asked if method == "GET"]
-    assert got == ["LICENSE.md"]
+    assert got == [COMMIT, "LICENSE.md"]  # the list of files, then the one that is named so
 
 
 def test_a_licence_that_changed_at_its_commit_is_refused(tmp_path: Path, licensed: FakeHub) -> None:
@@ -743,7 +779,7 @@ def test_the_command_says_what_it_brought_and_what_to_commit(
     said = capsys.readouterr().out
     assert "imported" in said
     assert "far  (CC-BY-NC-4.0, commercial use forbidden)" in said
-    assert "licence text: the repository has no licence file" in said
+    assert "licence text: no file in the top folder is named as a licence" in said
     assert "models.lock.yaml (commit it)" in said
     assert json.loads(bill.read_text("utf-8"))["components"][0]["name"] == "far"
     again = cli.main(["fetch", "any", "--from", str(exported), "--json"])
