@@ -136,6 +136,9 @@ class Named(Record):
     of clips: how far a spoilt clip moves another metric is not known beforehand."""
     drawn_anew: float | None
     """Where every clip is drawn anew, as by other noise; None without a pilot of two replicates."""
+    never: tuple[str, ...] = ()
+    """Which of both is None as no change is named: prompts are so few that a share of clips would
+    have to change by more than 1."""
 
 
 class Must(Record):
@@ -280,7 +283,10 @@ def _named(plan: Plan, limits: GateLimits, exam: Exam, pilot: Pilot | None) -> I
         if spread is not None:
             anew = power.named_change(spread, n, width, alpha / sides)
         same = power.lost_share(n, width, alpha) if rate else None
-        yield Named(subject=metric, ratio=ratio, limit=width, as_they_were=same, drawn_anew=anew)
+        sizes = {"as_they_were": same, "drawn_anew": anew}
+        never = {name for name, size in sizes.items() if rate and not ratio and (size or 0) > 1}
+        known = {name: None if name in never else size for name, size in sizes.items()}
+        yield Named(subject=metric, ratio=ratio, limit=width, never=tuple(sorted(never)), **known)
 
 
 def _width(limit: MetricLimit) -> float:
@@ -333,13 +339,22 @@ def _of_checks(found: Foresight) -> Iterator[str]:
     )
     yield f"  {'metric':<26}{'limit':>9}{'other clips stay':>19}{'all drawn anew':>17}"
     for one in found.named:
-        cells = (one.limit, one.as_they_were, one.drawn_anew)
-        limit, same, anew = ("not known" if c is None else _change(c, one) for c in cells)
+        limit = _change(one.limit, one)
+        same, anew = _cell("as_they_were", one), _cell("drawn_anew", one)
         yield f"  {one.subject:<26}{limit:>9}{same:>19}{anew:>17}"
+    if any(one.never for one in found.named):
+        yield f"  none: not even a change of all clips, as {found.prompts} prompts are too few"
     if found.rounds and found.slower is None:
         yield f"  seconds: {found.rounds} rounds; what they show is not known without a timed pilot"
     if found.slower is not None:
         yield f"  seconds: {found.slower:.1%} more, {found.rounds} rounds in turns"
+
+
+def _cell(name: str, one: Named) -> str:
+    if name in one.never:
+        return "none"
+    size = getattr(one, name)
+    return "not known" if size is None else _change(size, one)
 
 
 def _change(size: float, one: Named) -> str:

@@ -46,13 +46,14 @@ def lost_share(n: int, limit: float, alpha: float) -> float:
     """Return the share of right clips whose loss is named, where no other clip changes.
 
     So many are lost in `FOUND` of checks that McNemar's exact test and the limit are both passed.
+    Above 1 where that takes more clips than there are: no loss is named.
 
     >>> round(lost_share(224, 0.06, 0.004 / 54), 3)
     0.091
     """
     pairs = max(math.ceil(-math.log2(alpha)), math.floor(limit * n) + 1)
     if pairs > n:
-        return 1.0
+        return pairs / n
     return float(special.betaincinv(pairs, n - pairs + 1, FOUND))
 
 

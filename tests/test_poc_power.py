@@ -131,6 +131,23 @@ def test_a_pilot_turns_a_range_into_numbers() -> None:
     assert known["oracle_all"].as_they_were == named["oracle_all"].as_they_were
 
 
+@pytest.mark.parametrize(("prompts", "none"), [(2, True), (8, True), (100, False)])
+def test_no_share_is_promised_to_change_by_more_than_all_clips(prompts: int, *, none: bool) -> None:
+    found = _foresight(prompts, None)
+    (oracle,) = (one for one in found.named if one.subject == "oracle_all")
+    # The loss of every clip of n is named by McNemar's exact test where 2^-n is small enough.
+    exam = Exam.of(_plan(prompts, 30), LIMITS)
+    alpha = LOOKS[0] / (exam.of_clips * exam.families)
+
+    assert (0.5**prompts > alpha) is none
+    assert ("as_they_were" in oracle.never) is none
+    assert (oracle.as_they_were is None) is none
+    assert all(size is None or size <= 1 for size in (oracle.as_they_were, oracle.drawn_anew))
+    (row,) = (line for line in describe(found).splitlines() if line.startswith("  oracle_all"))
+    assert ("none" in row.split()) is none
+    assert (f"{prompts} prompts are too few" in describe(found)) is none
+
+
 def test_a_change_of_no_share_is_not_promised_where_only_some_clips_move() -> None:
     named = {one.subject: one for one in _foresight(100, _pilot()).named}
 
