@@ -195,12 +195,13 @@ def _known(sheet: Sheet) -> dict[str, Any]:
         "closed": sheet.is_closed,
         "trials": {
             one.trial_id: {
-                "answers": said.model_dump(mode="json"),
-                "seconds": one.duration_s,
+                # Nothing, where it was taken back: the page must not send its former answer again.
+                "answers": {} if said is None else said.model_dump(mode="json"),
+                "seconds": one.duration_s or 0,
                 "plays": one.plays,
             }
             for one in sheet.trials.values()
-            if (said := one.answers or one.judgement) is not None
+            for said in [one.answers or one.judgement]
         },
     }
 

@@ -152,7 +152,10 @@ class AnswerFile(Record):
 
 
 class Vote(Record):
-    """One answered trial as a page sends it to a server, with who answers on what."""
+    """One trial as a page sends it to a server, with who answers on what.
+
+    Without an answer it takes back the one that was given before.
+    """
 
     sequence: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """Grows with every change of an answer: of two votes on one trial the later one counts."""
@@ -161,12 +164,6 @@ class Vote(Record):
     viewport_width_px: Annotated[int, Field(ge=1, le=100_000)]
     viewport_height_px: Annotated[int, Field(ge=1, le=100_000)]
     trial: TrialAnswer
-
-    @model_validator(mode="after")
-    def _is_answered(self) -> Self:
-        if not self.trial.is_answered:
-            raise ValueError("trial: expected all four answers, or a judgement, got none")
-        return self
 
 
 # --- what follows from them ----------------------------------------------------------------------

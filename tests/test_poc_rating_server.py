@@ -186,7 +186,7 @@ def test_what_no_page_sends_is_refused(server: Server, links: list[str], panel: 
     bad: tuple[Any, ...] = (
         {**good, "trial": other},
         {**good, "trial": {**good["trial"], "plays": 0}},
-        {**good, "trial": {**good["trial"], "answers": None}},
+        {**good, "trial": {**good["trial"], "answers": {"motion": "left"}}},
         {**good, "rater": ""},
         {**good, "more": 1},
         [],
@@ -194,6 +194,23 @@ def test_what_no_page_sends_is_refused(server: Server, links: list[str], panel: 
     assert {client.ask("POST", "/vote", one)[0] for one in bad} == {400}
     assert client.ask("POST", "/vote", {"padding": "x" * MOST_BYTES})[0] == 400
     assert page_data(client.ask("GET", "/")[1])["server"]["trials"] == {}
+
+
+def test_an_answer_that_is_taken_back_is_shown_as_none_and_taken_in_as_none(
+    run: Path, server: Server, links: list[str], panel: Panel
+) -> None:
+    client = enter(server, links[0])
+    first, second = served.votes(panel, panel.packs[0], win)[:2]
+    back = {**first, "sequence": 3, "trial": {**first["trial"], "answers": None}}
+    assert [client.ask("POST", "/vote", one)[0] for one in (first, second, back)] == [200] * 3
+    known = page_data(client.ask("GET", "/")[1])["server"]["trials"]
+    server.ballot.take_in(unfinished=True)
+
+    assert known[first["trial"]["trial_id"]]["answers"] == {}
+    stored = AnswerFile.from_json(answers_path(run, panel.packs[0].pack_id).read_bytes())
+    assert [one.trial_id for one in stored.trials if one.is_answered] == [
+        second["trial"]["trial_id"]
+    ]
 
 
 def test_finishing_takes_the_answers_in_once_and_sums_them_up(
@@ -451,6 +468,102 @@ def test_a_rater_judges_single_clips_by_keys_and_by_the_mouse_and_finishes(
     ]
     assert [one.verdict for one in said[2:] if one] == ["yes"] * 3  # judgement, repeat, catch
     assert problems == []
+
+
+@pytest.fixture
+def clip_run(tmp_path: Path) -> Path:
+    """A run with one pack of single clips."""
+    run = rated.folder(tmp_path / "clips")
+    options = ["--raters", "1", "--candidate", "lcm-2", "--per-rater", "1", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    return run
+
+
+@pytest.fixture
+def clip_server(clip_run: Path) -> Iterator[Server]:
+    with serving(clip_run) as one:
+        yield one
+
+
+@pytest.fixture
+def clip_page(browser: Browser, clip_server: Server) -> Iterator[Page]:
+    """A page of single clips whose first one has played."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.set_default_timeout(browsing.PATIENCE_MS)
+    (link,) = clip_server.ballot.invite()
+    page.goto(f"http://127.0.0.1:{clip_server.server_port}{link.path}")
+    page.get_by_role("button").click()
+    page.get_by_role("button", name="Begin").click()
+    page.locator("fieldset button:enabled").first.wait_for()
+    yield page
+    page.close()
+
+
+def counted(run: Path, server: Server) -> int:
+    """Take in what was said so far and return how many clips were judged."""
+    server.ballot.take_in(unfinished=True)
+    (path,) = (run / "rating" / "answers").glob("*.json")
+    return sum(one.is_answered for one in AnswerFile.from_json(path.read_bytes()).trials)
+
+
+@in_browser
+def test_a_yes_that_is_taken_back_is_not_counted_though_the_reason_is_missing(
+    clip_run: Path, clip_server: Server, clip_page: Page
+) -> None:
+    page = clip_page
+    page.keyboard.press("1")
+    page.locator("#kept", has_text="clips stored: 1").wait_for()
+    page.keyboard.press("3")
+    page.locator("#kept", has_text="clips stored: 0").wait_for()
+    assert page.locator("#next").is_disabled()
+    page.reload()
+    page.locator("fieldset button:enabled").first.wait_for()
+
+    assert page.get_by_role("button", name="Yes").get_attribute("aria-pressed") == "false"
+    assert page.locator("#next").is_disabled()
+    assert counted(clip_run, clip_server) == 0
+
+
+@in_browser
+def test_a_no_with_its_reason_takes_the_place_of_a_yes(
+    clip_run: Path, clip_server: Server, clip_page: Page
+) -> None:
+    page = clip_page
+    page.keyboard.press("1")
+    page.locator("#kept", has_text="clips stored: 1").wait_for()
+    page.keyboard.press("3")
+    page.locator("#kept", has_text="clips stored: 0").wait_for()
+    page.keyboard.press("4")
+    page.locator("#kept", has_text="clips stored: 1").wait_for()
+
+    assert counted(clip_run, clip_server) == 1
+    (path,) = (clip_run / "rating" / "answers").glob("*.json")
+    first = AnswerFile.from_json(path.read_bytes()).trials[0].judgement
+    assert first is not None
+    assert first.model_dump(mode="json") == {"verdict": "no", "reasons": ["motion"]}
+
+
+@in_browser
+def test_an_answer_taken_back_before_it_was_sent_locks_nobody_out(
+    clip_run: Path, clip_server: Server, clip_page: Page
+) -> None:
+    page, is_down = clip_page, [True]
+
+    def trouble(route: Route) -> None:
+        if is_down[0]:
+            route.fulfill(status=503, body="{}")
+        else:
+            route.continue_()
+
+    page.route("**/vote", trouble)
+    page.keyboard.press("1")
+    page.locator("#kept", has_text="clips not stored yet: 1").wait_for()
+    page.keyboard.press("3")
+    is_down[0] = False
+    page.locator("#kept", has_text="clips stored: 0").wait_for()
+
+    assert page.locator("#refused").count() == 0
+    assert counted(clip_run, clip_server) == 0
 
 
 @in_browser

@@ -188,7 +188,7 @@ let sending = false, wait = FIRST_WAIT_MS, tryNow = () => {};
 let refused = 0;  // the status with which the server turned this page away; nothing is sent any more
 function waiting() { return Object.keys(state.unsent).length; }
 function changed(trial) {
-  if (!data.server || data.server.closed || !isDone(trial)) return;
+  if (!data.server || data.server.closed) return;
   countTime();
   state.sequence += 1;
   state.unsent[trial.id] = state.sequence;
@@ -344,27 +344,28 @@ function judge(trial, verdict) {
   const known = record(trial);
   if (!known.plays) return;
   const reasons = verdict === NO_REASON ? [] : known.answers.reasons || [];
-  known.answers = { verdict, reasons };
   current = verdict === NO_REASON ? 0 : 1;
-  settle(trial);
+  settle(trial, { verdict, reasons });
 }
 function toggle(trial, reason) {
   const known = record(trial), { verdict, reasons = [] } = known.answers;
   if (!known.plays || !verdict || verdict === NO_REASON) return;
   const chosen = reasons.includes(reason) ? reasons.filter((one) => one !== reason) : [...reasons, reason];
-  known.answers = { verdict, reasons: data.reasons.filter((one) => chosen.includes(one)) };
-  settle(trial);
+  settle(trial, { verdict, reasons: data.reasons.filter((one) => chosen.includes(one)) });
 }
 function answer(trial, n, choice) {
   const known = record(trial);
   if (!known.plays) return;
-  known.answers[data.questions[n]] = choice;
-  const open = data.questions.findIndex((question) => !known.answers[question]);
+  const answers = { ...known.answers, [data.questions[n]]: choice };
+  const open = data.questions.findIndex((question) => !answers[question]);
   current = open < 0 ? Math.min(n + 1, data.questions.length - 1) : open;
-  settle(trial);
+  settle(trial, answers);
 }
-function settle(trial) {
-  changed(trial);
+function settle(trial, answers) {
+  // A whole answer that is whole no more is taken back: it is sent too, and does not count.
+  const wasDone = isDone(trial);
+  record(trial).answers = answers;
+  if (wasDone || isDone(trial)) changed(trial);
   keep();
   refresh(trial);
 }
