@@ -314,9 +314,11 @@ class VerdictLikeness(Record):
 
 
 class RaterResult(Record):
-    """One rater, of all packs with the same pseudonym."""
+    """One rater of pairs or of clips, of all packs of that form with the same pseudonym."""
 
     rater: str
+    form: Form = Field(default=Form.PAIRS, exclude_if=lambda form: form is Form.PAIRS)
+    """The rule of exclusion holds in each form on its own."""
     packs: int
     votes: int
     """Comparisons and judgements of single clips."""
@@ -354,6 +356,16 @@ class VoteSummary(Record):
     """Of those whose clips were judged one by one."""
     verdicts: VerdictLikeness | None = Field(default=None, exclude_if=not_)
     """None where no clip was judged alone."""
+
+    @property
+    def raters_of_pairs(self) -> tuple[RaterResult, ...]:
+        """Those who compared."""
+        return tuple(one for one in self.raters if one.form is Form.PAIRS)
+
+    @property
+    def raters_of_clips(self) -> tuple[RaterResult, ...]:
+        """Those who judged clips one by one."""
+        return tuple(one for one in self.raters if one.form is Form.CLIPS)
 
 
 class VotesOfRun(Record):

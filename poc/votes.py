@@ -95,24 +95,25 @@ def analyse(panels: Sequence[Panel], files: Sequence[AnswerFile]) -> VoteSummary
     Raises:
         ValueError: a file of no pack of these panels, or with a trial that its pack has not.
     """
-    found = [one for file in files for one in unblinded(panels, file)]
-    raters = tuple(_raters(files, found))
-    judged = [one for one in found if isinstance(one, Judged)]
-    rated = [one for one in found if isinstance(one, Rated)]
-    excluded = {one.rater for one in raters if one.excluded}
-    unchecked = {one.rater for one in raters if one.catches == 0}
-    kept = [one for one in judged if one.rater not in excluded]
-    kept_rated = [one for one in rated if one.rater not in excluded]
+    form_of = {pack.pack_id: pack.form for panel in panels for pack in panel.packs}
+    found = [(file, list(unblinded(panels, file))) for file in files]
+    judged = [one for _, said in found for one in said if isinstance(one, Judged)]
+    rated = [one for _, said in found for one in said if isinstance(one, Rated)]
+    pairs, clips = ([file for file, _ in found if form_of[file.pack_id] is form] for form in Form)
+    raters = (*_raters(Form.PAIRS, pairs, judged), *_raters(Form.CLIPS, clips, rated))
+    kept = [one for one in judged if one.rater not in _excluded(raters, Form.PAIRS)]
+    kept_rated = [one for one in rated if one.rater not in _excluded(raters, Form.CLIPS)]
+    no_pair, no_clip = (_unchecked(raters, form) for form in Form)
     candidates, arms = (_asked(panels, form) for form in Form)
     return VoteSummary(
         format_version=1,
         packs=sum(len(panel.packs) for panel in panels),
         packs_answered=len(files),
         packs_incomplete=sum(_unanswered(file) > 0 for file in files),
-        candidates=tuple(_candidate(one, kept, judged, unchecked) for one in candidates),
+        candidates=tuple(_candidate(one, kept, judged, no_pair) for one in candidates),
         raters=raters,
         reliability=tuple(_reliability(question, kept) for question in Question),
-        arms=tuple(arm_votes(one, kept_rated, rated, unchecked) for one in arms),
+        arms=tuple(arm_votes(one, kept_rated, rated, no_clip) for one in arms),
         verdicts=likeness(kept_rated) if arms else None,
     )
 
@@ -162,7 +163,18 @@ def is_excluded(catches: int, failed: int) -> bool:
     return failed > 0 and failed > MOST_FAILED_CATCHES * catches
 
 
-def _raters(files: Sequence[AnswerFile], judged: Sequence[Judged | Rated]) -> Iterator[RaterResult]:
+def _excluded(raters: Iterable[RaterResult], form: Form) -> set[str]:
+    return {one.rater for one in raters if one.form is form and one.excluded}
+
+
+def _unchecked(raters: Iterable[RaterResult], form: Form) -> set[str]:
+    return {one.rater for one in raters if one.form is form and one.catches == 0}
+
+
+def _raters(
+    form: Form, files: Sequence[AnswerFile], judged: Sequence[Judged | Rated]
+) -> Iterator[RaterResult]:
+    """Yield the raters of a form: to have watched pairs says nothing of how clips were watched."""
     for rater in dict.fromkeys(rater_name(file.rater) for file in files):
         own = [file for file in files if rater_name(file.rater) == rater]
         mine = [one for one in judged if one.rater == rater]
@@ -170,6 +182,7 @@ def _raters(files: Sequence[AnswerFile], judged: Sequence[Judged | Rated]) -> It
         failed = sum(one.is_failed_catch for one in mine)
         yield RaterResult(
             rater=rater,
+            form=form,
             packs=len(own),
             votes=sum(one.is_vote for one in mine),
             unanswered=sum(_unanswered(file) for file in own),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from poc.gate_report import shown
+from poc.panel import Form
 from poc.rating_import import RunVotes
 from poc.vote_records import (
     ArmVotes,
@@ -186,18 +187,25 @@ def _likeness_lines(one: VerdictLikeness) -> Iterator[str]:
 
 
 def _rater_lines(summary: VoteSummary) -> Iterator[str]:
-    out = sum(one.excluded for one in summary.raters)
-    unchecked = sum(one.catches == 0 for one in summary.raters)
+    yield from _raters_of(Form.PAIRS, summary.raters_of_pairs)
+    yield from _raters_of(Form.CLIPS, summary.raters_of_clips)
+
+
+def _raters_of(form: Form, raters: tuple[RaterResult, ...]) -> Iterator[str]:
+    if not raters:
+        return
+    out, unchecked = sum(one.excluded for one in raters), sum(one.catches == 0 for one in raters)
+    catch = "catch pair" if form is Form.PAIRS else "catch clip"
     yield (
-        f"raters: {len(summary.raters)}, {out} excluded (failed more than a third of the catch "
-        f"pairs), {unchecked} without an answered catch pair"
+        f"raters of {form}: {len(raters)}, {out} excluded (failed more than a third of the "
+        f"{catch}s), {unchecked} without an answered {catch}"
     )
-    for one in summary.raters:
+    for one in raters:
         yield f"  {shown(one.rater, 40):<24} {_rater(one)}"
 
 
 def _rater(one: RaterResult) -> str:
-    caught = f"catch pairs failed: {one.catches_failed} of {one.catches}"
+    caught = f"catch {one.form} failed: {one.catches_failed} of {one.catches}"
     parts = [f"{one.votes} votes", caught]
     parts += [f"{one.unanswered} trials unanswered"] if one.unanswered else []
     parts += ["EXCLUDED"] if one.excluded else []

@@ -342,6 +342,6 @@ class Content:
 
     @property
     def raters(self) -> tuple[RaterRow, ...]:
-        """Everybody who judged, in pairs or clip by clip."""
-        judged: tuple[PeopleDetail | ClipsDetail, ...] = (*self.people, *self.clips)
-        return judged[0].raters if judged else ()
+        """Everybody who judged in pairs, then everybody who judged clip by clip."""
+        judged: tuple[PeopleDetail | ClipsDetail, ...] = (*self.people[:1], *self.clips[:1])
+        return tuple(row for one in judged for row in one.raters)

@@ -107,7 +107,7 @@ def _people(view: RunView, text: Text, focus: Arm) -> str:
     if votes is None or view.votes is None:
         clips = people.clips_of(view, focus)
         return people.clip_sentence(text, clips) if clips else people.sentence(view, text, None)
-    out = sum(one.excluded for one in view.votes.summary.raters)
+    out = sum(one.excluded for one in view.votes.summary.raters_of_pairs)
     counts = {"votes": votes.kept.n_votes, "raters": votes.kept.n_raters}
     said = text("people.n", **counts, prompts=votes.kept.n_prompts)
     return text("judges.people.said", counts=said, out=out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from poc.records import Arm
 from poc.vote_intervals import FEWEST_PROMPTS, FEWEST_RATERS
@@ -163,7 +163,7 @@ def clips_detail(view: RunView, text: Text) -> tuple[ClipsDetail, ...]:
             said=clip_sentence(text, one),
             needed=text("people.needed", n=one.votes_needed) if one.votes_needed else "",
             lines=tuple(_of_clips(text, one, summary.verdicts)),
-            raters=tuple(_rater(text, rater) for rater in summary.raters),
+            raters=_raters(text, summary.raters_of_clips, "clips.caught"),
         )
         for one in summary.arms
         if one.everyone.n_votes
@@ -208,7 +208,7 @@ def _detail(
         said=sentence(view, text, candidate),
         needed=text("people.needed", n=needed) if needed else "",
         rows=tuple(_row(text, one, likeness[one.question]) for one in candidate.kept.questions),
-        raters=tuple(_rater(text, one) for one in votes.summary.raters),
+        raters=_raters(text, votes.summary.raters_of_pairs, "people.caught"),
     )
 
 
@@ -231,10 +231,14 @@ def _share(text: Text, share: Share) -> Cell:
     return Cell(text("people.value", n=found.value), _ends(text, found), "")
 
 
-def _rater(text: Text, one: RaterResult) -> RaterRow:
+def _raters(text: Text, raters: Iterable[RaterResult], caught: str) -> tuple[RaterRow, ...]:
+    return tuple(_rater(text, one, caught) for one in raters)
+
+
+def _rater(text: Text, one: RaterResult, caught: str) -> RaterRow:
     return RaterRow(
         name=words.shown(one.rater, 40),
         votes=str(one.votes),
-        catches=text("people.caught", failed=one.catches_failed, of=one.catches),
+        catches=text(caught, failed=one.catches_failed, of=one.catches),
         standing=text("people.left_out" if one.excluded else "people.counted"),
     )

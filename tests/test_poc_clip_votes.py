@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,10 @@ from poc.cost_scenario import changed as changed_inputs
 from poc.errors import InputError
 from poc.estimate import estimate
 from poc.intervals import FloatArray
-from poc.panel import ClipTrial, Panel, TrialKind
+from poc.panel import ClipTrial, Form, Panel, TrialKind
 from poc.rating_folder import answers_path, votes_path
 from poc.rating_import import import_answers
+from poc.rating_votes import sum_up, write_votes
 from poc.run import Beside, _Pricing
 from poc.store import RunStore
 from poc.vote_intervals import effective_votes, mean_interval
@@ -167,6 +169,45 @@ def test_who_would_publish_the_damaged_copy_is_left_out_and_who_turns_it_down_is
     assert [one.excluded for one in summary.raters] == [True] + [False] * 5
     assert (found.kept.n_raters, found.everyone.n_raters) == (5, 6)
     assert found.everyone.n_votes == found.kept.n_votes + 15
+
+
+def test_catch_pairs_that_were_passed_do_not_make_up_for_a_failed_catch_clip(
+    panel: Panel,
+) -> None:
+    """Two of two pairs and none of one clip are a third of all catches, and all of the clips."""
+    pairs = rated.panel()
+    compared = [rated.answers(pairs, n, lambda _: Outcome.WIN, rater="rater 0") for n in range(2)]
+    seen = [rated.judged(panel, n, yes, attentive=n != 0) for n in range(6)]
+    seen = [one.model_copy(update={"rater": f"rater {n}"}) for n, one in enumerate(seen)]
+    summary = analyse([pairs, panel], [*compared, *seen])
+    by_form = {form: [one for one in summary.raters if one.form is form] for form in Form}
+
+    assert [(one.catches, one.excluded) for one in by_form[Form.PAIRS]] == [(2, False)]
+    assert next((o.catches, o.catches_failed) for o in by_form[Form.CLIPS]) == (1, 1)
+    assert [one.excluded for one in by_form[Form.CLIPS]] == [True] + [False] * 5
+    (arm,) = summary.arms
+    assert arm.everyone.n_votes - arm.kept.n_votes == 15
+    assert summary.candidates[0].kept == summary.candidates[0].everyone
+
+
+def test_an_answered_catch_pair_checks_no_rater_of_clips() -> None:
+    """Five raters of clips, one of whom answered the damaged copy only in a pair."""
+    pairs, clips = rated.panel(), rated.clip_panel()
+    compared = rated.answers(pairs, 0, lambda _: Outcome.WIN, rater="rater 0")
+    seen = [
+        rated.judged(clips, n, yes).model_copy(update={"rater": f"rater {n}"}) for n in range(5)
+    ]
+    catches = {task.trial_id for task in clips.packs[0].clips if task.kind is TrialKind.CATCH}
+    blind = tuple(
+        one.model_copy(update={"judgement": None}) if one.trial_id in catches else one
+        for one in seen[0].trials
+    )
+    summary = analyse(
+        [pairs, clips], [compared, seen[0].model_copy(update={"trials": blind}), *seen[1:]]
+    )
+
+    assert summary.arms[0].status is VoteStatus.INSUFFICIENT
+    assert "rater 0" in summary.arms[0].reason
 
 
 def test_a_rater_is_as_like_as_the_repeats_say(panel: Panel) -> None:
@@ -370,11 +411,11 @@ def test_an_arm_that_nobody_judged_keeps_what_is_assumed(run: Path) -> None:
 
 def test_too_few_votes_replace_nothing(run: Path, tmp_path: Path) -> None:
     """The same run with four of its raters."""
-    fresh = rated.folder(tmp_path / "few")
-    options = ["--raters", "6", "--candidate", "lcm-2", "--per-rater", "15", "--form", "clips"]
-    assert cli.main(["rate", "pack", str(fresh), *options]) == 0
-    packs = key_of(fresh).packs[:4]
-    import_answers(fresh, [answers_path(run, pack.pack_id) for pack in packs])
+    fresh = shutil.copytree(run, tmp_path / "few")
+    for pack in key_of(fresh).packs[4:]:
+        answers_path(fresh, pack.pack_id).unlink()
+    with RunStore.open_reader(fresh) as store:
+        write_votes(fresh, sum_up(fresh, store.plan))
 
     assert votes_path(fresh).exists()
     assert judged_of_run(fresh, "lcm-2", INPUTS) is None
