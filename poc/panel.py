@@ -147,6 +147,9 @@ class PanelRequest(Record):
     number: Annotated[int, Field(ge=0)]
     """How many panels the run had before: makes the next one another."""
     form: Form = Form.PAIRS
+    run: str = Field(default="", exclude_if=not_)
+    """Digest of what the run is and of its clips: another run of the same plan has packs of its
+    own, and votes on the one never count for the other. Empty in keys from before it was kept."""
 
 
 class Panel(Record):

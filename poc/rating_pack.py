@@ -18,7 +18,7 @@ from poc.panel import Form, Pack, Panel, PanelRequest, ShownClip, design_panel
 from poc.rating_folder import PACKS, owned, panel_folder, read_panels, votes_path, write_key
 from poc.rating_page import render
 from poc.rating_votes import sum_up, write_votes
-from poc.records import ClipStatus
+from poc.records import ClipStatus, digest
 from poc.store import RunStore
 
 VIEW_CRF = 10
@@ -109,7 +109,17 @@ def _request(store: RunStore, job: PackJob) -> PanelRequest:
         seed=job.seed,
         number=len(read_panels(job.run, store.plan.content_digest())),
         form=job.form,
+        run=_identity(store),
     )
+
+
+def _identity(store: RunStore) -> str:
+    """Return what tells a run from another one of the same plan: its manifest and its clips.
+
+    A copy of the folder is the same run: it shows the same clips.
+    """
+    clips = [(clip_id, one.frames_digest) for clip_id, one in sorted(store.results().items())]
+    return digest([store.manifest.content_digest(), clips])
 
 
 def _refuse_strangers(folder: Path, panel: Panel) -> None:

@@ -26,7 +26,7 @@ from poc.rating_folder import answers_path, imported, served_path
 from poc.rating_server import MOST_BYTES, Ballot, Server
 from poc.rating_votes import stored_votes
 from poc.store import RunStore
-from poc.vote_records import AnswerFile, Outcome
+from poc.vote_records import AnswerFile, Outcome, Vote
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -277,6 +277,29 @@ def test_votes_killed_with_their_server_are_sent_again_and_stand_once(
 
     stored = AnswerFile.from_json(answers_path(run, pack.pack_id).read_bytes())
     assert stored == AnswerFile.from_json(json.dumps(rated.raw(panel, pack, win)))
+
+
+def test_runs_of_one_plan_share_a_database_and_no_votes(tmp_path: Path) -> None:
+    """The second run's clips are others: one of them failed."""
+    runs = [rated.folder(tmp_path / f"run-{bad}", bad=bad) for bad in (0, 1)]
+    options = ["--raters", "2", "--candidate", "lcm-2", "--per-rater", "4"]
+    assert [cli.main(["rate", "pack", str(run), *options]) for run in runs] == [0, 0]
+    stores = [RunStore.open_reader(run) for run in runs]
+    ballots = [Ballot.of(one, "en", tmp_path / "shared.sqlite") for one in stores]
+    links = [one.invite() for one in ballots]
+    (key,) = runs[0].glob("rating/*/key.json")
+    panel = Panel.from_json(key.read_bytes())
+    message = served.votes(panel, panel.packs[0], win)[0]
+    cookie = ballots[0].claim(links[0][0].path[3:])
+
+    assert stores[0].plan == stores[1].plan
+    assert [len(one) for one in links] == [2, 2]
+    assert (
+        ballots[0].cast(panel.packs[0].pack_id, Vote.from_json(json.dumps(message))).status == 200
+    )
+    assert ballots[1].pack_of(cookie or "") is None
+    assert ballots[1].take_in(unfinished=True) == ()
+    assert len(ballots[0].take_in(unfinished=True)) == 1
 
 
 def test_damaged_votes_are_named_and_the_server_does_not_start(
