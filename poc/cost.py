@@ -33,6 +33,7 @@ from poc.cost_records import (
     Seconds,
     Swing,
     TimedSeconds,
+    UnusedVotes,
 )
 from poc.cost_sensitivity import (
     assumed,
@@ -59,7 +60,7 @@ def evaluate(
     *,
     seed: int,
     timed: TimedSeconds | None = None,
-    judged: JudgedClips | None = None,
+    judged: JudgedClips | UnusedVotes | None = None,
     simulations: int = SIMULATIONS,
 ) -> CostResult:
     """Return cost, return and their spread; the same inputs and seed give the same record.
@@ -83,9 +84,9 @@ def with_seconds(inputs: CostInputs, timed: TimedSeconds | None) -> CostInputs:
     return inputs.model_copy(update={"gpu": gpu})
 
 
-def with_judged(inputs: CostInputs, judged: JudgedClips | None) -> CostInputs:
+def with_judged(inputs: CostInputs, judged: JudgedClips | UnusedVotes | None) -> CostInputs:
     """Return the inputs that are in use: people's votes go before whatever the inputs state."""
-    if judged is None:
+    if not isinstance(judged, JudgedClips):
         return inputs
     new: dict[str, object] = {}
     if judged.acceptance is not None:
@@ -98,7 +99,9 @@ def with_judged(inputs: CostInputs, judged: JudgedClips | None) -> CostInputs:
 # --- the result ----------------------------------------------------------------------------------
 
 
-def _result(case: Case, timed: TimedSeconds | None, judged: JudgedClips | None) -> CostResult:
+def _result(
+    case: Case, timed: TimedSeconds | None, judged: JudgedClips | UnusedVotes | None
+) -> CostResult:
     inputs, base = case.inputs, case.figures(case.base)
     drawn, clips = case.figures(case.drawn), inputs.material
     total, swings = only(base.cost_per_deliverable), tornado(case)

@@ -8,6 +8,7 @@ from typing import Final
 from poc.cost_file import AlternativeName, Basis, Deliverable, GpuMode, Quantity, Stage
 from poc.cost_model import Part
 from poc.records import ClipShape, Finding
+from poc.vote_intervals import FEWEST_PROMPTS, FEWEST_RATERS
 
 PARTS: Final[Mapping[Part, Finding]] = {
     Part.EQUIPMENT: Finding(text_en="equipment", text_ja="機器（GPU・電力）"),
@@ -238,6 +239,30 @@ def judged(
         f"{raters} raters, {clips} clips). A clip that needs retouching is not accepted.",
         text_ja=f"経済性: 人の評価を入力より優先する。{'、'.join(ja)}"
         f"（{votes}票、評価者{raters}人、クリップ{clips}本）。手直しが必要なクリップは採用に数えない。",
+    )
+
+
+def too_few_votes(votes: int, raters: int, prompts: int) -> Finding:
+    """Say that people's votes replace nothing, since there are not enough of them."""
+    return Finding(
+        text_en="Economic: votes on single clips are there but too few to go before the inputs: "
+        f"{votes} votes, {raters} raters, {prompts} prompts. It takes {FEWEST_RATERS} raters who "
+        f"have answered a damaged copy, and {FEWEST_PROMPTS} prompts of theirs.",
+        text_ja="経済性: クリップごとの人の評価はあるが、入力より優先するには少ない"
+        f"（{votes}票、評価者{raters}人、プロンプト{prompts}件）。"
+        f"確認用のクリップに答えた評価者{FEWEST_RATERS}人と、"
+        f"その評価によるプロンプト{FEWEST_PROMPTS}件が必要である。",
+    )
+
+
+def votes_amiss() -> Finding:
+    """Say that people's votes replace nothing, since their sum does not hold."""
+    return Finding(
+        text_en="Economic: people's votes are there, but their sum is damaged or of other answers, "
+        "so it replaces nothing. `poc rate show` sums them up anew; then price again.",
+        text_ja="経済性: 人の評価はあるが、集計が壊れているか別の回答のものであるため、"
+        "使っていない。"
+        "`poc rate show`で集計し直してから、費用を計算し直す。",
     )
 
 

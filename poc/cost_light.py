@@ -10,7 +10,7 @@ from datetime import date
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName, Basis, GpuMode
-from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight, JudgedClips
+from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight, JudgedClips, UnusedVotes
 from poc.records import Finding, Light
 from poc.verdicts import FAIL_SHARE, PASS_SHARE
 
@@ -69,7 +69,7 @@ def _light(result: CostResult) -> tuple[Light, Finding | None]:
 
 def _is_of_a_toy(result: CostResult) -> bool:
     """Tell whether people judged clips that show how it works, not those to be bought."""
-    return result.judged is not None and result.judged.is_demonstration
+    return isinstance(result.judged, JudgedClips) and result.judged.is_demonstration
 
 
 def _reach(curves: Sequence[Curve]) -> Finding | None:
@@ -106,8 +106,11 @@ def _reasons(result: CostResult, light: Light) -> Iterator[Finding]:
         yield said.shared(result.other_work)
     if Basis.ORACLE in {result.acceptance_basis, result.review_basis}:
         yield said.oracle()
-    if result.judged is not None:
-        yield _judged(result.judged)
+    match result.judged:
+        case JudgedClips():
+            yield _judged(result.judged)
+        case UnusedVotes():
+            yield result.judged.why
     share = 1.0 if result.share_within_all is None else result.share_within_all
     if light is Light.INSUFFICIENT_EVIDENCE and result.examples and _fails(share, result.curves):
         yield said.examples_are_no_evidence()

@@ -56,6 +56,12 @@ class JudgedClips(Record):
     """Clips of tiny weights, or of a run that decides on no purchase."""
 
 
+class UnusedVotes(Record):
+    """Votes on an arm's clips that are there and replace nothing."""
+
+    why: Finding
+
+
 class Seconds(Record):
     """Seconds per clip, and whether they are measured on the GPU that is to be paid for."""
 
@@ -217,8 +223,8 @@ class CostResult(Record):
     acceptance_basis: Basis
     review: Quantity
     review_basis: Basis
-    judged: JudgedClips | None = Field(default=None, exclude_if=not_)
-    """The votes that acceptance and review come from; None where a run has not enough of them."""
+    judged: JudgedClips | UnusedVotes | None = Field(default=None, exclude_if=not_)
+    """The votes that acceptance and review come from, or why they do not; None: nobody voted."""
     attempts_per_accepted: float
     """Generated clips per accepted one, failures included."""
     reviewed_per_accepted: float

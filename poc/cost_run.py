@@ -10,9 +10,10 @@ from typing import Final
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from poc import cost_findings as said
 from poc.chosen_arm import arm_named, recommended_arm
 from poc.cost_file import LEAST, MOST, CostInputs, Quantity, Text
-from poc.cost_records import JudgedClips, TimedSeconds
+from poc.cost_records import JudgedClips, TimedSeconds, UnusedVotes
 from poc.errors import InputError, plain
 from poc.intervals import LEVEL, normal_quantile, tail
 from poc.rating_votes import stored_votes
@@ -54,10 +55,13 @@ def seconds_of_run(run: Path, arm: str | None) -> TimedSeconds:
         )
 
 
-def judged_of_run(run: Path, arm: str | None, inputs: CostInputs) -> JudgedClips | None:
-    """Return what people said of an arm's clips; None where too few of them have judged.
+def judged_of_run(
+    run: Path, arm: str | None, inputs: CostInputs
+) -> JudgedClips | UnusedVotes | None:
+    """Return what people said of an arm's clips; None where nobody has judged any.
 
-    `arm` as in `seconds_of_run`. Votes that do not hold are none: `poc rate show` says why.
+    `arm` as in `seconds_of_run`. Votes that are too few, damaged or of other answers are unused,
+    with the reason.
 
     Raises:
         InputError: no run, or no such arm.
@@ -67,19 +71,24 @@ def judged_of_run(run: Path, arm: str | None, inputs: CostInputs) -> JudgedClips
         return judged_clips(store, chosen, inputs)
 
 
-def judged_clips(store: RunStore, arm: Arm, inputs: CostInputs) -> JudgedClips | None:
+def judged_clips(store: RunStore, arm: Arm, inputs: CostInputs) -> JudgedClips | UnusedVotes | None:
     """Return what people said of an arm's clips, as `judged_of_run` does."""
     try:
         votes = stored_votes(store.path, store.plan)
-    except InputError:
-        return None
+    except InputError:  # its text names the folder, and the same run elsewhere has the same price
+        return UnusedVotes(why=said.votes_amiss())
     return None if votes is None else _judged(store, arm, inputs, votes)
 
 
-def _judged(store: RunStore, arm: Arm, inputs: CostInputs, votes: VotesOfRun) -> JudgedClips | None:
+def _judged(
+    store: RunStore, arm: Arm, inputs: CostInputs, votes: VotesOfRun
+) -> JudgedClips | UnusedVotes | None:
     found = next((one for one in votes.summary.arms if one.arm_id == arm.id), None)
-    if found is None or found.status is not VoteStatus.SUFFICIENT:
+    if found is None or not found.everyone.n_votes:
         return None
+    if found.status is not VoteStatus.SUFFICIENT:
+        few = found.kept
+        return UnusedVotes(why=said.too_few_votes(few.n_votes, few.n_raters, few.n_prompts))
     kept, day = found.kept, store.manifest.created[:10]
     source = f"{kept.n_votes} votes of {kept.n_raters} raters on {kept.n_clips} clips of " + plain(
         arm.name[:80]

@@ -24,6 +24,7 @@ from poc.cost_records import (
     EconomicLight,
     JudgedClips,
     MoneyOfRun,
+    UnusedVotes,
 )
 from poc.cost_run import seconds_of_run
 from poc.errors import InputError
@@ -135,12 +136,16 @@ def make_scenario(
     )
 
 
-def _still_judged(judged: JudgedClips | None, changes: Sequence[Change]) -> JudgedClips | None:
+def _still_judged(
+    judged: JudgedClips | UnusedVotes | None, changes: Sequence[Change]
+) -> JudgedClips | UnusedVotes | None:
     """Return what people's votes still give where a scenario assumes something else."""
     names = {one.name for one in changes}
     gone = {"acceptance": ACCEPTANCE in names, "review": REVIEW in names}
-    if judged is None or all(gone.values()):
+    if all(gone.values()):
         return None
+    if not isinstance(judged, JudgedClips):
+        return judged
     return judged.model_copy(update={field: None for field, is_gone in gone.items() if is_gone})
 
 

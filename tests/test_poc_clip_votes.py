@@ -18,8 +18,9 @@ from scipy import stats
 from poc import cli
 from poc.cost import evaluate
 from poc.cost_file import EXAMPLE, Basis, read_cost
-from poc.cost_findings import judge_real_clips
+from poc.cost_findings import judge_real_clips, votes_amiss
 from poc.cost_light import economic_light
+from poc.cost_records import JudgedClips
 from poc.cost_run import judged_of_run
 from poc.cost_scenario import Change
 from poc.cost_scenario import changed as changed_inputs
@@ -355,7 +356,7 @@ INPUTS = read_cost(EXAMPLE)
 def test_votes_go_before_what_the_inputs_state_and_it_is_said(run: Path) -> None:
     judged = judged_of_run(run, "lcm-2", INPUTS)
     kept = json.loads(votes_path(run).read_text("utf-8"))["summary"]["arms"][0]["kept"]
-    assert judged is not None
+    assert isinstance(judged, JudgedClips)
     cost = evaluate(INPUTS, seed=0, judged=judged, simulations=50)
 
     assert INPUTS.material.acceptance_basis is not Basis.VOTES
@@ -374,7 +375,7 @@ def test_votes_go_before_what_the_inputs_state_and_it_is_said(run: Path) -> None
 
 def test_votes_on_a_demonstration_leave_the_real_clips_to_be_judged(run: Path) -> None:
     judged = judged_of_run(run, "lcm-2", INPUTS)
-    assert judged is not None
+    assert isinstance(judged, JudgedClips)
     assert judged.is_demonstration
     bought = judged.model_copy(update={"is_demonstration": False})
     toy, real = (
@@ -417,8 +418,27 @@ def test_too_few_votes_replace_nothing(run: Path, tmp_path: Path) -> None:
     with RunStore.open_reader(fresh) as store:
         write_votes(fresh, sum_up(fresh, store.plan))
 
-    assert votes_path(fresh).exists()
-    assert judged_of_run(fresh, "lcm-2", INPUTS) is None
+    judged = judged_of_run(fresh, "lcm-2", INPUTS)
+    cost = evaluate(INPUTS, seed=0, judged=judged, simulations=50)
+
+    assert cost.acceptance == INPUTS.material.acceptance_rate
+    (said,) = [one.text_en for one in economic_light(cost).reasons if "too few" in one.text_en]
+    assert "60 votes, 4 raters" in said
+    assert type(cost).from_json(cost.to_json()) == cost
+
+
+@pytest.mark.parametrize("content", [None, "{}"])
+def test_a_sum_that_does_not_hold_is_named_beside_the_stated_rate(
+    run: Path, tmp_path: Path, content: str | None
+) -> None:
+    """Removed, or damaged: the answers are there all the same."""
+    fresh = shutil.copytree(run, tmp_path / "stale")
+    votes_path(fresh).unlink() if content is None else votes_path(fresh).write_text(content)
+    judged = judged_of_run(fresh, "lcm-2", INPUTS)
+    cost = evaluate(INPUTS, seed=0, judged=judged, simulations=50)
+
+    assert cost.acceptance == INPUTS.material.acceptance_rate
+    assert votes_amiss() in economic_light(cost).reasons
 
 
 def test_a_scenario_that_changes_a_measured_rate_calls_it_assumed() -> None:
