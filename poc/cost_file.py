@@ -36,6 +36,9 @@ MONEY: Final = "¤"
 _STEERING: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 """Signs that steer a terminal or turn the direction of a line around."""
 
+MEASURABLE: Final = ("material.acceptance_rate", "material.review_min_per_clip")
+"""What people can measure by judging clips."""
+
 Text = Annotated[
     str,
     Field(min_length=2, max_length=300, pattern=rf"^[^ {_STEERING}][^{_STEERING}]*$"),
@@ -103,6 +106,8 @@ class Quantity(Dated):
     high: float
     example: bool
     """True when it stands here to show the model and must be replaced before anybody decides."""
+    is_estimate: bool = Field(default=False, exclude_if=not_)
+    """True when `low` and `high` are the 95 % interval of a measured value: draws may pass them."""
 
     @model_validator(mode="after")
     def _held(self) -> Self:
@@ -452,6 +457,7 @@ def faults(inputs: CostInputs) -> Iterator[Fault]:
     yield from _rate_faults(inputs)
     for one in stated(inputs):
         yield from _value_faults(one)
+        yield from _estimate_faults(one)
         yield from _unit_faults(one, inputs)
     yield from _life_faults(inputs)
     yield from _rollout_faults(inputs)
@@ -467,6 +473,16 @@ def _value_faults(one: Stated) -> Iterator[Fault]:
             f"'{one.name}.{end}': expected {one.rule.bounds()}, got {value:,.15g}.{hint} Mend it."
         )
         yield Fault((*one.keys, end), text)
+
+
+def _estimate_faults(one: Stated) -> Iterator[Fault]:
+    """Refuse an interval of what has other bounds than 0 and, of a share, 1."""
+    if getattr(one.number, "is_estimate", False) and one.name not in MEASURABLE:
+        yield Fault(
+            (*one.keys, "is_estimate"),
+            f"'{one.name}.is_estimate': expected it with {' or '.join(MEASURABLE)} alone. Leave it "
+            "out, and state a range that is not expected to be passed.",
+        )
 
 
 def currency_of(one: Stated) -> str | None:

@@ -154,15 +154,27 @@ def largest_part(
     )
 
 
-def distribution() -> Finding:
+def distribution(*, has_estimates: bool) -> Finding:
     """Say how inputs are drawn, and what the intervals are not."""
+    voted_en = voted_ja = ""
+    if has_estimates:
+        voted_en = (
+            "What people's votes measured is drawn from a two-piece normal instead, on the arcsine "
+            "scale of a share and the root of minutes: its median is the estimate, and 95 % lie "
+            "within its interval. "
+        )
+        voted_ja = (
+            "人の評価で測った値だけは、割合は逆正弦、時間は平方根の尺度で、左右で幅の異なる正規分布から"
+            "抽出する。中央値は推定値であり、95 %がその信頼区間に収まる。"
+        )
     return Finding(
         text_en="Each input is drawn on its own from a triangle: its value is the likeliest, its "
         "range the ends. Three numbers are stated of each, and a triangle claims no more than "
-        "they do. Intervals hold 90 % of the simulations; they are not confidence intervals.",
+        f"they do. {voted_en}Intervals hold 90 % of the simulations; they are not confidence "
+        "intervals.",
         text_ja="各入力は、値を最頻値、範囲を両端とする三角分布から互いに独立に抽出する。"
         "入力として示されるのはこの三つの数だけであり、三角分布はそれ以上の仮定を加えないためである。"
-        "区間は試算の90 %が収まる範囲であり、信頼区間ではない。",
+        f"{voted_ja}区間は試算の90 %が収まる範囲であり、信頼区間ではない。",
     )
 
 

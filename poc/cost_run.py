@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,6 @@ from poc.chosen_arm import arm_named, recommended_arm
 from poc.cost_file import LEAST, MOST, CostInputs, Quantity, Text
 from poc.cost_records import JudgedClips, TimedSeconds, UnusedVotes
 from poc.errors import InputError, plain
-from poc.intervals import LEVEL, normal_quantile, tail
 from poc.rating_votes import stored_votes
 from poc.records import Arm, LatencySample
 from poc.store import RunStore
@@ -23,13 +21,6 @@ from poc.vote_records import Minutes, Share, VotesOfRun, VoteStatus
 
 TINY: Final = "tiny-"
 """How the ids of the tiny world's models begin."""
-
-SPREAD: Final = math.sqrt(6) / normal_quantile(tail(LEVEL))
-"""How much farther than a 95 % bound the end of a range lies.
-
-Inputs are drawn from triangles, and one over the bounds themselves would be narrower than what is
-known: half a triangle's width over the square root of 6 is its standard deviation.
-"""
 
 _TEXT: Final = TypeAdapter(Text)
 
@@ -109,14 +100,13 @@ def _judged(
 def _as_judged(found: Share | Minutes, unit: str, source: str, day: str) -> Quantity | None:
     if found.value is None or found.low is None or found.high is None:
         return None
-    least, most = (LEAST, 1.0) if unit == "share" else (0.0, MOST)
-    value = max(least, found.value)
-    low = value - SPREAD * (found.value - found.low)
-    high = value + SPREAD * (found.high - found.value)
+    least = LEAST if unit == "share" else 0.0  # what an acceptance of 0 costs, is not defined
+    low, value, high = (max(least, one) for one in (found.low, found.value, found.high))
     return Quantity(
         value=value,
-        low=max(least, low),
-        high=min(most, high),
+        low=low,
+        high=high,
+        is_estimate=True,
         unit=unit,
         date=day,
         source=source,

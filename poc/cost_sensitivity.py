@@ -35,7 +35,9 @@ def simulation(case: Case, drawn: Figures) -> Simulation:
     return Simulation(
         runs=case.runs,
         seed=case.seed,
-        distribution=said.distribution(),
+        distribution=said.distribution(
+            has_estimates=any(one.is_estimate for one in case.numbers.values())
+        ),
         cost_per_accepted_clip=spread(drawn.cost_per_accepted_clip),
         cost_per_deliverable=spread(drawn.cost_per_deliverable),
         payback_months=spread(drawn.payback_months),

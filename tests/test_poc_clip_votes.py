@@ -17,11 +17,12 @@ from scipy import stats
 
 from poc import cli
 from poc.cost import evaluate
-from poc.cost_file import EXAMPLE, Basis, read_cost
+from poc.cost_case import draws, estimated
+from poc.cost_file import EXAMPLE, LEAST, Basis, Quantity, read_cost
 from poc.cost_findings import judge_real_clips, votes_amiss
 from poc.cost_light import economic_light
 from poc.cost_records import JudgedClips
-from poc.cost_run import judged_of_run
+from poc.cost_run import _as_judged, judged_of_run
 from poc.cost_scenario import Change
 from poc.cost_scenario import changed as changed_inputs
 from poc.errors import InputError
@@ -33,7 +34,7 @@ from poc.rating_import import import_answers
 from poc.rating_votes import sum_up, write_votes
 from poc.run import Beside, _Pricing
 from poc.store import RunStore
-from poc.vote_intervals import effective_votes, mean_interval
+from poc.vote_intervals import effective_votes, mean_interval, share_of
 from poc.vote_records import Judgement, Outcome, Reason, Verdict, VoteStatus
 from poc.votes import analyse
 
@@ -364,13 +365,60 @@ def test_votes_go_before_what_the_inputs_state_and_it_is_said(run: Path) -> None
     assert cost.acceptance.value == pytest.approx(kept["yes"] / kept["n_votes"])
     assert cost.review.value == pytest.approx(0.5)
     assert cost.reviewed_per_accepted == pytest.approx(kept["n_votes"] / kept["yes"])
-    assert cost.acceptance.low < kept["acceptance"]["low"]  # a triangle over them were too narrow
-    assert cost.acceptance.high > kept["acceptance"]["high"]
+    assert cost.acceptance.low == kept["acceptance"]["low"]
+    assert cost.acceptance.high == kept["acceptance"]["high"]
+    assert "two-piece normal" in cost.simulation.distribution.text_en
+    assert (
+        "two-piece" not in evaluate(INPUTS, seed=0, simulations=5).simulation.distribution.text_en
+    )
     (said,) = [
         one.text_en for one in economic_light(cost).reasons if "votes go before" in one.text_en
     ]
     assert f"{kept['n_votes']} votes, 6 raters" in said
     assert f"{100 * INPUTS.material.acceptance_rate.value:.0f} %" in said
+
+
+@pytest.mark.parametrize("yes_votes", [0, 3, 75, 150])
+def test_a_rate_is_drawn_around_what_the_votes_say(yes_votes: int) -> None:
+    """150 votes of ten raters on fifteen prompts; the truth is the share and its own interval."""
+    names = [f"{n}" for n in range(10) for _ in range(15)]
+    prompts = [f"{n}" for _ in range(10) for n in range(15)]
+    worth = np.zeros(150)
+    worth[np.random.default_rng(1).permutation(150)[:yes_votes]] = 1.0
+    share = share_of(names, prompts, worth)
+    one = _as_judged(share, "share", "votes", "2026-01-01")
+    assert one is not None
+    assert share.value is not None
+    assert share.low is not None
+    assert share.high is not None
+    drawn = draws({"rate": one}, seed=0, runs=100_000)["rate"]
+    ends = np.quantile(drawn, [0.025, 0.5, 0.975])
+
+    assert ends == pytest.approx([share.low, share.value, share.high], abs=0.002)
+    # Half a triangle over these bounds is off by up to 4 points.
+    assert abs(drawn.mean() - share.value) < 0.25 * (share.high - share.low)
+    assert drawn.min() >= LEAST
+    assert drawn.max() <= 1.0
+
+
+def test_minutes_are_drawn_in_the_order_of_their_quantiles_and_never_below_none() -> None:
+    one = Quantity(
+        value=0.5, low=0.0, high=2.0, is_estimate=True, unit="min/clip", date="2026-01-01",
+        source="votes", example=False,
+    )  # fmt: skip
+    drawn = estimated(one, np.linspace(0, 1, 1001))
+
+    assert (np.diff(drawn) >= 0).all()
+    assert drawn[[25, 500, 975]] == pytest.approx([0.0, 0.5, 2.0])
+    assert drawn[0] == 0.0
+
+
+def test_only_what_votes_measure_may_be_an_estimate() -> None:
+    rate = INPUTS.material.failure_rate.model_copy(update={"is_estimate": True})
+    material = INPUTS.material.model_copy(update={"failure_rate": rate})
+
+    with pytest.raises(ValueError, match=r"failure_rate\.is_estimate"):
+        evaluate(INPUTS.model_copy(update={"material": material}), seed=0, simulations=5)
 
 
 def test_votes_on_a_demonstration_leave_the_real_clips_to_be_judged(run: Path) -> None:
