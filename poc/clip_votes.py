@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import chain
 
 import numpy as np
@@ -37,6 +38,8 @@ class Rated:
     trial: ClipTrial
     judgement: Judgement
     duration_s: float
+    taken_in: date | None
+    """Day, as in `AnswerFile`."""
 
     @property
     def is_vote(self) -> bool:
@@ -68,7 +71,15 @@ def arm_votes(
         kept=found,
         everyone=clip_votes(all_of_them),
         votes_needed=half_width_needed(found.n_votes, found.acceptance),
+        latest=_latest(own),
     )
+
+
+def _latest(votes: Iterable[Rated]) -> date | None:
+    """Return the last day; None where there is no vote, or one whose day is not known."""
+    days = [one.taken_in for one in votes]
+    known = [day for day in days if day is not None]
+    return max(known) if known and len(known) == len(days) else None
 
 
 def _of_arm(rated: Iterable[Rated], arm_id: str) -> list[Rated]:

@@ -80,7 +80,8 @@ def _judged(
     if found.status is not VoteStatus.SUFFICIENT:
         few = found.kept
         return UnusedVotes(why=said.too_few_votes(few.n_votes, few.n_raters, few.n_prompts))
-    kept, day = found.kept, store.manifest.created[:10]
+    # Answers from before their day was kept: no day is known but the run's.
+    kept, day = found.kept, str(found.latest or store.manifest.created[:10])
     source = f"{kept.n_votes} votes of {kept.n_raters} raters on {kept.n_clips} clips of " + plain(
         arm.name[:80]
     )

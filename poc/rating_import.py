@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +86,10 @@ def _store(run: Path, given: Sequence[Given]) -> tuple[Imported, ...]:
     with RunStore.open_reader(run) as store, owned(run):
         panels = read_panels(run, store.plan.content_digest())
         require_panels(run, panels)
-        checked = _all_checked(run, given, panels)
+        today = datetime.now(UTC).date()
+        checked = tuple(
+            one.model_copy(update={"taken_in": today}) for one in _all_checked(run, given, panels)
+        )
         if not checked:
             return ()
         folder = answers_path(run, checked[0].pack_id).parent

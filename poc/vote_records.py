@@ -7,6 +7,7 @@ A vote is one comparison by one rater, in four questions, or one judgement of a 
 from __future__ import annotations
 
 import math
+from datetime import date
 from enum import StrEnum
 from operator import not_
 from typing import Annotated, Literal, Self
@@ -149,6 +150,8 @@ class AnswerFile(Record):
     viewport_width_px: Annotated[int, Field(ge=1, le=100_000)]
     viewport_height_px: Annotated[int, Field(ge=1, le=100_000)]
     trials: Annotated[tuple[TrialAnswer, ...], Field(min_length=1, max_length=2000)]
+    taken_in: date | None = Field(default=None, exclude_if=not_)
+    """UTC day of the import; no page writes it, and files from before it was kept have none."""
 
 
 class Vote(Record):
@@ -301,6 +304,8 @@ class ArmVotes(Record):
     everyone: ClipVotes
     votes_needed: int | None
     """More votes for a half-width of 10 points of acceptance; None while there is no interval."""
+    latest: date | None = Field(default=None, exclude_if=not_)
+    """When the last of the kept votes was taken in; None where that is not known of one of them."""
 
 
 class VerdictLikeness(Record):

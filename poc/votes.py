@@ -133,19 +133,22 @@ def unblinded(panels: Iterable[Panel], file: AnswerFile) -> Iterator[Judged | Ra
     for one in file.trials:
         if one.trial_id not in tasks:
             raise ValueError(f"pack {file.pack_id} has no trial {one.trial_id}")
-        found = _unblinded(rater_name(file.rater), tasks[one.trial_id], one)
+        found = _unblinded(file, tasks[one.trial_id], one)
         if found is not None:
             yield found
 
 
-def _unblinded(rater: str, task: Trial | ClipTrial, said: TrialAnswer) -> Judged | Rated | None:
+def _unblinded(
+    file: AnswerFile, task: Trial | ClipTrial, said: TrialAnswer
+) -> Judged | Rated | None:
     """Return an answer with its key; None where there is none, raises ValueError for no answer."""
     if not said.is_answered:
         return None
+    rater = rater_name(file.rater)
     if isinstance(task, Trial) and said.answers is not None:
         return Judged(rater, task, said.answers)
     if isinstance(task, ClipTrial) and said.judgement is not None and said.duration_s is not None:
-        return Rated(rater, task, said.judgement, said.duration_s)
+        return Rated(rater, task, said.judgement, said.duration_s, file.taken_in)
     raise ValueError(f"trial {task.trial_id} is answered as if it were of the other form")
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from poc.rating_votes import sum_up, write_votes
 from poc.run import Beside, _Pricing
 from poc.store import RunStore
 from poc.vote_intervals import effective_votes, mean_interval, share_of
-from poc.vote_records import Judgement, Outcome, Reason, Verdict, VoteStatus
+from poc.vote_records import AnswerFile, Judgement, Outcome, Reason, Verdict, VoteStatus
 from poc.votes import analyse
 
 
@@ -419,6 +420,26 @@ def test_only_what_votes_measure_may_be_an_estimate() -> None:
 
     with pytest.raises(ValueError, match=r"failure_rate\.is_estimate"):
         evaluate(INPUTS.model_copy(update={"material": material}), seed=0, simulations=5)
+
+
+def test_what_votes_measure_is_dated_by_the_last_of_them_and_not_by_their_run(
+    run: Path, tmp_path: Path
+) -> None:
+    made = shutil.copytree(run, tmp_path / "dated")
+    with RunStore.open_reader(made) as store:
+        packs = key_of(made).packs
+        for n, pack in enumerate(packs):
+            path = answers_path(made, pack.pack_id)
+            one = AnswerFile.from_json(path.read_bytes())
+            assert one.taken_in is not None
+            path.write_text(one.model_copy(update={"taken_in": date(2031, 2, n + 1)}).to_json())
+        write_votes(made, sum_up(made, store.plan))
+    judged = judged_of_run(made, "lcm-2", INPUTS)
+
+    assert isinstance(judged, JudgedClips)
+    assert judged.acceptance is not None
+    assert judged.review is not None
+    assert (judged.acceptance.date, judged.review.date) == ("2031-02-06", "2031-02-06")
 
 
 def test_votes_on_a_demonstration_leave_the_real_clips_to_be_judged(run: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -319,7 +320,9 @@ def test_answers_are_stored_once_by_their_pack(
     assert rate("import", run, path) == 0
     kept = next(run.glob("rating/answers/*.json"))
     assert kept.stem == panel.packs[0].pack_id
-    assert json.loads(kept.read_text("utf-8")) == json.loads(path.read_text("utf-8"))
+    held = json.loads(kept.read_text("utf-8"))
+    assert abs(date.fromisoformat(held.pop("taken_in")) - datetime.now(UTC).date()) <= timedelta(1)
+    assert held == json.loads(path.read_text("utf-8"))
 
     capsys.readouterr()
     before = kept.read_bytes()
