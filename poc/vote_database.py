@@ -7,6 +7,7 @@ is never part of a name, an error or a representation.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,6 +72,9 @@ _BEGIN_READING: Final[Mapping[str, str]] = {
 """Several questions of one transaction see one state."""
 
 _SCHEMES: Final = ("postgresql", "postgresql+pg8000", "postgres")
+_MEANT_AS_URL: Final = re.compile(r"postgres(ql)?([+:]|//)", re.IGNORECASE)
+"""A URL with a slip is no path: an error that names a path would print its password."""
+
 _OPTIONS: Final = ("host", "sslmode")
 
 
@@ -149,7 +153,7 @@ class Database:
         Raises:
             InputError: the database cannot be reached, read or written.
         """
-        with self._explained(), self._engine.connect() as connection:
+        with self._explained(), self._connected() as connection:
             connection.execution_options(begins=_BEGIN_WRITING)
             with connection.begin():
                 yield connection
@@ -157,31 +161,40 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection whose questions all see one state; raises InputError as `writing`."""
-        with self._explained(), self._engine.connect() as connection:
+        with self._explained(), self._connected() as connection:
             connection.execution_options(begins=_BEGIN_READING)
             with connection.begin():
                 yield connection
+
+    def _connected(self) -> Connection:
+        try:
+            return self._engine.connect()
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a driver raises anything at what is no server
+            raise self._refusal(_unlike(error)) from None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            advice = (
-                "Look at the disk, or restore the file from a copy; answers taken in before are "
-                "not in it."
-                if self.is_file
-                else "See that it runs, and that the URL's user may make and change tables there."
-            )
-            # Not the error itself, whose text and whose cause could hold what was sent.
-            raise InputError(
-                f"{self.name}: the votes cannot be read or written ({_said(error)}). {advice}"
-            ) from None
+            raise self._refusal(_said(error)) from None
+
+    def _refusal(self, said: str) -> InputError:
+        """Return what is raised instead: an error's text and cause could hold what was sent."""
+        advice = (
+            "Look at the disk, or restore the file from a copy; answers taken in before are "
+            "not in it."
+            if self.is_file
+            else "See that it runs, and that the URL's user may make and change tables there."
+        )
+        return InputError(f"{self.name}: the votes cannot be read or written ({said}). {advice}")
 
 
 def is_url(where: Path | str) -> bool:
     """Tell whether votes are to lie in a database with a URL; anything else is a path."""
-    return isinstance(where, str) and "://" in where
+    return isinstance(where, str) and bool("://" in where or _MEANT_AS_URL.match(where))
 
 
 def _url(text: str) -> URL:
@@ -189,10 +202,11 @@ def _url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
-    if url is None or url.drivername not in _SCHEMES or not url.database:
+    if url is None or url.drivername not in _SCHEMES or not url.database or not url.username:
+        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*|", text)
         raise InputError(
             "--votes: expected a path, or a URL as postgresql://USER@HOST:5432/NAME, got "
-            f"{text.partition('://')[0]}://... Correct it."
+            f"{scheme[0] if scheme else ''}:... Correct it."
         )
     return url
 
@@ -208,6 +222,16 @@ def _said(error: SQLAlchemyError) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     first = cause.args[0] if cause is not None and cause.args else type(error).__name__
     return plain(str(first.get("M", "") if isinstance(first, dict) else first)).split("\n")[0]
+
+
+def _unlike(error: Exception) -> str:
+    """Return what a driver that broke tells, without what it was given."""
+    kind = type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return plain(f"{kind}: {error.verify_message}")
+    if isinstance(error, OSError):
+        return plain(f"{kind}: {error.strerror or 'no connection'}")
+    return f"no answer that PostgreSQL would give: {kind}"
 
 
 def _prepare_file(connection: Any, _record: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import postgres_server
@@ -254,6 +256,11 @@ URL = "postgresql://owner:hidden-word@127.0.0.1:1/votes"
         ("mysql://owner:hidden-word@host/votes", "expected a path, or a URL as postgresql://"),
         ("postgresql://owner:hidden-word@host", "expected a path, or a URL as postgresql://"),
         ("postgresql://owner:hidden-word@host:port/votes", "expected a path, or a URL"),
+        ("postgresql://127.0.0.1:1/votes", "USER@HOST:5432/NAME, got postgresql:..."),
+        ("postgresql:/owner:hidden-word@127.0.0.1/votes", "got postgresql:..."),
+        ("postgresql//owner:hidden-word@127.0.0.1/votes", "got postgresql:..."),
+        ("postgres:owner:hidden-word@127.0.0.1/votes", "got postgres:..."),
+        ("PostgreSQL+pg8000:/owner:hidden-word@127.0.0.1/votes", "got PostgreSQL+pg8000:..."),
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused_without_its_password(where: str, said: str) -> None:
@@ -263,6 +270,57 @@ def test_a_url_that_leads_nowhere_is_refused_without_its_password(where: str, sa
     assert said in str(caught.value)
     assert "owner" not in str(caught.value)
     assert "hidden-word@" not in str(caught.value)
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a server that answers the first question of every client with its bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            while True:
+                try:
+                    client, _ = listening.accept()
+                except OSError:
+                    return
+                with client:
+                    client.recv(1024)
+                    client.sendall(request.param)
+                    client.settimeout(5)
+                    with suppress(OSError):
+                        client.recv(1024)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "answering",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"N" + b"?" * 64, b""],
+    indirect=True,
+)
+@pytest.mark.parametrize("options", ["", "?sslmode=verify-full"])
+def test_a_server_that_is_no_postgresql_is_an_error_without_the_password(
+    answering: int, options: str
+) -> None:
+    where = f"postgresql://owner:hidden-word@127.0.0.1:{answering}/votes{options}"
+    with pytest.raises(InputError, match="cannot be read or written") as caught:
+        VoteStore.open(where)
+
+    assert "hidden-word" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("answering", [b"S" + b"no TLS at all" * 9], indirect=True)
+def test_a_broken_encryption_is_an_error_without_the_password(answering: int) -> None:
+    where = f"postgresql://owner:hidden-word@127.0.0.1:{answering}/votes?sslmode=verify-full"
+    with pytest.raises(InputError, match="cannot be read or written") as caught:
+        VoteStore.open(where)
+
+    assert "hidden-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server", [POSTGRESQL], indirect=True)
