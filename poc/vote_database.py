@@ -221,7 +221,16 @@ def _said(error: SQLAlchemyError) -> str:
     """Return what the database said, in one line, without the question and its values."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     first = cause.args[0] if cause is not None and cause.args else type(error).__name__
-    return plain(str(first.get("M", "") if isinstance(first, dict) else first)).split("\n")[0]
+    # A driver that cannot say goodbye after a refusal raises that, and not the refusal.
+    words = [one.args[0] for one in _chain(cause) if one.args and isinstance(one.args[0], dict)]
+    return plain(str(words[0].get("M", "") if words else first)).split("\n")[0]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from or during."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _unlike(error: Exception) -> str:

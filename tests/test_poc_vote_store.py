@@ -326,10 +326,10 @@ def test_a_broken_encryption_is_an_error_without_the_password(answering: int) ->
 @pytest.mark.parametrize("server", [POSTGRESQL], indirect=True)
 def test_a_wrong_password_is_said_and_not_shown(server: str) -> None:
     wrong = server.replace(postgres_server.PASSWORD, "hidden-word")
-    with pytest.raises(InputError, match="password authentication failed") as caught:
-        VoteStore.open(wrong)
-
-    assert "hidden-word" not in str(caught.value)
+    for _ in range(10):  # whether the server hangs up before the client does, is chance
+        with pytest.raises(InputError, match="password authentication failed") as caught:
+            VoteStore.open(wrong)
+        assert "hidden-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server", [POSTGRESQL], indirect=True)
