@@ -32,7 +32,7 @@ OWN: Final = "../weights/own"
 MAX_HEADER_BYTES: Final = 8 << 20  # SD1.5's largest header has 0.1 MiB
 MAX_INDEX_BYTES: Final = 4 << 20
 UNPINNED: Final = "unpinned"
-"""Stands in a plan where the digest of a model's files would: nobody showed one."""
+"""Stands in a plan where the digest of a model's files would: nobody showed one, or made them."""
 _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -128,6 +128,8 @@ class ModelEntry(Record):
     """Folder of its files, relative to models.yaml."""
     index: Annotated[str, Field(min_length=1)] | None = None
     """JSON file with the SHA-256 of every file, relative to models.yaml."""
+    made_by: Annotated[str, Field(pattern=r"^poc [a-z]+( [a-z]+)*$")] | None = None
+    """Command that makes files and index here; None: they come along, or are on the hub."""
     licence: Annotated[str, Field(min_length=1)]
     """SPDX expression, or `LicenseRef-` and a name."""
     commercial_use: Literal["permitted", "forbidden", "unclear"]
@@ -208,9 +210,9 @@ class ModelTable:
         return pinned_digest(self.resolve(model_id))
 
     def declared_digest(self, model_id: str) -> str:
-        """Return the pinned digest, or `unpinned` for files on the hub that nobody pinned."""
+        """Return the pinned digest, or `unpinned` for files that nobody pinned or made yet."""
         model = self.resolve(model_id)
-        return UNPINNED if is_unpinned(model) else pinned_digest(model)
+        return UNPINNED if is_unpinned(model) or is_unmade(model) else pinned_digest(model)
 
     def architecture(self, model_id: str) -> Path:
         """Return the folder with the configuration of a model; raises `InputError`."""
@@ -287,6 +289,11 @@ def _read_table(path: Path, known: Mapping[str, Model]) -> dict[str, Model]:
 def is_unpinned(model: Model) -> bool:
     """Whether a model on the hub has a file whose SHA-256 is not known."""
     return model.entry.hub is not None and not model.files
+
+
+def is_unmade(model: Model) -> bool:
+    """Whether a model whose files a command makes here was not made yet."""
+    return model.entry.made_by is not None and not model.files
 
 
 def pinned_by(model: Model, lock: ModelLock) -> Model:
@@ -439,6 +446,9 @@ def _problems(file: ModelsFile, node: Node, known: Collection[ModelEntry]) -> It
             yield Problem(at.get("id").line, f"duplicate model id '{entry.id}'. Rename one.")
         if (entry.index is None) == (entry.hub is None):
             yield Problem(at.line, f"'{entry.id}': expected either 'index' or 'hub', not both.")
+        if entry.made_by and entry.hub:
+            line = at.get("made_by").line
+            yield Problem(line, f"'{entry.id}': 'made_by' is not for a model on the hub.")
         yield from _hub_problems(entry, at.get("hub", "files"))
         yield from _trained_problems(entry, at.get("trained"), every)
         for other in set(entry.combines_with) - bases:
@@ -609,6 +619,8 @@ def _mend(model: Model) -> str:
             f"Remove {model.folder} where it is there and damaged, and type `poc fetch SPEC`: the "
             f"files are those of huggingface.co/{model.entry.hub.repository}."
         )
+    if model.entry.made_by is not None:
+        return f"Type `{model.entry.made_by}`, which makes it."
     return f"Restore it (embedded weights: 'git checkout -- {model.folder}')."
 
 

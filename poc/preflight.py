@@ -17,12 +17,13 @@ from poc.families import FAMILIES
 from poc.fast_settings import changes
 from poc.licences import Judgement, LicenceTable, Use, ids_of, severity
 from poc.models import (
-    UNPINNED,
     Distilled,
     KnownGood,
     ModelEntry,
     ModelKind,
     ModelTable,
+    is_unmade,
+    is_unpinned,
     misfit,
     run_judges,
     stills_of,
@@ -165,7 +166,17 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
     if plan.spec.weights:
         return  # nothing is loaded that somebody else made
     used = dict.fromkeys(used_models(plan))
-    unpinned = [model for model in used if models.declared_digest(model) == UNPINNED]
+    unmade = [model for model in used if is_unmade(models.resolve(model))]
+    if unmade:
+        commands = dict.fromkeys(models.resolve(model).entry.made_by for model in unmade)
+        typed = " and ".join(f"`{command}`" for command in commands)
+        yield _error(
+            "model-not-made",
+            ", ".join(unmade),
+            "these models do not come along, they are made here, and were not yet.",
+            f"Type {typed}, or leave these arms out.",
+        )
+    unpinned = [model for model in used if is_unpinned(models.resolve(model))]
     if unpinned:
         yield _error(
             "model-unpinned",

@@ -11,12 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from poc import cli
+from poc import cli, models
 from poc.models import MODELS, read_models
 
 SPECS = MODELS.parent
@@ -202,6 +202,23 @@ def test_a_style_lora_that_is_no_safetensors_is_refused(
 # --- real size -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["consistency", "motion-videos", "style-stills"])
+def test_a_plan_says_how_models_are_made_that_do_not_come_along(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_index = models._read_index
+
+    def of_a_fresh_clone(path: Path) -> Mapping[str, str]:
+        return {} if "own" in path.parts else read_index(path)
+
+    monkeypatch.setattr(models, "_read_index", of_a_fresh_clone)
+
+    assert cli.main(["plan", str(SPECS / "ablations" / f"{name}.yaml")]) == 0
+    printed = capsys.readouterr().out
+    assert "error model-not-made" in printed
+    assert "Type `poc train ablations`" in printed
+
+
 @pytest.mark.parametrize("name", ["animatelcm-sd15", "quick-gpu"])
 def test_a_model_that_nobody_pinned_is_refused_before_anything_is_loaded(
     tmp_path: Path, name: str
@@ -220,9 +237,10 @@ def test_a_model_that_nobody_pinned_is_refused_before_anything_is_loaded(
 
 
 SHIPPED = sorted(
-    path.stem for path in SPECS.glob("*.yaml") if "\nquestion:" in path.read_text("utf-8")
+    path.relative_to(SPECS).with_suffix("").as_posix()
+    for path in (*SPECS.glob("*.yaml"), *SPECS.glob("ablations/*.yaml"))
+    if "\nquestion:" in path.read_text("utf-8")
 )
-SHIPPED += ["ablations/guidance", "ablations/lora-scale"]  # the others need models of their own
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from poc.errors import InputError
-from poc.models import read_models
+from poc.models import MODELS, ModelKind, is_unmade, own_folder, read_models
 from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.ablations import FULL, STILLS, STYLE, VARIANTS, joint_steps, train_ablations
@@ -37,9 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def test_a_variant_leaves_its_parts_with_their_digests_and_a_table_of_models(
-    trained: Path,
-) -> None:
+def test_a_variant_leaves_its_parts_with_their_digests(trained: Path) -> None:
     index = json.loads((trained / "index.json").read_text())
 
     assert {path.name for path in trained.iterdir() if path.is_dir()} == {
@@ -47,9 +45,48 @@ def test_a_variant_leaves_its_parts_with_their_digests_and_a_table_of_models(
     }  # fmt: skip
     assert index["files"] == digests(trained)
     assert set(index["stages"]) == set(CHOSEN)
-    ids = [line.split()[-1] for line in (trained / "models.yaml").read_text().splitlines()
-           if "- id:" in line]  # fmt: skip
-    assert ids == ["tiny-motion-rougher", "tiny-joint", "tiny-joint-lora", "tiny-neon-3-stills"]
+
+
+def test_every_variant_has_an_entry_of_its_kind_and_no_other_says_that_it_is_made_so() -> None:
+    left = {}
+    for name, variant in VARIANTS.items():
+        if variant.adapter:
+            left[name] = ModelKind.MOTION_ADAPTER
+        if variant.lora:
+            left[variant.stages(name)[-1].replace("_", "-")] = ModelKind.LORA
+    entries = [model.entry for model in read_models().models.values() if model.entry.made_by]
+
+    assert {entry.id: entry.kind for entry in entries} == {
+        f"tiny-{folder}": kind for folder, kind in left.items()
+    }
+    assert {entry.made_by for entry in entries} == {"poc train ablations"}
+    home = own_folder() / "tiny-ablations"
+    assert all((MODELS.parent / entry.path).resolve() == home / entry.id.removeprefix("tiny-")
+               for entry in entries)  # fmt: skip
+
+
+def test_finished_variants_are_found_by_their_entries_and_the_others_are_unmade(
+    trained: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "poc" / "specs" / "models.yaml"
+    table.parent.mkdir(parents=True)
+    table.write_text(MODELS.read_text("utf-8"), "utf-8")
+    shutil.copytree(trained, own_folder(table) / "tiny-ablations")
+    models = read_models(table)
+
+    assert models.verify("tiny-joint-lora") == own_folder(table) / "tiny-ablations" / "joint-lora"
+    unmade = {one.entry.id for one in models.models.values() if is_unmade(one)}
+    assert "tiny-decoupled" in unmade
+    assert unmade.isdisjoint({"tiny-motion-rougher", "tiny-joint", "tiny-neon-3-stills"})
+
+
+def test_a_variant_that_was_not_made_says_what_makes_it(tmp_path: Path) -> None:
+    table = tmp_path / "poc" / "specs" / "models.yaml"
+    table.parent.mkdir(parents=True)
+    table.write_text(MODELS.read_text("utf-8"), "utf-8")
+
+    with pytest.raises(InputError, match=r"tiny-joint.* Type `poc train ablations`"):
+        read_models(table).verify("tiny-joint")
 
 
 @pytest.mark.parametrize(("folder", "untrained"), [("motion-rougher", "motion_teacher")])

@@ -1,13 +1,14 @@
 """What the parts of the method are worth: variants of the tiny models that leave one out.
 
-`poc train ablations` trains them on the embedded weights' own stages. Variants that are compared
-with each other have the same compute: the same number of frames through the networks.
+`poc train ablations` trains them on the embedded weights' own stages; models.yaml names them.
+Variants that are compared with each other have the same compute: the same number of frames through
+the networks.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,6 @@ STILLS = (3, 10, 30, 100)
 STYLE = world.Style.NEON
 STILLS_SEED = 204
 PHONE_STILLS = 30
-STAGE_1 = "tiny-lcm-lora"
 
 FULL = replace(
     recipes.FULL,
@@ -55,8 +55,6 @@ class Variant:
     """Leaves a motion module, the stage of the variant's name."""
     lora: bool = False
     """Leaves a LoRA: the stage of the variant's name, or NAME_lora beside a motion module."""
-    partner: str = ""
-    """Id of the LoRA that a motion module was distilled with, for few steps."""
 
     def stages(self, name: str) -> tuple[str, ...]:
         """Names of the stages that are there when the variant is finished."""
@@ -124,11 +122,9 @@ VARIANTS: dict[str, Variant] = {
         f"motion-{word}": Variant(partial(_motion, roughness=roughness), adapter=True)
         for word, roughness in ROUGHNESS.items()
     },
-    "decoupled": Variant(partial(_decoupled, special=True), adapter=True, partner=STAGE_1),
-    "plain-initialisation": Variant(
-        partial(_decoupled, special=False), adapter=True, partner=STAGE_1
-    ),
-    "joint": Variant(_joint, adapter=True, lora=True, partner="tiny-joint-lora"),
+    "decoupled": Variant(partial(_decoupled, special=True), adapter=True),
+    "plain-initialisation": Variant(partial(_decoupled, special=False), adapter=True),
+    "joint": Variant(_joint, adapter=True, lora=True),
     **{
         f"{STYLE}-{count}-stills": Variant(partial(_style, count=count, phone=False), lora=True)
         for count in STILLS
@@ -184,48 +180,5 @@ def export(kitchen: recipes.Kitchen, out: Path) -> None:
             state = {key: value.half() for key, value in load_file(kitchen.path(stage)).items()}
             save_file(state, folder / LORA_FILE, metadata={"format": "pt"})
     write_index(kitchen, beside, stages=tuple(finished))
-    (beside / "models.yaml").write_text(_table(finished), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     beside.rename(out)
-
-
-_ENTRY = """
-  - id: tiny-{folder}
-    kind: {kind}
-    family: animatediff
-    path: {folder}
-    index: index.json
-    licence: Apache-2.0
-    commercial_use: permitted
-    training_data: {origin}
-    languages: [und]
-    vocabulary: null
-    combines_with: [tiny-base]
-"""
-_RENDERED = "Rendered by the project's own procedural world, as `poc train ablations` says."
-
-
-def _table(finished: dict[str, Variant]) -> str:
-    """Return the table by which specs name the variants, `tiny-` and the variant's name."""
-    head = "# Variants of the tiny models, made by `poc train ablations`.\nversion: 1\nmodels:"
-    return head + "".join(_entries(finished))
-
-
-def _entries(finished: dict[str, Variant]) -> Iterator[str]:
-    for name, variant in finished.items():
-        kinds = [("motion_adapter", name)] if variant.adapter else []
-        if variant.lora:
-            kinds.append(("lora", variant.stages(name)[-1].replace("_", "-")))
-        for kind, folder in kinds:
-            yield _ENTRY.format(folder=folder, kind=kind, origin=_RENDERED)
-            if trained := _trained(kind, variant.partner):
-                yield f"    trained: {{{trained}}}\n"
-
-
-def _trained(kind: str, partner: str) -> str:
-    distilled = ["distilled: consistency", "grid_steps: 50"] if partner else []
-    if kind == "lora":
-        return ", ".join(distilled)
-    return ", ".join(
-        ["beta_schedule: linear", *distilled, *([f"partner: {partner}"] if partner else [])]
-    )
