@@ -125,22 +125,53 @@ def paired_rate_bound(differences: FloatArray, z: FloatArray) -> FloatArray:
 
     Tango (1998), made for non-inferiority; inside [-1, 1], and it keeps a width when all pairs
     agree (0 of 64 discordant: +-0.057, where a bootstrap says +-0). `differences`: one per prompt,
-    -1, 0 or 1, or means of several replicates in between, for which it errs on the wide side.
+    -1, 0 or 1; or prompts x replicates of them, nan where a pair is missing, which count as
+    `effective_pairs`. Means of several pairs in one cell err on the wide side.
     """
     return _tango(_tally(differences), z)
 
 
 class _Pairs(NamedTuple):
-    """All that Tango's score knows of pairs of clips, by prompt."""
+    """All that Tango's score knows of pairs of clips, which may be fractions of pairs."""
 
     gained: float
     lost: float
-    n: int
+    n: float
 
 
 def _tally(differences: FloatArray) -> _Pairs:
-    gained, lost = np.maximum(differences, 0).sum(), np.maximum(-differences, 0).sum()
-    return _Pairs(float(gained), float(lost), len(differences))
+    grid = differences.reshape(len(differences), -1)
+    gained, lost = _prompt_mean(np.maximum(grid, 0)), _prompt_mean(np.maximum(-grid, 0))
+    share = effective_pairs(differences) / len(gained)
+    return _Pairs(float(gained.sum()) * share, float(lost.sum()) * share, len(gained) * share)
+
+
+def _prompt_mean(grid: FloatArray) -> FloatArray:
+    """Return the means of the rows that have a value, over those they have."""
+    found = ~np.isnan(grid)
+    kept = found.any(axis=1)
+    means: FloatArray = np.where(found, grid, 0.0).sum(axis=1)[kept] / found.sum(axis=1)[kept]
+    return means
+
+
+def effective_pairs(differences: FloatArray) -> float:
+    """Return how many independent pairs of clips those of clustered prompts are worth.
+
+    As `effective_n`, of paired differences of -1, 0 and 1, prompts x replicates, nan where a pair
+    is missing: the variance of independent pairs over the variance seen between prompts, from the
+    number of prompts to that of pairs. Where prompts all agree, the number of prompts.
+
+    >>> effective_pairs(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]]))
+    6.0
+    """
+    grid = differences.reshape(len(differences), -1)
+    means, n_pairs = _prompt_mean(grid), int((~np.isnan(grid)).sum())
+    n_prompts = len(means)
+    seen = float(means.var(ddof=1)) / n_prompts if n_prompts > 1 else 0.0
+    if seen == 0.0 or n_pairs == n_prompts:
+        return float(n_prompts)
+    independent = float(_prompt_mean(grid**2).mean()) - float(means.mean()) ** 2
+    return min(max(independent / seen, float(n_prompts)), float(n_pairs))
 
 
 def _tango(pairs: _Pairs, z: FloatArray) -> FloatArray:
@@ -153,7 +184,7 @@ def _tango(pairs: _Pairs, z: FloatArray) -> FloatArray:
     return np.asarray((low + high) / 2)
 
 
-def _paired_score(gained: float, lost: float, n: int, difference: FloatArray) -> FloatArray:
+def _paired_score(gained: float, lost: float, n: float, difference: FloatArray) -> FloatArray:
     """Return Tango's statistic, which falls with the difference that is put to the test."""
     b = (2 * n - gained + lost) * difference - gained - lost
     c = lost * difference * (1 - difference)

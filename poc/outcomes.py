@@ -162,8 +162,9 @@ def _of(
 def _rate(sample: Sample, value: float) -> Outcome:
     means = sample.per_prompt
     if sample.comparison is Comparison.DIFFERENCE:
-        interval = intervals.paired_rate_interval(means)
-        return _of(sample, value, interval, intervals.paired_rate_draws(means))
+        pairs = means if sample.pairs is None else sample.pairs[sample.present]
+        interval = intervals.paired_rate_interval(pairs)
+        return _of(sample, value, interval, intervals.paired_rate_draws(pairs))
     n = intervals.effective_n(means, sample.n_clips)
     return _of(sample, value, intervals.wilson(value, n), intervals.wilson_draws(value, n))
 

@@ -108,6 +108,8 @@ class Sample:
     """Why there is nothing to estimate; empty when there is."""
     cluster: str = "prompt"
     """What the sums are over, as texts call it. In a run that is prompts."""
+    pairs: FloatArray | None = None
+    """Of a difference: every pair of clips, prompts x replicates, nan where there is none."""
 
     @property
     def n_prompts(self) -> int:
@@ -396,9 +398,10 @@ def difference_sample(
     arm_id: str, metric: str, own: Grid, base: Grid, whose: str = BASELINE
 ) -> Sample:
     """Return the difference of two arms' grids, over pairs that both have."""
-    sample = value_sample(arm_id, metric, replace(own, values=own.values - base.values))
+    pairs = own.values - base.values
+    sample = value_sample(arm_id, metric, replace(own, values=pairs))
     pairing = _pairing(own, base, sample, whose)
-    return replace(sample, comparison=Comparison.DIFFERENCE, **pairing)
+    return replace(sample, comparison=Comparison.DIFFERENCE, pairs=pairs, **pairing)
 
 
 def ratio_sample(arm_id: str, metric: str, own: Grid, base: Grid, whose: str = BASELINE) -> Sample:

@@ -27,6 +27,7 @@ from simulated_runs import (
     timed,
 )
 
+from poc import intervals
 from poc.decide import decide
 from poc.estimate import estimate
 from poc.front import dominated, find, smallest_not_inferior_step, speed_axis
@@ -247,6 +248,21 @@ def test_rates_that_agree_on_every_prompt_keep_an_interval_with_a_width() -> Non
 
     assert low < -0.04
     assert high > 0.04
+
+
+def test_independent_pairs_of_a_prompt_count_each_in_a_difference_of_rates() -> None:
+    def right(a: Arm, prompt: int, replicate: int) -> float:
+        lost_by = 0 if a.id == STUDENT else 1
+        lost = prompt % 4 == 0 and replicate == lost_by
+        return float(not lost and not (prompt == 1 and a.id == STUDENT))
+
+    result = run(plan(PAIR, prompts=40, replicates=2), {"oracle_all": right})
+
+    one = the(result.evidence().estimates, STUDENT, "oracle_all", Comparison.DIFFERENCE)
+    # Of 80 pairs 10 are gained and 12 lost.
+    single = np.array([1.0] * 10 + [-1.0] * 12 + [0.0] * 58)
+    assert bounds(one) == pytest.approx(intervals.paired_rate_interval(single)[:2])
+    assert one.value == -2 / 80
 
 
 def test_a_clip_that_failed_is_not_accepted_but_has_no_clip_score() -> None:

@@ -125,6 +125,54 @@ def test_paired_rate_interval_covers_the_true_difference() -> None:
     assert 0.93 <= share_covering(hits) <= 0.985
 
 
+def paired_by_prompt(rng: np.random.Generator, prompts: int, replicates: int) -> FloatArray:
+    """Differences of clips that are right by 80 and 70 %, alike within prompt and within arm."""
+    prompt, own = rng.normal(size=(1, prompts, 1)), rng.normal(size=(2, prompts, 1))
+    clip = rng.normal(size=(2, prompts, replicates))
+    score = math.sqrt(0.4) * prompt + math.sqrt(0.3) * own + math.sqrt(0.3) * clip
+    base, student = score < np.array([0.8416212, 0.5244005])[:, None, None]
+    return np.asarray(student.astype(float) - base.astype(float))
+
+
+@pytest.mark.parametrize(("prompts", "replicates"), [(20, 2), (64, 2), (64, 4)])
+def test_intervals_of_several_pairs_a_prompt_cover_as_often_as_they_say(
+    prompts: int, replicates: int
+) -> None:
+    rng = np.random.default_rng(21)
+    hits = []
+    for _ in range(1000):
+        pairs = paired_by_prompt(rng, prompts, replicates)
+        low, high, _ = intervals.paired_rate_interval(pairs)
+        hits.append(low <= -0.1 <= high)
+
+    # 0.95 is nominal; 0.0207 is 3 standard errors of 1000 runs.
+    assert 0.93 <= share_covering(hits) <= 0.97
+
+
+def test_pairs_that_agree_within_a_prompt_count_as_one_pair() -> None:
+    once = np.array([1.0] * 9 + [-1.0] * 3 + [0.0] * 38)
+
+    twice = np.stack([once, once], axis=1)
+
+    assert intervals.effective_pairs(twice) == 50
+    assert intervals.paired_rate_interval(twice) == intervals.paired_rate_interval(once)
+
+
+def test_pairs_that_know_nothing_of_their_prompt_count_each() -> None:
+    # Both halves of each prompt cancel: what is seen between prompts is less than chance alone.
+    pairs = np.array([[1.0, -1.0]] * 10 + [[0.0, 0.0]] * 10 + [[1.0, 0.0]])
+
+    assert intervals.effective_pairs(pairs) == 42
+
+
+def test_a_pair_that_is_missing_is_none() -> None:
+    pairs = np.array([[1.0, np.nan], [-1.0, np.nan], [0.0, np.nan], [np.nan, np.nan]])
+
+    assert intervals.effective_pairs(pairs) == 3
+    expected = intervals.paired_rate_interval(np.array([1.0, -1.0, 0.0]))
+    assert intervals.paired_rate_interval(pairs) == expected
+
+
 def test_quantiles_of_paired_rate_draws_are_tangos_interval() -> None:
     differences = np.array([1.0] * 9 + [-1.0] * 3 + [0.0] * 38)
 
