@@ -402,8 +402,10 @@ def _judged_licences(
 
 
 def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
-    reasons = [findings.random_weights()] if plan.spec.weights else []
-    if plan.spec.kind == "demonstration":
+    reasons = []
+    if plan.spec.weights:
+        reasons.append(findings.random_weights())
+    elif plan.spec.kind == "demonstration":
         reasons.append(findings.demonstration())
     reasons.append(_headline(case))
     reasons += _confirmation(plan, case)

@@ -24,8 +24,8 @@ def _listed(names: Sequence[str]) -> tuple[str, str]:
 def demonstration() -> Finding:
     """Say that the run judges no purchase."""
     return Finding(
-        text_en="This is a demonstration on tiny or random weights, not a verdict on a purchase.",
-        text_ja="これは小型または乱数の重みによるデモンストレーションであり、購入の可否を判断するものではない。",
+        text_en="This is a demonstration with tiny models, not a verdict on a purchase.",
+        text_ja="これは小型モデルによるデモンストレーションであり、購入の可否を判断するものではない。",
     )
 
 
@@ -53,9 +53,9 @@ def meets_all(arm: Arm) -> Finding:
     """Say that the recommended arm meets every must-criterion."""
     return Finding(
         text_en=f"{arm.name} ({_steps(arm)}, NFE {arm.nfe}) meets every must-criterion; it is "
-        "the cheapest candidate that does.",
+        "that of the fewest network evaluations among those that do.",
         text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
-        "満たす候補の中で最も低コストである。",
+        "満たす候補の中で、ネットワーク評価回数（NFE）が最も少ない。",
     )
 
 
@@ -212,7 +212,7 @@ def no_price() -> Finding:
     """Say why the economic light is not lit."""
     return Finding(
         text_en="Economic: no price was given, so the cost per accepted clip is not known.",
-        text_ja="経済性: 価格が入力されていないため、採用クリップ1本あたりの費用は分からない。",
+        text_ja="経済性：価格が入力されていないため、採用クリップ1本あたりの費用は分からない。",
     )
 
 
@@ -220,7 +220,7 @@ def rights_unknown() -> Finding:
     """Say why the rights light is not lit."""
     return Finding(
         text_en="Rights: no record of licences and consents was given.",
-        text_ja="権利: ライセンスと許諾の記録が与えられていない。",
+        text_ja="権利：ライセンスと許諾の記録が与えられていない。",
     )
 
 
@@ -228,7 +228,7 @@ def rights_permitted() -> Finding:
     """Say that every model may be used."""
     return Finding(
         text_en="Rights: every model in use permits commercial use.",
-        text_ja="権利: 使用するモデルはすべて商用利用が認められている。",
+        text_ja="権利：使用するモデルはすべて商用利用が認められている。",
     )
 
 
@@ -237,7 +237,7 @@ def rights_forbidden(models: Sequence[str]) -> Finding:
     names_en, names_ja = _listed(models)
     return Finding(
         text_en=f"Rights: commercial use is forbidden for {names_en}.",
-        text_ja=f"権利: {names_ja}は商用利用が禁止されている。",
+        text_ja=f"権利：{names_ja}は商用利用が禁止されている。",
     )
 
 
@@ -246,7 +246,7 @@ def rights_unclear(models: Sequence[str]) -> Finding:
     names_en, names_ja = _listed(models)
     return Finding(
         text_en=f"Rights: whether {names_en} may be used commercially is unclear.",
-        text_ja=f"権利: {names_ja}を商用利用できるかどうかが明らかでない。",
+        text_ja=f"権利：{names_ja}を商用利用できるかどうかが明らかでない。",
     )
 
 
@@ -296,7 +296,7 @@ def contradicts(arm: Arm, metric: str, question: Question, *, metric_better: boo
     return Finding(
         text_en=f"Contradiction: {info.label_en} calls {arm.name} {says} than the baseline, people "
         f"call it {say} ({asked_en}). Trust the people, and find out why.",
-        text_ja=f"矛盾: {arm.name}は、{info.label_ja}ではベースラインより{says_ja}が、"
+        text_ja=f"矛盾：{arm.name}は、{info.label_ja}ではベースラインより{says_ja}が、"
         f"人の評価（{asked_ja}）では{say_ja}。人の評価を優先し、原因を調べる。",
     )
 
@@ -339,13 +339,13 @@ def confirmed(choice: Choice, light: Light | None, prompts: int) -> Finding:
         return Finding(
             text_en=f"Confirmed: {choice.arm} was chosen on {day}, and passes again on {prompts} "
             "prompts given as new.",
-            text_ja=f"再確認済み: {choice.arm}は{day}に選ばれ、新しいものとして与えられた"
+            text_ja=f"再確認済み：{choice.arm}は{day}に選ばれ、新しいものとして与えられた"
             f"プロンプト{prompts}件でも基準を満たす。",
         )
     return Finding(
         text_en=f"Not confirmed: {choice.arm} was chosen on {day}, and is not shown to pass on "
         f"{prompts} prompts given as new.",
-        text_ja=f"再確認できず: {choice.arm}は{day}に選ばれたが、新しいものとして与えられた"
+        text_ja=f"再確認できず：{choice.arm}は{day}に選ばれたが、新しいものとして与えられた"
         f"プロンプト{prompts}件では基準を満たすと示されていない。",
     )
 
@@ -465,7 +465,7 @@ def clips_do_not_help(criterion: str, arm: Arm) -> Finding:
         text_en=f"Look at another setting. More clips of {arm.name} are not expected to settle "
         f"{criterion!r}: it lies too close to its minimum, or between minimum and target.",
         text_ja=f"別の設定を検討する。{arm.name}のクリップを増やしても「{criterion}」は決着しない"
-        "見込みである（最低線に近すぎるか、最低線と目標の間にある）。",
+        "見込みである（最低基準に近すぎるか、最低基準と目標の間にある）。",
     )
 
 
@@ -492,8 +492,8 @@ def add_motion_criterion() -> Finding:
 def give_prices() -> Finding:
     """Propose to enter prices."""
     return Finding(
-        text_en="Give prices (GPU, people, outside work); no further clips are needed for that.",
-        text_ja="価格（GPU、人件費、外注費）を入力する。クリップの追加は不要である。",
+        text_en="Give prices (GPU, people, outside work). Prices alone need no further clips.",
+        text_ja="価格（GPU、人件費、外注費）を入力する。価格の入力だけなら、クリップの追加は要らない。",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poc.records import Arm
+from poc.records import Arm, ArmDecision, Verdict, Weight
 from reports import claims, evidence, judged, money, outlook, people, rights
 from reports import text as words
 from reports.judged import focus_arm, light_mark
@@ -65,6 +65,7 @@ def make_content(view: RunView, text: Text) -> Content:
         next_step=text.pick(step) if step else text("next.none"),
         judges=tuple(outlook.judges(view, text, focus)),
         criteria=tuple(judged.criteria(view, text, focus)),
+        rule=judged.rule(view, text),
         arm_columns=tuple(judged.metric_line(text, m) for m in judged.table_metrics(view)),
         criterion_columns=tuple(judged.criterion_lines(view, text)),
         arms=tuple(judged.arm_row(view, text, summary) for summary in view.estimates.arms),
@@ -107,17 +108,26 @@ def _sureness(view: RunView, text: Text, focus: Arm) -> str:
     found = judged.decision_of(view, focus.id)
     if found is None:
         return text("sure.none")
-    musts = {c.name for c in view.plan.criteria.criteria if c.weight == "must"}
-    verdicts = [str(r.verdict) for r in found.results if r.criterion in musts]
-    return text(
+    said = text(
         "sure.counts",
         arm=words.arm_name(text, focus),
-        musts=len(verdicts),
-        passed=verdicts.count("PASS"),
-        open=verdicts.count("INCONCLUSIVE"),
-        failed=verdicts.count("FAIL"),
         prompts=len(view.plan.prompts),
+        **_verdicts(view, found, Weight.MUST),
     )
+    shoulds = _verdicts(view, found, Weight.SHOULD)
+    return f"{said} {text('sure.shoulds', **shoulds)}" if shoulds["asked"] else said
+
+
+def _verdicts(view: RunView, found: ArmDecision, weight: Weight) -> dict[str, int]:
+    """Return how many criteria of a weight were asked of an arm, and what came of them."""
+    names = {c.name for c in view.plan.criteria.criteria if c.weight is weight}
+    verdicts = [result.verdict for result in found.results if result.criterion in names]
+    return {
+        "asked": len(verdicts),
+        "passed": verdicts.count(Verdict.PASS),
+        "open": verdicts.count(Verdict.INCONCLUSIVE),
+        "failed": verdicts.count(Verdict.FAIL),
+    }
 
 
 def _warnings(view: RunView, text: Text) -> Iterator[str]:

@@ -255,6 +255,7 @@ def _onward(content: Content, text: Text) -> Iterator[Block]:
 
 def _criteria(content: Content, text: Text) -> Iterator[Block]:
     yield Paragraph(text("section.criteria.about", arm=content.focus), "about")
+    yield Paragraph(content.rule, "about")
     head = (
         text("column.criterion"), text("column.weight"), text("column.target"),
         text("column.minimum"), text("column.result", level=content.level),

@@ -21,6 +21,7 @@ from poc.records import (
     Light,
     Verdict,
 )
+from poc.verdicts import FAIL_SHARE, PASS_SHARE, TARGET_SHARE
 from reports import text as words
 from reports.load import RunView
 from reports.model import (
@@ -86,6 +87,8 @@ def speed_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
     against = view.estimate(focus.id, SPEED, Comparison.RATIO)
     lines = [_against(text, against)] if against is not None and against.value is not None else []
     lines += [text("numbers.baseline", value=words.estimate(text, base)[0])] if base else []
+    devices = sorted({sample.device for sample in view.latency})
+    lines += [text("numbers.device", device=words.shown(", ".join(devices)))] if devices else []
     return KeyNumber(
         label=words.metric_label(text, SPEED),
         help=words.metric_help(text, SPEED),
@@ -137,10 +140,17 @@ def cell(text: Text, found: Estimate | None) -> Cell:
 
 
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:
-    """Yield the three lights with their questions."""
+    """Yield the three lights with their questions, and what a light does not stand on."""
+    unseen = {
+        "technical": view.votes is None and not view.random_weights,
+        "rights": view.decision.rights_basis is None,
+    }
     for name in ("technical", "economic", "rights"):
         mark = light_mark(text, getattr(view.decision, name))
-        yield LightRow(text(f"lights.{name}"), text(f"lights.{name}.question"), mark)
+        question = text(f"lights.{name}.question")
+        if unseen.get(name):
+            question = f"{question} {text(f'lights.{name}.unseen')}"
+        yield LightRow(text(f"lights.{name}"), question, mark)
 
 
 def smallest_step(view: RunView, text: Text) -> str:
@@ -167,6 +177,14 @@ def smallest_step(view: RunView, text: Text) -> str:
 
 
 # --- criteria ------------------------------------------------------------------------------------
+
+
+def rule(view: RunView, text: Text) -> str:
+    """Return by which rule a criterion passes or fails, and when its lines were fixed."""
+    shares = {"passes": PASS_SHARE, "target": TARGET_SHARE, "fails": FAIL_SHARE}
+    said = {name: f"{100 * share:.0f}" for name, share in shares.items()}
+    told = text("criteria.rule", level=f"{100 * view.estimates.level:.0f}", **said)
+    return told if view.decision.criteria_edited else f"{told} {text('criteria.fixed')}"
 
 
 def criteria(view: RunView, text: Text, focus: Arm) -> Iterator[CriterionRow]:

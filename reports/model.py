@@ -315,6 +315,8 @@ class Content:
     next_step: str
     judges: tuple[Line, ...]
     criteria: tuple[CriterionRow, ...]
+    rule: str
+    """By which rule a criterion passes or fails."""
     arm_columns: tuple[Line, ...]
     criterion_columns: tuple[Line, ...]
     arms: tuple[ArmRow, ...]

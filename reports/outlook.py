@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poc.records import Arm, Comparison, Weight
+from poc.records import Arm, ArmRole, Comparison, Weight
 from poc.vote_records import VoteStatus
 from reports import evidence, judged, money, people
 from reports import text as words
 from reports.load import RunView
 from reports.model import Line
-from reports.sheet import Sheet
+from reports.sheet import Sheet, not_right
 from reports.text import Text
 
 
@@ -82,7 +82,13 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
         m.value for m in view.measurements if _is_of(m.clip_id, m.metric, clip.clip_id, sheet)
     )
     value = words.number(text, sheet.metric, Comparison.VALUE, next(values, None))
-    return text("worst.said", arm=arm, metric=words.metric_label(text, sheet.metric), value=value)
+    said = text("worst.said", arm=arm, metric=words.metric_label(text, sheet.metric), value=value)
+    wrong, of_base = (len(not_right(view, one.id)) for one in (focus, view.baseline))
+    if not wrong:
+        return said
+    label = words.metric_label(text, view.estimates.quality_metric)
+    count = len({c.prompt_id for c in view.clips if c.arm_id == focus.id})
+    return f"{said} {text('worst.wrong', metric=label, wrong=wrong, base=of_base, n=count)}"
 
 
 def _is_of(clip_id: str | None, metric: str, wanted: str, sheet: Sheet) -> bool:
@@ -92,6 +98,7 @@ def _is_of(clip_id: str | None, metric: str, wanted: str, sheet: Sheet) -> bool:
 def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
     """Yield who and what judged, on how much, and where it was made."""
     yield Line(text("judges.people"), _people(view, text, focus))
+    yield Line(text("judges.compared"), _compared(view, text))
     counts = view.summaries[focus.id].counts
     made = text("counts.of", ok=counts.ok, planned=counts.planned)
     yield Line(
@@ -100,6 +107,19 @@ def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
     )
     yield Line(text("judges.money"), _prices(view, text))
     yield Line(text("judges.machine"), evidence.machine(view, text))
+
+
+def _compared(view: RunView, text: Text) -> str:
+    """Return which settings stood for choice, against what, and how many controls there were."""
+    arms = [arm for arm in view.plan.arms if arm.id != view.plan.baseline_id]
+    candidates = [words.arm_name(text, arm) for arm in arms if arm.role is ArmRole.CANDIDATE]
+    return text(
+        "judges.compared.said",
+        n=len(candidates),
+        candidates=text("list.comma").join(candidates) or text("number.none"),
+        controls=len(arms) - len(candidates),
+        baseline=words.arm_name(text, view.baseline),
+    )
 
 
 def _people(view: RunView, text: Text, focus: Arm) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from PIL import Image
 
 from metrics.catalog import CATALOG, Direction, Scope
 from poc.records import ClipStatus
+from poc.samples import SHARE_OF_CLIPS
 from reports.judged import focus_arm
 from reports.load import ClipView, RunView, worst_first
 
@@ -67,9 +68,35 @@ def make_sheet(view: RunView, columns: int = 6) -> Sheet:
 
 
 def worst_sheet(view: RunView) -> Sheet | None:
-    """Return the sheet of one column, the worst clip of the arm in focus; None without an order."""
+    """Return the sheet of one column, the worst clip of the arm in focus; None without an order.
+
+    Of the clips that are not right, where something says which those are; else of all.
+    """
     sheet = make_sheet(view, 1)
-    return None if sheet.metric is None or not sheet.columns else sheet
+    if sheet.metric is None or not sheet.columns:
+        return None
+    wrong = not_right(view, focus_arm(view).id)
+    worst = next(
+        (p for p in _worst_first(view, focus_arm(view).id, sheet.metric) if p in wrong),
+        sheet.columns[0].prompt_id,
+    )
+    return replace(sheet, columns=(Column(worst, ""),))
+
+
+def not_right(view: RunView, arm_id: str) -> frozenset[str]:
+    """Return the prompts whose first clip of an arm is lost or not what the quality metric asks.
+
+    Empty where the quality metric does not say of a clip that it is right or not.
+    """
+    metric = view.estimates.quality_metric
+    if metric not in CATALOG or CATALOG[metric].unit != SHARE_OF_CLIPS:
+        return frozenset()
+    values = view.clip_values(metric)
+    return frozenset(
+        clip.prompt_id
+        for clip in view.clips
+        if clip.arm_id == arm_id and clip.replicate == 0 and values.get(clip.clip_id, 0.0) < 1.0
+    )
 
 
 def middle_prompt(view: RunView, arm_id: str) -> str:

@@ -28,10 +28,13 @@ def draw(shown: app.Shown) -> None:
 
 def _heading(shown: app.Shown, key: str) -> None:
     """Draw a heading; in a demonstration it says so, for whoever cuts out what stands below."""
-    mark = (
-        f" :orange-badge[{app.plain(shown.content.watermark)}]" if shown.content.watermark else ""
-    )
-    st.subheader(f"{app.plain(shown.text(key))}{mark}")
+    st.subheader(f"{app.plain(shown.text(key))}{_mark(shown)}")
+
+
+def _mark(shown: app.Shown) -> str:
+    """Return what stands beside everything that a demonstration shows; else nothing."""
+    said = shown.content.watermark
+    return f" :orange-badge[{app.plain(said)}]" if said else ""
 
 
 def _bullets(items: Sequence[str]) -> None:
@@ -46,7 +49,7 @@ def _conclusion(shown: app.Shown) -> None:
     st.markdown(app.plain(content.sureness))
     for column, light in zip(st.columns(3), content.lights, strict=True):
         with column.container(border=True):
-            st.markdown(f"**{app.plain(light.title)}**")
+            st.markdown(f"**{app.plain(light.title)}**{_mark(shown)}")
             app.badge(light.mark)
             st.caption(app.plain(light.question))
     with st.expander(text("section.reasons"), expanded=True):
@@ -155,7 +158,8 @@ def _onward(shown: app.Shown) -> None:
 
 def _criteria(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
-    st.subheader(text("section.criteria"))
+    _heading(shown, "section.criteria")
+    st.caption(app.plain(content.rule))
     app.table([_row(shown, row, content.criteria) for row in content.criteria])
     with st.expander(text("column.why")):
         app.lines(
