@@ -82,13 +82,13 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
         m.value for m in view.measurements if _is_of(m.clip_id, m.metric, clip.clip_id, sheet)
     )
     value = words.number(text, sheet.metric, Comparison.VALUE, next(values, None))
-    said = text("worst.said", arm=arm, metric=words.metric_label(text, sheet.metric), value=value)
+    said = {"arm": arm, "metric": words.metric_label(text, sheet.metric), "value": value}
     wrong, of_base = (len(not_right(view, one.id)) for one in (focus, view.baseline))
     if not wrong:
-        return said
-    label = words.metric_label(text, view.estimates.quality_metric)
+        return text("worst.said", **said)
+    asked = words.metric_label(text, view.estimates.quality_metric)
     count = len({c.prompt_id for c in view.clips if c.arm_id == focus.id})
-    return f"{said} {text('worst.wrong', metric=label, wrong=wrong, base=of_base, n=count)}"
+    return text("worst.wrong", **said, asked=asked, wrong=wrong, base=of_base, n=count)
 
 
 def _is_of(clip_id: str | None, metric: str, wanted: str, sheet: Sheet) -> bool:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -16,12 +17,13 @@ import reports_fixture as fixture
 
 from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
-from poc.records import Light, digest
+from poc.records import ArmRole, Light, digest
 from poc.vote_records import Outcome, Verdict
 from reports.content import make_content
 from reports.export import html
-from reports.load import load_run
+from reports.load import RunView, load_run
 from reports.model import Content
+from reports.sheet import worst_sheet
 from reports.text import LANGUAGES, Language, load_text
 
 Change = Callable[[dict[str, Any]], None]
@@ -413,6 +415,75 @@ def test_the_worst_clip_is_shown_with_its_prompt_beside_the_baselines(run: Path)
     assert f"k-{scores[min(scores)]}" in part
     assert part.count('class="strip') == 2
     assert f"{min(scores):.1f}" in content(run).worst
+
+
+def with_values(view: RunView, metric: str, values: list[float]) -> RunView:
+    """Return a run whose leading arm's clips have these values, in the plan's order of prompts."""
+    arm = next(a.id for a in view.plan.arms if a.name == "animatelcm-4")
+    order = {prompt.id: value for prompt, value in zip(view.plan.prompts, values, strict=True)}
+    wanted = {c.clip_id: order[c.prompt_id] for c in view.clips if c.arm_id == arm}
+    return replace(
+        view,
+        measurements=tuple(
+            m.model_copy(update={"value": wanted[m.clip_id]})
+            if m.metric == metric and m.clip_id in wanted
+            else m
+            for m in view.measurements
+        ),
+    )
+
+
+@pytest.mark.parametrize(("right", "worst"), [([1.0, 0.0], 1), ([0.0, 1.0], 0), ([1.0, 1.0], 0)])
+def test_the_worst_clip_is_one_that_misses_what_was_asked_where_there_is_one(
+    run: Path, right: list[float], worst: int
+) -> None:
+    view = with_values(load_run(run), "clip_score", [20.0, 25.0])
+    view = with_values(view, "oracle_all", right)
+
+    sheet = worst_sheet(view)
+
+    assert sheet is not None
+    assert sheet.columns[0].prompt_id == view.plan.prompts[worst].id
+    said = make_content(view, load_text("en")).worst
+    assert ("1 of 2 clips" in said) is (0.0 in right)
+
+
+def test_a_light_says_what_it_does_not_stand_on(made: Path, answered: Path) -> None:
+    nobody, people = (
+        {one.title: one.question for one in content(r).lights} for r in (made, answered)
+    )
+
+    assert "people have not judged" in nobody["Technical"]
+    assert "Not seen: use, stills, consents, approvals" in nobody["Rights"]
+    assert nobody["Economic"] == people["Economic"]
+    assert (people["Technical"], people["Rights"]) == (
+        "Does it do what is asked?",
+        "May we use it?",
+    )
+
+
+def test_the_rule_of_a_pass_is_told_and_that_lines_were_fixed_only_where_they_were(
+    run: Path,
+) -> None:
+    assert "in at least 95 % of resamples" in content(run).rule
+    assert "fewer than 20 %" in content(run).rule
+    assert "fixed before the measurement" in content(run).rule
+
+    change(run / "decision.json", lambda found: found.update(criteria_edited=True))
+
+    assert "fixed before" not in content(run).rule
+
+
+def test_what_was_compared_is_counted(run: Path) -> None:
+    arms = load_run(run).plan.arms
+    baseline = load_run(run).plan.baseline_id
+    candidates = [a for a in arms if a.role is ArmRole.CANDIDATE and a.id != baseline]
+    controls = len(arms) - len(candidates) - 1
+
+    said = next(line.said for line in content(run).judges if line.term == "Compared")
+
+    assert said.startswith(f"{len(candidates)} candidates (")
+    assert f"beside them {controls} controls" in said
 
 
 @pytest.mark.parametrize("light", list(Light))
