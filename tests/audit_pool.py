@@ -1,10 +1,10 @@
 """The rules on runs drawn from a run: its measured clips are the pool, and the pool is the truth.
 
 Real clips are neither normal nor of known correlation. Here a run folder with many prompts stands
-for the world: prompts are drawn from it with all their measurements, with replacement, estimated
-and judged as those of a run are, and what the whole pool says is true by definition. What the
-pool's own prompts leave out of the world does not matter for that, and says nothing about the
-models.
+for the world: prompts are drawn from it with replacement, each with one of its seeds, which all
+arms share; they are estimated and judged as those of a run are, and what the whole pool says is
+true by definition. What the pool's own prompts leave out of the world does not matter for that,
+and says nothing about the models.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import gate_runs as g
 import numpy as np
 import numpy.typing as npt
 from audit_gate import plan_of, side
 from audit_rates import ALARMS, COVERAGE, ERRORS, Rate
-from audit_simulations import Floats, Tally, covers, laid_out, summed_up
+from audit_simulations import CRITERIA, Floats, Tally, covers, laid_out, summed_up
 
 from poc.decide import judge_arm, musts
 from poc.estimate import find
@@ -39,15 +40,28 @@ from poc.records import (
     Verdict,
 )
 from poc.samples import VALID_SHARE, Ledger, ledger
+from poc.spec import read_criteria
 from poc.store import RunStore
 from poc.verdicts import judge, slack
 
-Rows = npt.NDArray[np.intp]
+Places = npt.NDArray[np.intp]
+
+
+class Cells(NamedTuple):
+    """Clips of a pool, the same of every arm."""
+
+    rows: Places
+    """Of their prompts."""
+    seeds: Places
+    """Prompts x clips of each: which of its replicates."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A finished run: the values of its unstyled arms, arms x prompts x replicates."""
+    """A finished run: the values of its unstyled arms, arms x prompts x replicates.
+
+    Its plan has the criteria of the demonstration, so that all pools are asked the same.
+    """
 
     name: str
     plan: Plan
@@ -69,7 +83,7 @@ class Pool:
             if metric != VALID_SHARE
         }
         known = {metric: array for metric, array in values.items() if not np.isnan(array).any()}
-        plan = store.plan.model_copy(update={"arms": arms})
+        plan = store.plan.model_copy(update={"arms": arms, "criteria": read_criteria(CRITERIA)})
         return cls(name, plan, known)
 
     @property
@@ -108,28 +122,32 @@ class Pool:
     @cached_property
     def whole(self) -> Mapping[str, ArmSummary]:
         """Return what is true of every arm."""
-        return self.judged(np.arange(self.size), seed=0)[0]
+        rows, seeds = np.arange(self.size), np.arange(self.replicates)
+        return self.judged(Cells(rows, np.tile(seeds, (self.size, 1))), seed=0)[0]
 
-    def drawn(self, rows: Rows) -> Ledger:
-        """Lay out the clips of these rows' prompts; one drawn again is a prompt of its own."""
-        return laid_out(self.plan.arms, {m: array[:, rows] for m, array in self.values.items()})
+    def drawn(self, cells: Cells) -> Ledger:
+        """Lay out these clips; a prompt drawn again is a prompt of its own."""
+        rows, seeds = cells.rows[:, None], cells.seeds
+        found = {metric: array[:, rows, seeds] for metric, array in self.values.items()}
+        return laid_out(self.plan.arms, found)
 
     def asked(self, metrics: Collection[str]) -> Pool:
         """Return the pool of these metrics alone; their estimates and draws stay as they were."""
         kept = {m: array for m, array in self.values.items() if m in metrics}
         return Pool(self.name, self.plan, kept)
 
-    def judged(self, rows: Rows, *, seed: int) -> tuple[Mapping[str, ArmSummary], Draws]:
-        """Return the summaries of these rows' prompts, with the draws; nothing is timed."""
+    def judged(self, cells: Cells, *, seed: int) -> tuple[Mapping[str, ArmSummary], Draws]:
+        """Return the summaries of these clips, with the draws; nothing is timed."""
         untimed = self.plan.model_copy(
             update={"spec": self.plan.spec.model_copy(update={"latency": None})}
         )
-        return summed_up(untimed, self.drawn(rows), (), seed)
+        return summed_up(untimed, self.drawn(cells), (), seed)
 
 
-def draw(pool: Pool, n: int, rng: np.random.Generator) -> Rows:
-    """Return the rows of n prompts, drawn with replacement."""
-    return np.asarray(rng.choice(pool.size, size=n))
+def draw(pool: Pool, n: int, rng: np.random.Generator) -> Cells:
+    """Return n prompts, drawn with replacement, a clip of each."""
+    rows = np.asarray(rng.choice(pool.size, size=n))
+    return Cells(rows, rng.integers(pool.replicates, size=(n, 1)))
 
 
 # --- intervals -----------------------------------------------------------------------------------
@@ -158,7 +176,7 @@ def coverage(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
 
 
 def asked_of_clips(pool: Pool) -> CriteriaFile:
-    """Return the pool's criteria on its clips."""
+    """Return the demonstration's criteria on clips."""
     criteria = pool.plan.criteria
     kept = tuple(one for one in criteria.criteria if not one.metric.startswith("latency_"))
     return criteria.model_copy(update={"criteria": kept})
@@ -240,59 +258,54 @@ def _moved(pool: Pool, whole: ArmSummary) -> Iterator[tuple[Arm, Criterion]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Coin:
-    """Two clips of each prompt, dealt to head and base by a coin.
+class Deal:
+    """Clips of each prompt, two of which are dealt to head and base at random.
 
-    Head and base then do not differ in truth. `one`, `other`: metric -> a number a prompt.
+    Head and base then do not differ in truth.
     """
 
     what: str
-    one: Mapping[str, Floats]
-    other: Mapping[str, Floats]
+    clips: Mapping[str, Floats]
+    """Metric -> prompts x clips that may be dealt, two or more."""
 
     @classmethod
-    def of_seeds(cls, pool: Pool, arm: Arm) -> Coin:
-        """Return two seeds of one arm: a pool of two replicates or more."""
-        own = {metric: array[pool.row(arm)] for metric, array in pool.values.items()}
-        return cls(
-            f"two seeds of {arm.name}",
-            {metric: values[:, 0] for metric, values in own.items()},
-            {metric: values[:, 1] for metric, values in own.items()},
-        )
+    def of_seeds(cls, pool: Pool, arm: Arm) -> Deal:
+        """Return the seeds of one arm, of a pool of two replicates or more."""
+        row = pool.row(arm)
+        own = {metric: array[row] for metric, array in pool.values.items()}
+        return cls(f"two of {pool.replicates} seeds of {arm.name}", own)
 
     @classmethod
-    def of_arms(cls, pool: Pool, arm: Arm, other: Arm) -> Coin:
+    def of_arms(cls, pool: Pool, arm: Arm, other: Arm) -> Deal:
         """Return two arms, whose clips differ more than those of two seeds do."""
-        rows = pool.row(arm), pool.row(other)
-        one, two = ({m: a[row, :, 0] for m, a in pool.values.items()} for row in rows)
-        return cls(f"clips of {arm.name} and {other.name}", one, two)
+        rows = [pool.row(arm), pool.row(other)]
+        both = {metric: array[rows, :, 0].T for metric, array in pool.values.items()}
+        return cls(f"clips of {arm.name} and {other.name}", both)
 
     def dealt(self, n: int, rng: np.random.Generator) -> Mapping[str, Floats]:
         """Return every metric of a single arm's head and base: 1 x prompts x 2."""
-        size = len(next(iter(self.one.values())))
-        rows, heads = rng.choice(size, size=n), rng.random(n) < 0.5
-        found = {}
-        for metric, own in self.one.items():
-            pair = np.stack([own[rows], self.other[metric][rows]], axis=1)
-            found[metric] = np.where(heads[:, None], pair, pair[:, ::-1])[None]
-        return found
+        size, count = next(iter(self.clips.values())).shape
+        rows, first = rng.choice(size, size=n), rng.integers(count, size=n)
+        second = (first + rng.integers(1, count, size=n)) % count
+        pair = np.stack([first, second], axis=1)
+        return {m: array[rows[:, None], pair][None] for m, array in self.clips.items()}
 
 
-def false_alarms(coin: Coin, name: str, n: int, trials: int, seed: int) -> Iterator[Rate]:
+def false_alarms(deal: Deal, name: str, n: int, trials: int, seed: int) -> Iterator[Rate]:
     """Yield how often two dealt runs are told apart, and how often they pass."""
     alarms, passes = Tally(), Tally()
-    judged = tuple(metric for metric in coin.one if is_judged(g.LIMITS, metric))
+    judged = tuple(metric for metric in deal.clips if is_judged(g.LIMITS, metric))
     full = plan_of(n, 0, judged)
     plan = full.model_copy(update={"arms": full.arms[:1]})
     for trial in range(trials):
-        values = coin.dealt(n, np.random.default_rng([seed, n, 4, trial]))
+        values = deal.dealt(n, np.random.default_rng([seed, n, 4, trial]))
         head, base = (
             side(who, plan, laid_out(plan.arms, {m: values[m][:, :, [k]] for m in judged}))
             for k, who in enumerate(("head", "base"))
         )
         status = compare_sides(head, base, g.LIMITS).status
-        alarms.add(f"{coin.what} dealt by a coin: REGRESSION", status is GateStatus.REGRESSION)
-        passes.add(f"{coin.what} dealt by a coin: PASS", status is GateStatus.PASS)
+        alarms.add(f"{deal.what}: REGRESSION", status is GateStatus.REGRESSION)
+        passes.add(f"{deal.what}: PASS", status is GateStatus.PASS)
     part, note = f"pool {name}: gate", f"{len(judged)} metrics of one arm"
     yield from alarms.rates(part, n, ALARMS, note)
     yield from passes.rates(part, n, None, note)

@@ -197,7 +197,8 @@ def test_the_truth_of_a_pool_is_the_mean_of_its_clips(pool: audit_pool.Pool) -> 
 
 def test_a_prompt_that_is_drawn_twice_counts_twice(pool: audit_pool.Pool) -> None:
     rows = np.array([3] * 10 + [5] * 5)
-    arm = pool.judged(rows, seed=1)[0][pool.plan.arms[1].id]
+    cells = audit_pool.Cells(rows, np.zeros((15, 1), int))
+    arm = pool.judged(cells, seed=1)[0][pool.plan.arms[1].id]
     one = find(arm, "clip_score", Comparison.VALUE)
 
     assert one is not None
@@ -224,9 +225,36 @@ def test_what_is_laid_out_is_estimated_as_a_run_of_records_is() -> None:
     assert arms[sim.STUDENT].counts == recorded.counts
 
 
-def test_a_coin_deals_both_clips_of_a_prompt(pool: audit_pool.Pool) -> None:
-    coin = audit_pool.Coin.of_arms(pool, *pool.plan.arms)
-    dealt = coin.dealt(200, np.random.default_rng(SEED))["clip_score"][0]
+def of_seeds(prompts: int, replicates: int) -> audit_pool.Pool:
+    """Return a pool whose every clip says its prompt and seed: 100 a prompt, 1 a seed."""
+    plan = simulations.plan_of(prompts, replicates, 0)
+    cells = 100.0 * np.arange(prompts)[:, None] + np.arange(replicates)
+    return audit_pool.Pool("seeds", plan, {"clip_score": np.stack([cells, cells + 0.5])})
+
+
+def test_a_run_that_is_drawn_has_one_seed_of_a_prompt_and_the_arms_share_it() -> None:
+    pool = of_seeds(20, 5)
+    cells = audit_pool.draw(pool, 300, np.random.default_rng(SEED))
+    base, own = (pool.drawn(cells).grids[a.id, "clip_score"].values for a in pool.plan.arms)
+
+    assert base.shape == (300, 1)
+    assert (own - base == 0.5).all()
+    assert (base[:, 0] // 100 == cells.rows).all()
+    assert set(base[:, 0] % 100) == {0, 1, 2, 3, 4}
+
+
+def test_two_different_seeds_are_dealt_of_all_that_there_are() -> None:
+    pool = of_seeds(20, 5)
+    deal = audit_pool.Deal.of_seeds(pool, pool.plan.arms[0])
+    head, base = deal.dealt(500, np.random.default_rng(SEED))["clip_score"][0].T
+
+    assert (head // 100 == base // 100).all()
+    assert len({*zip(head % 100, base % 100, strict=True)}) == 5 * 4
+
+
+def test_both_clips_of_a_prompt_are_dealt(pool: audit_pool.Pool) -> None:
+    deal = audit_pool.Deal.of_arms(pool, *pool.plan.arms)
+    dealt = deal.dealt(200, np.random.default_rng(SEED))["clip_score"][0]
     pairs = {tuple(sorted(pair)) for pair in zip(*pool.values["clip_score"][:, :, 0], strict=True)}
 
     assert {tuple(sorted(pair)) for pair in dealt} <= pairs

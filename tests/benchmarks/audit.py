@@ -98,11 +98,12 @@ def of_pool(pool: audit_pool.Pool, trials: int) -> Iterator[Rate]:
     yield from audit_pool.coverage(pool.narrowed({first.id, last.id}), half, trials, SEED)
     yield from audit_pool.at_the_line(pool, half, trials, SEED)
     yield from audit_pool.decisions(pool, half, trials, SEED)
-    coins = [audit_pool.Coin.of_arms(pool, first, last)]
+    deals = [audit_pool.Deal.of_arms(pool, first, last)]
     if pool.replicates > 1:
-        coins = [audit_pool.Coin.of_seeds(pool, arm) for arm in (first, last)]
-    for coin in coins:
-        yield from audit_pool.false_alarms(coin, pool.name, pool.size, trials, SEED)
+        deals = [audit_pool.Deal.of_seeds(pool, arm) for arm in (first, last)]
+    shipped = min(pool.size, len(audit_gate.spec_plan("gate").prompts))
+    for deal in deals:
+        yield from audit_pool.false_alarms(deal, pool.name, shipped, trials, SEED)
 
 
 PARTS: Final[Mapping[str, Part]] = {
