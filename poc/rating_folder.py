@@ -61,13 +61,18 @@ def read_panels(run: Path, plan_digest: str) -> tuple[Panel, ...]:
     Raises:
         InputError: a key that cannot be read, or of another plan than the run's.
     """
-    folder = run / FOLDER
-    if not folder.is_dir():
-        return ()
-    _refuse_links(folder)
-    keys = [one / KEY for one in folder.iterdir() if _ID.fullmatch(one.name)]
-    found = [_read_key(path, plan_digest) for path in keys if path.exists()]
+    if (run / FOLDER).is_dir():
+        _refuse_links(run / FOLDER)
+    found = [_read_key(path, plan_digest) for path in key_files(run)]
     return tuple(sorted(found, key=lambda panel: panel.request.number))
+
+
+def key_files(run: Path) -> tuple[Path, ...]:
+    """Return the keys of a run's panels by name, unread; none where nobody is to be asked."""
+    folder = run / FOLDER
+    names = sorted(folder.iterdir()) if folder.is_dir() else []
+    keys = (one / KEY for one in names if _ID.fullmatch(one.name))
+    return tuple(path for path in keys if path.exists())
 
 
 def _read_key(path: Path, plan_digest: str) -> Panel:

@@ -149,7 +149,9 @@ class PanelPages:
         self._prompts = {prompt.id: prompt for prompt in store.plan.prompts}
         self._encoded: dict[ShownClip, bytes] = {}
 
-    def page(self, pack: Pack, served: Mapping[str, Any] | None = None) -> str:
+    def page(
+        self, pack: Pack, served: Mapping[str, Any] | None = None, language: str | None = None
+    ) -> str:
         """Return the page of one pack, `served` as in `poc.rating_page.render`."""
         shown = [side for task in pack.tasks for side in task.sides.values()]
         return render(
@@ -157,7 +159,7 @@ class PanelPages:
             {side: self._media(side) for side in shown},
             self._prompts,
             panel_id=self._panel.panel_id,
-            language=self._language,
+            language=language or self._language,
             clip_s=self._longest_s(shown),
             demonstration=self._store.plan.spec.kind == "demonstration",
             served=served,

@@ -55,7 +55,7 @@ def render(
     """Return the page of one pack; equal arguments give equal bytes.
 
     `served` makes it the page of a server, to which it sends each answer: what the server knows of
-    this pack already, see `poc.rating_server`.
+    this pack already, see `poc.ballot`.
 
     `media` holds the WebM of every side, `prompts` every prompt by its id; `clip_s` is how long a
     clip plays, in seconds. The page is shown in `language` first, ja or en.

@@ -88,6 +88,12 @@ class VoteStore:
                     made[pack_id] = secret
         return made
 
+    def invited(self, pack_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these packs that somebody was given a link to, used or not."""
+        question = select(PACKS.c.pack_id).where(PACKS.c.pack_id.in_(pack_ids))
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(question).scalars())
+
     def is_open(self, link: str) -> bool:
         """Tell whether a link may still be used."""
         question = select(PACKS.c.pack_id).where(_open(link))

@@ -21,9 +21,10 @@ import small_run
 from served_ratings import Client
 
 from poc import cli
+from poc.ballot import Ballot
 from poc.panel import Panel, Trial
 from poc.rating_folder import answers_path, imported, served_path
-from poc.rating_server import MOST_BYTES, Ballot, Server
+from poc.rating_server import MOST_BYTES, Server
 from poc.rating_votes import stored_votes
 from poc.store import RunStore
 from poc.vote_records import AnswerFile, Outcome, Vote

@@ -107,7 +107,8 @@ def _add_votes(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from poc.rating_server import Ballot, Server
+    from poc.ballot import Ballot
+    from poc.rating_server import Server
     from poc.store import RunStore
 
     with RunStore.open_reader(arguments.run) as store:
@@ -135,7 +136,7 @@ def _host(address: str) -> str:
 
 
 def _collect(arguments: argparse.Namespace) -> int:
-    from poc.rating_server import take_in_served
+    from poc.ballot import take_in_served
 
     taken = take_in_served(arguments.run, arguments.votes)
     return _taken(taken.found, where=taken.where, as_json=arguments.json)
