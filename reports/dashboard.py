@@ -13,6 +13,7 @@ from typing import Final
 
 import streamlit as st
 
+from reports.access import let_in
 from reports.app import choose_language, choose_run, heading, keep
 
 # Where no `.streamlit/config.toml` lies: this machine alone, no telemetry. A comment and not a
@@ -65,6 +66,9 @@ def main() -> None:
         st.Page(f"app_pages/{name}.py", title=text(f"page.{name}"), url_path=name, default=i == 0)
         for i, name in enumerate(PAGES)
     ]
+    if not let_in(text):
+        st.navigation(pages, position="hidden")
+        st.stop()
     page = st.navigation(pages)
     chosen = choose_run(text)
     if chosen is None:

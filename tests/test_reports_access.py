@@ -1,0 +1,244 @@
+"""Whom the dashboard lets in: whatever is not clearly allowed is refused, on every page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reports_fixture as fixture
+import streamlit as st
+from streamlit import config
+from streamlit.errors import StreamlitAuthError
+from streamlit.runtime.secrets import Secrets
+from streamlit.testing.v1 import AppTest
+
+from reports import access, dashboard
+from reports.access import Standing, judge
+from reports.text import LANGUAGES, Language, load_text
+
+ENTRY = Path(dashboard.__file__)
+AUTH = {"redirect_uri": "http://x/oauth2callback", "cookie_secret": "s" * 32, "client_id": "a"}
+LISTED = {"auth": AUTH, "access": {"allow": ["Sato@Example.co.jp", "suzuki@example.co.jp"]}}
+SATO = {"is_logged_in": True, "email": "sato@example.co.jp"}
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        SATO,
+        SATO | {"email": " SATO@example.CO.JP"},
+        SATO | {"email_verified": True},
+        SATO | {"email_verified": "true"},
+        SATO | {"email": "suzuki@example.co.jp"},
+    ],
+)
+def test_an_address_of_the_list_is_let_in(user: Mapping[str, Any]) -> None:
+    assert judge(LISTED, user) is Standing.ADMITTED
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        SATO | {"email": "tanaka@example.co.jp"},
+        SATO | {"email": "sato@example.co.jp.evil.example"},
+        SATO | {"email": "xsato@example.co.jp"},
+        SATO | {"email": ""},
+        SATO | {"email": None},
+        SATO | {"email": ["sato@example.co.jp"]},
+        {"is_logged_in": True, "name": "sato@example.co.jp"},
+        SATO | {"email_verified": False},
+        SATO | {"email_verified": "false"},
+        SATO | {"email_verified": None},
+    ],
+)
+def test_any_other_address_and_one_that_is_not_verified_is_not(user: Mapping[str, Any]) -> None:
+    assert judge(LISTED, user) is Standing.STRANGER
+
+
+@pytest.mark.parametrize(
+    "user", [{}, {"email": "sato@example.co.jp"}, SATO | {"is_logged_in": "yes"}]
+)
+def test_who_has_not_logged_in_is_asked_to(user: Mapping[str, Any]) -> None:
+    assert judge(LISTED, user) is Standing.ANONYMOUS
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"access": {}},
+        {"access": {"allow": []}},
+        {"access": {"allow": "sato@example.co.jp"}},
+        {"access": {"allow": ["sato@example.co.jp", 7]}},
+        {"access": {"allow": ["sato@example.co.jp", ""]}},
+        {"access": {"allow": ["*"]}},
+        {"access": ["sato@example.co.jp"]},
+        {"access": {"allowed": ["sato@example.co.jp"]}},
+    ],
+)
+def test_a_login_without_a_list_lets_nobody_in(given: Mapping[str, Any]) -> None:
+    assert judge({"auth": AUTH, **given}, SATO) is Standing.NO_LIST
+    assert judge(LISTED, SATO) is Standing.ADMITTED
+
+
+def test_without_a_login_everybody_on_this_machine_is_inside() -> None:
+    assert judge({}, {}) is Standing.OPEN
+    assert judge({"database": {"password": "x"}}, {}) is Standing.OPEN
+
+
+def test_a_list_without_a_login_and_secrets_that_cannot_be_read_let_nobody_in() -> None:
+    assert judge({"access": LISTED["access"]}, SATO) is Standing.NO_LOGIN
+    assert judge(None, SATO) is Standing.UNREADABLE
+
+
+def test_only_two_standings_are_inside() -> None:
+    assert {one for one in Standing if one.is_inside} == {Standing.OPEN, Standing.ADMITTED}
+
+
+# --- in the app ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("guarded")
+    fixture.write_run(folder / "secret-run", fixture.plan(count=1))
+    return folder
+
+
+def opened(
+    monkeypatch: pytest.MonkeyPatch,
+    runs: Path,
+    secrets: Mapping[str, Any],
+    user: Mapping[str, Any],
+    *,
+    page: str = "decision",
+    language: Language = "en",
+) -> AppTest:
+    monkeypatch.setattr(sys, "argv", [str(ENTRY), str(runs)])
+    app = AppTest.from_file(ENTRY, default_timeout=60)
+    app.secrets = dict(secrets)
+    app.user = dict(user)
+    app.query_params["lang"] = language
+    app.run()
+    return app if page == "decision" else app.switch_page(f"app_pages/{page}.py").run()
+
+
+def everything(app: AppTest) -> str:
+    shown = (*app.main, *app.sidebar)
+    return "\n".join(str(getattr(one, "value", "")) + str(one) for one in shown)
+
+
+OUTSIDE: dict[Standing, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    Standing.ANONYMOUS: (LISTED, {"is_logged_in": False}),
+    Standing.STRANGER: (LISTED, SATO | {"email": "tanaka@example.co.jp"}),
+    Standing.NO_LIST: ({"auth": AUTH}, SATO),
+    Standing.NO_LOGIN: ({"access": LISTED["access"]}, {}),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("standing", OUTSIDE)
+def test_who_is_not_inside_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, language: Language, standing: Standing
+) -> None:
+    app = opened(monkeypatch, runs, *OUTSIDE[standing], language=language)
+
+    assert not app.exception
+    assert load_text(language)(f"access.{standing}") in [one.value for one in app.markdown]
+    assert "secret-run" not in everything(app)
+
+
+@pytest.mark.parametrize("page", dashboard.PAGES)
+def test_who_is_not_inside_sees_no_page(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, page: str
+) -> None:
+    app = opened(monkeypatch, runs, LISTED, SATO | {"email": "tanaka@example.co.jp"}, page=page)
+
+    assert not app.exception
+    assert "secret-run" not in everything(app)
+    assert "DEMONSTRATION" not in everything(app)
+
+
+def test_a_missing_list_says_what_to_write(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
+    app = opened(monkeypatch, runs, {"auth": AUTH}, SATO)
+
+    assert app.code[0].value == '[access]\nallow = ["name@example.co.jp"]'
+
+
+@pytest.mark.parametrize(
+    ("auth", "labels"),
+    [
+        (AUTH, ["Log in"]),
+        (AUTH | {"client_kwargs": {"prompt": "login"}}, ["Log in"]),
+        ({"google": {"client_id": "b"}, "okta": {"client_id": "c"}},
+         ["Log in with google", "Log in with okta"]),
+    ],
+)  # fmt: skip
+def test_who_may_log_in_is_asked_to_by_each_provider(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, auth: dict[str, Any], labels: list[str]
+) -> None:
+    monkeypatch.setattr(access, "find_spec", lambda _name: object())
+    app = opened(monkeypatch, runs, LISTED | {"auth": auth}, {"is_logged_in": False})
+
+    assert not app.exception
+    assert [one.label for one in app.button] == labels
+
+
+def test_a_login_whose_package_is_missing_or_that_fails_says_so(
+    monkeypatch: pytest.MonkeyPatch, runs: Path
+) -> None:
+    def fail(_provider: str | None) -> None:
+        raise StreamlitAuthError("no redirect_uri")
+
+    outside = {"is_logged_in": False}
+    monkeypatch.setattr(access, "find_spec", lambda _name: None)
+    without = opened(monkeypatch, runs, LISTED, outside)
+    monkeypatch.setattr(access, "find_spec", lambda _name: object())
+    monkeypatch.setattr(st, "login", fail)
+    failing = opened(monkeypatch, runs, LISTED, outside)
+    failing.button(key="login-").click().run()
+
+    assert without.code[0].value == 'pip install "streamlit[auth]"'
+    assert not failing.exception
+    assert load_text("en")("access.amiss") in [one.value for one in failing.error]
+    assert failing.code[0].value == "no redirect_uri"
+
+
+@pytest.mark.parametrize(
+    ("content", "standing"), [("[auth", Standing.UNREADABLE), (None, Standing.OPEN)]
+)
+def test_secrets_that_are_there_and_cannot_be_read_let_nobody_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, standing: Standing
+) -> None:
+    file = tmp_path / "secrets.toml"
+    if content is not None:
+        file.write_text(content, "utf-8")
+    monkeypatch.setattr(st, "secrets", Secrets())
+    before = config.get_option("secrets.files")
+    config.set_option("secrets.files", [str(file)])
+    try:
+        assert access.standing() is standing
+    finally:
+        config.set_option("secrets.files", before)
+
+
+@pytest.mark.parametrize("page", dashboard.PAGES)
+def test_who_is_on_the_list_sees_every_page_and_may_log_out(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, page: str
+) -> None:
+    app = opened(monkeypatch, runs, LISTED, SATO, page=page)
+
+    assert not app.exception
+    assert "secret-run" in everything(app)
+    assert "DEMONSTRATION" in everything(app)
+    assert [one.label for one in app.sidebar.button] == ["Log out"]
+
+
+def test_without_a_login_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
+    app = opened(monkeypatch, runs, {}, {})
+
+    assert app.selectbox(key="run").value == runs / "secret-run"
+    assert [*app.sidebar.button] == []
