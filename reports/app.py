@@ -189,6 +189,12 @@ def table(rows: Sequence[Mapping[str, str | Mark]]) -> None:
     st.table(frame.set_index(frame.columns[0]) if shown else frame, border="horizontal")
 
 
+def whole_cell(cell: Cell) -> str:
+    """Return a value with its interval, n and reason, to stand in one cell of a table."""
+    parts = (cell.value, cell.interval, cell.n, cell.reason)
+    return " · ".join(part for part in parts if part)
+
+
 def wide_table(columns: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
     """Draw a table that may be moved sideways where it is wider than the page."""
     head = "".join(f"<th scope=col>{escape(column)}</th>" for column in columns)

@@ -399,6 +399,9 @@ def _people(content: Content, text: Text) -> Iterator[Block]:
     for one in content.people:
         yield Heading(one.pair)
         yield Paragraph(one.said)
+        yield Paragraph(one.who, "about")
+        if one.caution:
+            yield Paragraph(one.caution, "about")
         rows = tuple(
             Row(
                 (
@@ -418,6 +421,8 @@ def _people(content: Content, text: Text) -> Iterator[Block]:
     for judged in content.clips:
         yield Heading(judged.title)
         yield Paragraph(judged.said)
+        if judged.caution:
+            yield Paragraph(judged.caution, "about")
         yield Terms(judged.lines)
         if judged.needed:
             yield Paragraph(judged.needed, "about")

@@ -198,6 +198,10 @@ class PeopleDetail:
 
     pair: str
     said: str
+    who: str
+    """Votes, raters and prompts behind it."""
+    caution: str
+    """That these are too few to lean on; empty where they are not."""
     needed: str
     rows: tuple[VoteRow, ...]
     raters: tuple[RaterRow, ...]
@@ -209,6 +213,8 @@ class ClipsDetail:
 
     title: str
     said: str
+    caution: str
+    """As in `PeopleDetail`."""
     needed: str
     lines: tuple[Line, ...]
     raters: tuple[RaterRow, ...]

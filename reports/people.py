@@ -11,6 +11,7 @@ from poc.vote_records import (
     CandidateVotes,
     Minutes,
     OfHundred,
+    Preference,
     Question,
     QuestionResult,
     RaterResult,
@@ -62,9 +63,19 @@ def _cell(text: Text, votes: CandidateVotes) -> Cell:
     of_hundred = share.of_hundred()
     if of_hundred is None:
         return Cell(text("number.none"), "", "", text("people.all_left_out"))
-    counts = {"votes": found.n_votes, "raters": found.n_raters, "prompts": found.n_prompts}
     value = text("people.value", n=of_hundred.value)
-    return Cell(value, _ends(text, of_hundred), text("people.n", **counts))
+    return Cell(value, _ends(text, of_hundred), _who(text, found))
+
+
+def _who(text: Text, found: Preference) -> str:
+    counts = {"votes": found.n_votes, "raters": found.n_raters, "prompts": found.n_prompts}
+    return text("people.n", **counts)
+
+
+def _caution(text: Text, status: VoteStatus) -> str:
+    if status is VoteStatus.SUFFICIENT:
+        return ""
+    return text("people.insufficient", raters=FEWEST_RATERS, prompts=FEWEST_PROMPTS)
 
 
 def _ends(text: Text, found: OfHundred) -> str:
@@ -81,16 +92,14 @@ def _lines(
             yield text("people.show" if view.votes_open else "people.how")
         return
     yield sentence(view, text, votes)
-    if votes.status is VoteStatus.INSUFFICIENT:
-        yield text("people.insufficient", raters=FEWEST_RATERS, prompts=FEWEST_PROMPTS)
+    yield _caution(text, votes.status)
 
 
 def _clip_lines(text: Text, clips: ArmVotes | None) -> Iterator[str]:
     if clips is None:
         return
     yield clip_sentence(text, clips)
-    if clips.status is VoteStatus.INSUFFICIENT:
-        yield text("people.insufficient", raters=FEWEST_RATERS, prompts=FEWEST_PROMPTS)
+    yield _caution(text, clips.status)
 
 
 def clip_sentence(text: Text, clips: ArmVotes) -> str:
@@ -138,6 +147,15 @@ def _key_of_none(view: RunView) -> str:
     return "people.only_clips" if judged else "people.none"
 
 
+def packs(view: RunView, text: Text) -> str:
+    """Return how many packs there are and came back; "" where no answer was summed up."""
+    if view.votes is None:
+        return ""
+    found = view.votes.summary
+    counts = {"packs": found.packs, "back": found.packs_answered, "part": found.packs_incomplete}
+    return text("people.packs", **counts)
+
+
 # --- in detail -----------------------------------------------------------------------------------
 
 
@@ -161,6 +179,7 @@ def clips_detail(view: RunView, text: Text) -> tuple[ClipsDetail, ...]:
         ClipsDetail(
             title=text("clips.title", arm=words.arm_name(text, view.arm(one.arm_id))),
             said=clip_sentence(text, one),
+            caution=_caution(text, one.status),
             needed=text("people.needed", n=one.votes_needed) if one.votes_needed else "",
             lines=tuple(_of_clips(text, one, summary.verdicts)),
             raters=_raters(text, summary.raters_of_clips, "clips.caught"),
@@ -206,6 +225,8 @@ def _detail(
     return PeopleDetail(
         pair=text("contrast.pair", **pair),
         said=sentence(view, text, candidate),
+        who=_who(text, candidate.kept),
+        caution=_caution(text, candidate.status),
         needed=text("people.needed", n=needed) if needed else "",
         rows=tuple(_row(text, one, likeness[one.question]) for one in candidate.kept.questions),
         raters=_raters(text, votes.summary.raters_of_pairs, "people.caught"),

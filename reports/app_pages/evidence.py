@@ -7,7 +7,8 @@ import streamlit as st
 
 from reports import app, evidence
 from reports.compare import side_by_side, what_differs
-from reports.model import Cell, ClaimRow, Mark, RaterRow, SplitRow, SwingRow, VoteRow
+from reports.model import ClaimRow, Mark, SplitRow, SwingRow
+from reports.people_tables import draw_people
 from reports.text import Text, harmless_cell
 from reports.tidy import shown_estimates
 
@@ -57,9 +58,9 @@ def _results(shown: app.Shown) -> None:
 
 def _people_and_money(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
-    _people(shown)
+    draw_people(shown)
     _money(shown)
-    if not content.people:
+    if not content.people and not content.clips:
         st.subheader(text("section.people"))
         st.markdown(app.plain(next(m.said for m in reversed(content.method))))
     if content.money is None:
@@ -99,46 +100,6 @@ def _words(shown: app.Shown) -> None:
     text = shown.text
     st.subheader(text("section.glossary"))
     app.lines(shown.content.glossary, text("column.term"), text("column.said"))
-
-
-def _people(shown: app.Shown) -> None:
-    text, content = shown.text, shown.content
-    if not content.people and not content.clips:
-        return
-    st.subheader(text("section.people"))
-    st.caption(app.plain(text("section.people.about", level=content.level)))
-    for found in content.people:
-        st.markdown(f"**{app.plain(found.pair)}**")
-        st.markdown(app.plain(found.said))
-        app.table([_votes(text, row) for row in found.rows])
-        st.caption(app.plain(found.needed))
-    for judged in content.clips:
-        st.markdown(f"**{app.plain(judged.title)}**")
-        st.markdown(app.plain(judged.said))
-        app.lines(judged.lines, text("column.term"), text("column.said"))
-        st.caption(app.plain(judged.needed))
-    with st.expander(text("people.raters")):
-        app.table([_rater(text, one) for one in content.raters])
-
-
-def _votes(text: Text, row: VoteRow) -> dict[str, str | Mark]:
-    return {
-        text("column.question"): row.question,
-        text("column.counts"): row.counts,
-        text("column.not_worse"): _difference(row.not_worse),
-        text("column.preferred"): _difference(row.preferred),
-        text("column.alpha"): row.alpha,
-        text("column.same"): row.same,
-    }
-
-
-def _rater(text: Text, one: RaterRow) -> dict[str, str | Mark]:
-    return {
-        text("column.rater"): one.name,
-        text("column.votes"): one.votes,
-        text("column.catches"): one.catches,
-        text("column.standing.rater"): one.standing,
-    }
 
 
 def _money(shown: app.Shown) -> None:
@@ -182,7 +143,7 @@ def _contrasts(shown: app.Shown) -> None:
             [
                 {
                     text("column.metric"): row.label,
-                    text("column.difference"): _difference(row.cell),
+                    text("column.difference"): app.whole_cell(row.cell),
                     text("column.standing"): row.standing,
                 }
                 for row in contrast.rows
@@ -205,7 +166,7 @@ def _claims(shown: app.Shown) -> None:
 
 def _claim(text: Text, row: ClaimRow) -> dict[str, str | Mark]:
     comma = text("list.comma")
-    numbers = [f"{one.label} ({one.arm}): {_difference(one.cell)}" for one in row.numbers]
+    numbers = [f"{one.label} ({one.arm}): {app.whole_cell(one.cell)}" for one in row.numbers]
     return {
         text("column.claim"): row.label,
         text("column.published"): comma.join(row.published),
@@ -220,18 +181,13 @@ def _split(text: Text, row: SplitRow) -> dict[str, str | Mark]:
     rest, denoise, whole = (text(f"column.split.{part}") for part in ("rest", "denoise", "whole"))
     return {
         text("column.arm"): row.name,
-        denoise: _difference(row.denoise),
+        denoise: app.whole_cell(row.denoise),
         text("column.split.steps"): row.steps,
         text("column.split.guidance"): row.guidance,
-        f"{rest} ({denoise})": _difference(row.denoise_rest),
-        whole: _difference(row.whole),
-        f"{rest} ({whole})": _difference(row.whole_rest),
+        f"{rest} ({denoise})": app.whole_cell(row.denoise_rest),
+        whole: app.whole_cell(row.whole),
+        f"{rest} ({whole})": app.whole_cell(row.whole_rest),
     }
-
-
-def _difference(cell: Cell) -> str:
-    parts = (cell.value, cell.interval, cell.n, cell.reason)
-    return " · ".join(part for part in parts if part)
 
 
 def _verdicts(shown: app.Shown) -> list[dict[str, str | Mark]]:
