@@ -24,7 +24,7 @@ CAREFUL: Final[Mapping[str, str]] = {
     "client.showErrorDetails": "none",
 }
 
-PAGES: Final = ("decision", "trade_off", "videos", "latency", "evidence")
+PAGES: Final = ("decision", "trade_off", "videos", "rating", "latency", "evidence")
 
 
 def command(runs_dir: Path, extra_args: Sequence[str]) -> list[str]:

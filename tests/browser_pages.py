@@ -32,13 +32,21 @@ def browser_path() -> str | None:
     return next((found for name in wanted if name and (found := shutil.which(name))), None)
 
 
-@contextmanager
-def serving(runs: Path) -> Iterator[str]:
-    """Start `poc dashboard` over a folder of runs; yields its address."""
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--server.port", str(port), "--server.headless", "true"]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterator[str]:
+    """Start `poc dashboard` over a folder of runs; yields its address. `more` goes to Streamlit.
+
+    `kill` ends it without a chance to tidy up.
+    """
+    port = port or free_port()
+    options = ["--server.port", str(port), "--server.headless", "true", *more]
     command = [sys.executable, "-m", "poc", "dashboard", str(runs), "--", *options]
     log = runs.parent / "dashboard.log"
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as program:
@@ -47,7 +55,7 @@ def serving(runs: Path) -> Iterator[str]:
             _wait(address, program, log)
             yield address
         finally:
-            program.terminate()
+            program.kill() if kill else program.terminate()
             program.wait(20)
 
 
@@ -77,7 +85,9 @@ def chromium(path: str) -> Iterator[Browser]:
 
 def settle(page: Page) -> list[str]:
     """Wait until Streamlit has drawn the whole page; returns its visible texts."""
-    page.wait_for_selector("[data-testid=stMainBlockContainer] h3", timeout=PATIENCE_MS)
+    page.wait_for_selector(
+        "[data-testid=stMainBlockContainer] h3 >> visible=true", timeout=PATIENCE_MS
+    )
     before: list[str] = []
     until = time.monotonic() + PATIENCE_MS / 1000
     while time.monotonic() < until:

@@ -8,6 +8,7 @@ import pytest
 
 LONGEST: Final = (
     "test_reports_browser.py",
+    "test_reports_rating_browser.py",
     "test_poc_run.py",
     "test_audit.py",
     "test_poc_training_own_style.py",

@@ -116,6 +116,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
     "poc.*": (CORE, "metrics.catalog"),
     "reports.*": (
         "metrics.catalog",
+        "poc.ballot",
         "poc.brief",
         "poc.claims",
         "poc.claims_file",
@@ -135,7 +136,9 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.latency_profile",
         "poc.licences",
         "poc.models",
+        "poc.panel",
         "poc.plan",
+        "poc.rating_folder",
         "poc.rating_votes",
         "poc.records",
         "poc.slicing",

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
 )
 
-PAGES = ("", "trade_off", "videos", "latency", "evidence")
+PAGES = ("", "trade_off", "videos", "rating", "latency", "evidence")
 FRAMES, FPS = fixture.SHAPE.num_frames, fixture.SHAPE.fps
 KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -98,6 +98,7 @@ ALIKE = re.compile(
     | demo | [A-Za-z]+Scheduler | Example\ CPU         # names of runs, classes and machines
     | (keyboard_|arrow_|expand_|check|close|help|question_mark|more_vert|change_history).*  # icons
     | Skip\ to\ main\ content                         # Streamlit's own, for screen readers
+    | poc\ (rate|decide)\ .*                           # what is to be typed
     | black:\ mean\ luminance.* | MemoryError:.*        # reasons that the run recorded
     """,
     re.VERBOSE,

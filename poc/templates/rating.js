@@ -4,6 +4,8 @@ const page = document.getElementById("page");
 const key = "rating-" + data.pack_id;
 const single = data.form === "clips";
 const NO_REASON = "yes";  // the one verdict that needs none
+// Within the dashboard, whoever framed this page carries its words; elsewhere it sends them itself.
+const carrier = window.frameElement && window.frameElement.carrier;
 const state = restored();
 let trialSince = 0, current = 0, stopVideos = () => {};
 
@@ -235,6 +237,7 @@ async function send() {
 }
 async function post(path, content) {
   try {
+    if (carrier) return await carrier.post(path, content, SILENCE_MS);
     return await fetch(path, { method: "POST", body: JSON.stringify(content),
       headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(SILENCE_MS) });
   } catch { return { status: 0 }; }
@@ -255,7 +258,8 @@ function turnedAway(status) {
   draw();
 }
 function drawRefused() {
-  const why = refused === 401 || refused === 403 ? "refused_invitation" : "refused_answer";
+  const out = carrier ? "refused_here" : "refused_invitation";
+  const why = refused === 401 || refused === 403 ? out : "refused_answer";
   page.replaceChildren(make("div", { className: "text", id: "refused" },
     make("h1", { className: "bad", textContent: text("refused") }),
     make("p", { textContent: text(why) }),
@@ -266,7 +270,7 @@ function drawRefused() {
 }
 function tryAgain() {
   // A new link may have been opened beside this window; a page that does not fit is fetched anew.
-  if (refused !== 401 && refused !== 403) return location.reload();
+  if (refused !== 401 && refused !== 403) return carrier ? carrier.again() : location.reload();
   refused = 0;
   draw();
   send();
