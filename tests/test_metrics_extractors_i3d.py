@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import warnings
@@ -223,6 +224,16 @@ def test_a_pickle_of_known_digest_becomes_safetensors_that_give_the_same_feature
     np.testing.assert_allclose(extractor.features(CLIPS), expected, rtol=1e-4, atol=1e-4)
     assert (extractor.dimension, extractor.minimum_frames) == (20, 10)
     assert extractor.id == "i3d-400/logits/paper-1"
+
+
+def test_converting_writes_what_pins_the_files_beside_their_folder(converted: Path) -> None:
+    index = json.loads(converted.with_name(f"{converted.name}.index.json").read_text())
+
+    assert index["files"] == {
+        f"{converted.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in converted.iterdir()
+    }
+    assert len(index["files"]) == 2
 
 
 def test_converting_again_gives_the_same_bytes(

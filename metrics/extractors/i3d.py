@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from metrics.extractors.base import Preparation, WeightsError, video_id
+from metrics.extractors.base import Preparation, WeightsError, file_digest, video_id
 from metrics.extractors.tiny import CONFIG, WEIGHTS, NetworkExtractor, load_network
 from metrics.extractors.torch_files import Tensor, read_tensors, script_of
 
@@ -338,6 +338,11 @@ def _write(folder: Path, network: I3d, facts: Mapping[str, Any]) -> None:
     least = {"minimum_frames": MINIMUM_FRAMES}
     config = {"network": "i3d", "classes": network.classes, **least, **facts}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+    # What pins them: the index that a table of models reads, beside the folder.
+    home = folder.resolve()
+    digests = {f"{home.name}/{name}": file_digest(home / name) for name in (CONFIG, WEIGHTS)}
+    index = home.with_name(f"{home.name}.index.json")
+    index.write_text(json.dumps({"files": digests}, indent=1) + "\n")
 
 
 def git_blob(file: Path) -> str:
