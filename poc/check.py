@@ -222,13 +222,13 @@ def _read(store: RunStore, name: str) -> GateRun:
 def _set_changes(head: RunStore, base: RunStore) -> tuple[Estimate, ...]:
     """Return the changes of KVD, which is in the clips' features and not in their measurements."""
     from poc.models import read_models
-    from poc.run import judges_of
+    from poc.run import judges_on_record
     from poc.set_metrics import changes_between
 
     asked = [store.plan.spec.metrics for store in (head, base)]
     if not all("kvd" in metrics for metrics in asked):
         return ()
-    return changes_between(head, base, judges_of(read_models()))
+    return changes_between(head, base, judges_on_record(head, read_models()))
 
 
 def _write(result: GateResult, folder: Path) -> dict[str, Path]:

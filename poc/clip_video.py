@@ -21,6 +21,7 @@ from poc.errors import InputError
 from poc.golden import check_golden_network
 from poc.measure import VIDEO_EXTRACTOR
 from poc.records import digest
+from poc.video_judge import NETWORKS
 
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -31,7 +32,6 @@ _FILES: Final = {
     "i3d": ("config.json", WEIGHTS),
     "videomae": ("config.json", "preprocessor_config.json", WEIGHTS),
 }
-_IDS: Final = {"i3d": ("i3d-400", "logits"), "videomae": ("videomae", "mean")}
 _WHERE: Final = (
     "Expected a folder of I3D, which `python -m metrics.extractors.i3d` makes of the published "
     "file, or of a VideoMAE (config.json, preprocessor_config.json, model.safetensors)."
@@ -126,7 +126,7 @@ class GivenVideo:
     @property
     def id(self) -> str:
         """Name shown beside every number."""
-        return video_id(*_IDS[self.kind], self.preparation)
+        return video_id(*NETWORKS[self.kind], self.preparation)
 
     def why_not(self, shape: FrameShape) -> str:
         """Return why it takes no such clip; empty where it does."""

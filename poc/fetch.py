@@ -78,7 +78,7 @@ class Source(Protocol):
 def wanted(plan: Plan, models: ModelTable) -> tuple[Model, ...]:
     """Return the models on the hub that a run of the plan loads: those of arms, then judges."""
     arms = [] if plan.spec.weights else [m for arm in plan.arms for m in arm.model_digests]
-    judges = [entry.id for entry in run_judges(models, plan.image_text)]
+    judges = [entry.id for entry in run_judges(models, plan.image_text, plan.video)]
     found = [models.resolve(model) for model in dict.fromkeys([*arms, *judges])]
     return tuple(model for model in found if model.entry.hub is not None)
 

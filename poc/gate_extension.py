@@ -18,6 +18,7 @@ from poc.errors import InputError
 from poc.gate_records import GateResult, RunName
 from poc.records import SweepSpec
 from poc.spec import read_spec
+from poc.spec_judging import has_folder
 
 MORE: Final = 2
 """Times the prompts and rounds of the first look."""
@@ -58,7 +59,7 @@ def _refuse_neighbours(spec: SweepSpec, spec_path: Path, out: Path) -> None:
     if out.parent.resolve() == spec_path.parent.resolve():
         return
     own = spec.dataset not in dataset_licences()
-    if own or any(arm.family == "imported" for arm in spec.arms):
+    if own or has_folder(spec) or any(arm.family == "imported" for arm in spec.arms):
         raise InputError(
             f"{out}: expected a place beside {spec_path}, whose prompts or clips lie there too."
         )

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from poc.records import (
     ArmRole,
     Batch,
     ClipRequest,
+    ClipShape,
     ClipStatus,
     ComparisonProtocol,
     Measurement,
@@ -34,8 +35,12 @@ from poc.records import (
     Plan,
     Prompt,
     ReferenceSet,
+    SweepSpec,
+    VideoJudge,
     short_id,
 )
+from poc.reference_clips import reference_frames
+from poc.video_judge import TINY_VIDEO, NamedVideo, as_recorded, named_video, preparation_of
 
 if TYPE_CHECKING:
     from poc.generate import Machine, Progress
@@ -52,7 +57,7 @@ BASELINE, UNPROMPTED = "baseline_frames", "unprompted_frames"
 NO_PARTNER = "no partner: "
 """How a reason in `Partners` begins; no clip id does."""
 
-VIDEO_EXTRACTOR = "tiny-video"
+VIDEO_EXTRACTOR = TINY_VIDEO
 IMAGE_TEXT_EXTRACTOR = "tiny-clip"
 _PAIRED = frozenset({BASELINE, UNPROMPTED})
 _STYLED = re.compile(r"(?P<name>\w+)\[(?P<style>[\w.-]+)\]")
@@ -92,6 +97,13 @@ class Judges:
     """Such a folder of each style that was trained on own stills, by its name."""
     named: NamedJudge | None = None
     """What lies in `image_text`; None: the network of the tiny world."""
+    named_video: NamedVideo | None = None
+    """What lies in `video`; None: the network of the tiny world, which comes along."""
+
+    @property
+    def video_extractor(self) -> str:
+        """What FVD and KVD are named by."""
+        return VIDEO_EXTRACTOR if self.named_video is None else self.named_video.extractor
 
     def stills_of(self, style: str) -> Path:
         """Return the folder of a style, with stills in `train` and in `heldout`."""
@@ -119,6 +131,8 @@ class MeasureSetup:
     partners: Partners = field(default_factory=dict)
     protocol: ComparisonProtocol | None = None
     """The form in which clips are compared, where some were made elsewhere."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Where reference sets lie that are not rendered, by name."""
 
     def __call__(self, _: int) -> Callable[[Batch | ReferenceTask], Any]:
         """Return the handler of batches and reference sets."""
@@ -132,11 +146,16 @@ class MeasureSetup:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTask:
-    """A reference set whose features are to be taken: rendered from the prompts of the plan."""
+    """A reference set whose features are to be taken."""
 
     reference: ReferenceSet
     texts: tuple[str, ...]
+    """Prompts of the plan, which a rendered set shows in turn."""
     id: str
+    spec: SweepSpec | None = None
+    """Whose clips are held against it; wanted for a folder."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of a folder: file name -> SHA-256, as planned."""
 
 
 class Bench:
@@ -154,9 +173,7 @@ class Bench:
 
     @cached_property
     def _video(self) -> Any:
-        from poc.tiny.video_network import load_video_extractor
-
-        return load_video_extractor(self._setup.judges.video, extractor_id=VIDEO_EXTRACTOR)
+        return load_video(self._setup.judges)
 
     @cached_property
     def _reader(self) -> RunStore:
@@ -280,12 +297,17 @@ class Bench:
         return self._styles[key]
 
     def reference(self, task: ReferenceTask) -> Floats:
-        """Render a reference set chunk by chunk and return its video features (n, d)."""
+        """Return the video features (n, d) of a reference set, taken chunk by chunk."""
         arm = self._generated
-        chunks = (
-            np.stack([self._as_measured(clip, arm) for clip in chunk])
-            for chunk in rendered_chunks(task)
-        )
+        if task.spec is not None:  # already in the form that is measured
+            folder = self._setup.folders[task.reference.name]
+            clips = reference_frames(task.spec, task.reference, task.files, folder)
+            chunks = (frames[None] for frames in clips)
+        else:
+            chunks = (
+                np.stack([self._as_measured(clip, arm) for clip in chunk])
+                for chunk in rendered_chunks(task)
+            )
         parts = [self._video.features(chunk) for chunk in chunks]
         return np.concatenate(parts).astype(np.float64)
 
@@ -350,7 +372,8 @@ class Inputs:
 
 def video_key(judges: Judges) -> str:
     """Name video features by the network that made them: no two networks are ever mixed."""
-    return f"video_{judges.video_digest[:16]}"
+    named = judges.named_video
+    return f"video_{judges.video_digest[:16]}" if named is None else named.key
 
 
 def has_video(store: RunStore, identifier: str, judges: Judges) -> bool:
@@ -358,8 +381,31 @@ def has_video(store: RunStore, identifier: str, judges: Judges) -> bool:
     return store.has_features(identifier) and video_key(judges) in store.read_features(identifier)
 
 
-def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Progress) -> None:
-    """Measure every ok clip that has no numbers yet, and the reference sets."""
+def recorded_video(store: RunStore) -> NamedVideo | None:
+    """Return the video judge that a run's plan names, on the kind of device that measured here.
+
+    None: the one that comes along.
+    """
+    named = named_video(store.plan.video_judge, "cpu")
+    if named is None:
+        return None
+    tasks = (task.id for task in reference_tasks(store.plan).values())
+    kept = (store.read_features(one) for one in tasks if store.has_features(one))
+    return as_recorded(named, [key for arrays in kept for key in arrays])
+
+
+def measure(
+    store: RunStore,
+    judges: Judges,
+    machine: Machine,
+    *,
+    sets: Mapping[str, Path] | None = None,
+    progress: Progress,
+) -> None:
+    """Measure every ok clip that has no numbers yet, and the reference sets.
+
+    `sets` are the folders of reference sets that are not rendered, by name.
+    """
     plan = store.plan
     tasks: list[Batch | ReferenceTask] = [
         *_open_references(store, judges),
@@ -373,6 +419,7 @@ def measure(store: RunStore, judges: Judges, machine: Machine, *, progress: Prog
         prompts={prompt.id: prompt for prompt in plan.prompts},
         partners=partners(plan, ok_clips(store)),
         protocol=plan.spec.protocol,
+        folders=sets or {},
     )
     progress("measure", 0, len(tasks))
     workers = max(1, min(machine.workers, len(tasks)))
@@ -468,24 +515,28 @@ def reference_tasks(plan: Plan) -> dict[str | None, ReferenceTask]:
     texts = tuple(prompt.text for prompt in plan.prompts)
     asked = plan.spec.protocol
     form = [] if asked is None else [asked.model_dump(mode="json")]
-    return {
-        reference.style: ReferenceTask(
-            reference,
-            texts,
-            short_id([RENDERING, reference.model_dump(mode="json"), texts, *form]),
-        )
-        for reference in plan.spec.references
-    }
+    tasks: dict[str | None, ReferenceTask] = {}
+    for one in plan.spec.references:
+        said = one.model_dump(mode="json", exclude={"path"})
+        if one.kind == "rendered":
+            name = short_id([RENDERING, said, texts, *form])
+            tasks[one.style] = ReferenceTask(one, texts, name)
+        else:
+            files = plan.files_of(one)
+            name = short_id([said, sorted(files.items()), *form])
+            tasks[one.style] = ReferenceTask(one, (), name, plan.spec, files)
+    return tasks
 
 
 def rendered_chunks(task: ReferenceTask) -> Iterator[Frames]:
     """Render clean clips of the plan's own prompts in turn, (n, t, h, w, 3) at a time."""
     from poc.tiny.world import Style, parse, render_clip
 
-    rng = np.random.default_rng(task.reference.seed)
+    count, seed = task.reference.rendering
+    rng = np.random.default_rng(seed)
     style = Style(task.reference.style) if task.reference.style else None
     scenes = [parse(text) for text in task.texts]
-    clips = (render_clip(scenes[i % len(scenes)], rng, style) for i in range(task.reference.count))
+    clips = (render_clip(scenes[i % len(scenes)], rng, style) for i in range(count))
     while chunk := list(itertools.islice(clips, _REFERENCE_CHUNK)):
         yield np.stack(chunk)
 
@@ -568,6 +619,57 @@ def load_image_text(judges: Judges) -> Any:
         )
     except WeightsError as error:
         raise InputError(str(error)) from error
+
+
+def load_video(judges: Judges) -> Any:
+    """Return the network whose features FVD and KVD compare.
+
+    Raises:
+        InputError: its files are not those of such a network.
+    """
+    from metrics.extractors.base import WeightsError
+
+    named = judges.named_video
+    if named is None:
+        from poc.tiny.video_network import load_video_extractor
+
+        return load_video_extractor(judges.video, extractor_id=VIDEO_EXTRACTOR)
+    try:
+        return _loader(named.judge)(
+            judges.video,
+            preparation=preparation_of(named.judge),
+            expected_sha256=None,
+            device=named.device,
+        )
+    except WeightsError as error:
+        raise InputError(str(error)) from error
+
+
+def _loader(judge: VideoJudge) -> Callable[..., Any]:
+    if judge.network.startswith("i3d"):
+        from metrics.extractors.i3d import load_i3d
+
+        return load_i3d
+    from metrics.extractors.videomae import load_videomae
+
+    return load_videomae
+
+
+def check_video(judges: Judges, shape: ClipShape) -> None:
+    """Load the video judge that a spec names once, so that a run does not begin with a bad one.
+
+    Raises:
+        InputError: its files are not those of such a network, or clips of this shape are too short
+            for it.
+    """
+    if (named := judges.named_video) is None:
+        return
+    network = load_video(replace(judges, named_video=replace(named, device="cpu")))
+    if network.minimum_frames > shape.num_frames:
+        raise InputError(
+            f"judge '{named.judge.id}' needs clips of {network.minimum_frames} frames, these have "
+            f"{shape.num_frames}. Name another under 'judges', or make longer clips."
+        )
 
 
 def _measurement(

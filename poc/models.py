@@ -36,6 +36,10 @@ UNPINNED: Final = "unpinned"
 _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
+_COMMAND: Final = r"^(poc [a-z]+( [a-z]+)*|python -m metrics\.extractors\.[a-z0-9]+( [\w./-]+)*)$"
+"""What may make a model: a command of ours, or a converter of a published file."""
+
+
 class ModelKind(StrEnum):
     """What a model is for."""
 
@@ -123,12 +127,12 @@ class ModelEntry(Record):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     kind: ModelKind
-    family: FamilyName | Literal["open_clip", "tiny_video", "tiny_world"]
+    family: FamilyName | Literal["i3d", "open_clip", "tiny_video", "tiny_world", "videomae"]
     path: Annotated[str, Field(min_length=1)]
     """Folder of its files, relative to models.yaml."""
     index: Annotated[str, Field(min_length=1)] | None = None
     """JSON file with the SHA-256 of every file, relative to models.yaml."""
-    made_by: Annotated[str, Field(pattern=r"^poc [a-z]+( [a-z]+)*$")] | None = None
+    made_by: Annotated[str, Field(pattern=_COMMAND)] | None = None
     """Command that makes files and index here; None: they come along, or are on the hub."""
     licence: Annotated[str, Field(min_length=1)]
     """SPDX expression, or `LicenseRef-` and a name."""
@@ -312,12 +316,14 @@ def pinned_by(model: Model, lock: ModelLock) -> Model:
     return replace(model, files=dict(sorted(locked.digests.items())), locked=locked)
 
 
-def run_judges(models: ModelTable, image_text: str | None = None) -> Iterator[ModelEntry]:
-    """Yield the judges that a run takes: the first of each kind, or the image-text one named."""
-    if image_text is not None:
-        yield models.resolve(image_text, ModelKind.IMAGE_TEXT).entry
+def run_judges(
+    models: ModelTable, image_text: str | None = None, video: str | None = None
+) -> Iterator[ModelEntry]:
+    """Yield the judges that a run takes: of each kind the one named, or the first."""
+    named = {ModelKind.IMAGE_TEXT: image_text, ModelKind.VIDEO_FEATURES: video}
     for kind in (ModelKind.IMAGE_TEXT, ModelKind.VIDEO_FEATURES, ModelKind.STILLS):
-        if kind is ModelKind.IMAGE_TEXT and image_text is not None:
+        if (judge := named.get(kind)) is not None:
+            yield models.resolve(judge, kind).entry
             continue
         every = (model.entry for model in models.models.values() if model.entry.kind is kind)
         if (first := next(every, None)) is not None:

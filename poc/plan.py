@@ -25,6 +25,7 @@ from poc.records import (
     Plan,
     Prompt,
     Record,
+    ReferenceClips,
     SweepSpec,
     arm_id,
     clip_seed,
@@ -33,6 +34,7 @@ from poc.records import (
 )
 from poc.slicing import check_slices
 from poc.spec import Setting, check_criteria, expand, measured_shape
+from poc.video_judge import video_judge_of
 
 ASSUMED_S: Final = (0.03, 0.3)
 """Seconds for one network evaluation of one assumed clip, when nothing was measured."""
@@ -102,8 +104,13 @@ def make_plan(
     prompts: Sequence[Prompt],
     models: ModelTable,
     deliveries: Sequence[Delivery] = (),
+    *,
+    references: Sequence[ReferenceClips] = (),
 ) -> Plan:
-    """Return the plan of a spec; `deliveries` are those of its imported arms.
+    """Return the plan of a spec.
+
+    `deliveries` are those of its imported arms, `references` the clips of the reference sets that
+    are folders.
 
     Raises:
         InputError: unknown model or missing digests, two arms alike, too few prompts, a word that
@@ -127,8 +134,15 @@ def make_plan(
         prompts=prompts,
         batches=tuple(_batches(spec, arms, prompts, {one.arm: one for one in deliveries})),
         deliveries=tuple(deliveries),
-        image_text_digest=models.declared_digest(spec.judges.image_text) if spec.judges else None,
+        image_text_digest=_image_text_digest(spec, models),
+        video_judge=video_judge_of(spec, models),
+        reference_clips=tuple(references),
     )
+
+
+def _image_text_digest(spec: SweepSpec, models: ModelTable) -> str | None:
+    named = None if spec.judges is None else spec.judges.image_text
+    return None if named is None else models.declared_digest(named)
 
 
 def _refuse_seen(spec: SweepSpec, prompts: Sequence[Prompt]) -> None:

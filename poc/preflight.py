@@ -98,6 +98,7 @@ def preflight(
     parts = [_parts(arm, models) for arm in plan.generated]
     found = [
         *_files(plan, models, around),
+        *_references(plan),
         *_settings(parts),
         *_quality_changes(plan, parts),
         *_languages(plan, parts),
@@ -155,10 +156,9 @@ def _warning(code: str, where: str, text: str, change: str) -> PreflightFinding:
 
 
 def used_models(plan: Plan) -> Iterator[str]:
-    """Yield what a plan names: the models of its arms, then the judge of its spec."""
+    """Yield what a plan names: the models of its arms, then the judges of its spec."""
     yield from (model for arm in plan.arms for model in arm.model_digests)
-    if plan.image_text is not None:
-        yield plan.image_text
+    yield from (judge for judge in (plan.image_text, plan.video) if judge is not None)
 
 
 def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[PreflightFinding]:
@@ -200,6 +200,20 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
             model,
             f"the LoRA was made for another base, or is named in another way: {fault}.",
             "Take one that was made for this base.",
+        )
+
+
+def _references(plan: Plan) -> Iterator[PreflightFinding]:
+    """Name reference sets whose folder was not there when the plan was made."""
+    absent = [one for one in plan.spec.references if not plan.size_of(one)]
+    if absent:
+        places = ", ".join(f"'{one.path}'" for one in absent)
+        yield _error(
+            "reference-not-there",
+            ", ".join(one.name for one in absent),
+            f"expected a folder of real clips at {places}, seen from the spec; found none.",
+            "Put clips there that you may use, or take the reference, 'judges: {video}', fvd and "
+            "kvd out of the spec.",
         )
 
 
@@ -599,7 +613,7 @@ def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator
     """Refuse metrics whose judges know another world than the one the models draw."""
     if all(one.base.vocabulary == "tiny-world" for one in parts):
         return
-    judges = {entry.kind: entry for entry in run_judges(models, plan.image_text)}
+    judges = {entry.kind: entry for entry in run_judges(models, plan.image_text, plan.video)}
     unfit = {metric: _tiny_judges(metric, judges, models) for metric in plan.spec.metrics}
     judged = [metric for metric, tiny in unfit.items() if tiny]
     if judged:
@@ -609,8 +623,8 @@ def _judges(plan: Plan, models: ModelTable, parts: Iterable[_Parts]) -> Iterator
             f"metrics {', '.join(judged)}",
             f"their judges ({', '.join(named)}) know the tiny world only; their numbers on other "
             "clips would mean nothing.",
-            "Name a judge under 'judges' for those that look at pictures and words, leave the "
-            "others out, and ask people with `poc rate`.",
+            "Name a judge under 'judges' for those that look at pictures and words, or at whole "
+            "clips, leave the others out, and ask people with `poc rate`.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from poc.models import ModelTable
+from poc.models import Model, ModelTable
 from poc.preflight import LicenceRow, line_of
 from poc.records import Plan, PreflightFinding, Severity
 
@@ -43,30 +43,52 @@ def judge_json(plan: Plan, models: ModelTable) -> dict[str, Any] | None:
     if plan.image_text is None:
         return None
     model = models.resolve(plan.image_text)
+    return _judge(model, plan.image_text_digest) | {"languages": list(model.entry.languages)}
+
+
+def video_judge_json(plan: Plan, models: ModelTable) -> dict[str, Any] | None:
+    """Return the same of its video judge, and the reference sets that are folders."""
+    judge = plan.video_judge
+    if judge is None:
+        return None
+    sets = [{"name": one.name, "clips": len(one.files)} for one in plan.reference_clips]
+    found = _judge(models.resolve(judge.id), judge.digest)
+    return found | {"network": judge.network, "reference_folders": sets}
+
+
+def _judge(model: Model, digest: str | None) -> dict[str, Any]:
     entry, locked = model.entry, model.locked
     about = entry.parameters and entry.parameters * _BYTES_PER_NUMBER
     return {
         "model": entry.id,
-        "digest": plan.image_text_digest,
+        "digest": digest,
         "licence": entry.licence,
         "commercial_use": entry.commercial_use,
         "training_data": entry.training_data,
-        "languages": list(entry.languages),
         "disk_bytes": sum(file.size_bytes for file in locked.files) if locked else about,
     }
 
 
 def judge_text(plan: Plan, models: ModelTable) -> str:
-    """Return a line on the image-text judge that a spec names; empty where it names none."""
-    judge = judge_json(plan, models)
-    if judge is None:
-        return ""
+    """Return a line on every judge that a spec names; empty where it names none."""
+    said = []
+    if judge := judge_json(plan, models):
+        read = ", ".join(judge["languages"])
+        said.append(f"judge of pictures and words: {_judge_line(judge)}, reads {read}")
+    if judge := video_judge_json(plan, models):
+        sets = [
+            f", against {one['clips']} clips of {one['name']}" for one in judge["reference_folders"]
+        ]
+        said.append(f"judge of clips: {_judge_line(judge)}, {judge['network']}{''.join(sets)}")
+    if said:
+        said[-1] += "; the other judges are those of the tiny world"
+    return "".join(f"{line}\n" for line in said)
+
+
+def _judge_line(judge: dict[str, Any]) -> str:
     size = judge["disk_bytes"]
     disk = "size not known" if size is None else f"{size / 2**30:,.1f} GiB of weights"
-    return (
-        f"judge of pictures and words: {judge['model']} ({judge['licence']}, {disk}), reads "
-        f"{', '.join(judge['languages'])}; the other judges are those of the tiny world\n"
-    )
+    return f"{judge['model']} ({judge['licence']}, {disk})"
 
 
 def _licence_line(row: LicenceRow) -> str:

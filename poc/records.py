@@ -311,13 +311,39 @@ class LatencySpec(Record):
 
 
 class ReferenceSet(Record):
-    """A named set of clips that FVD and KVD are taken against."""
+    """A named set of clips that FVD and KVD are taken against.
+
+    `poc.spec_judging` holds which keys go with which kind.
+    """
 
     name: str
-    kind: Literal["rendered"]
+    kind: Literal["rendered", "folder"]
+    """Clean clips of the tiny world, or clips of anybody's that lie in a folder."""
     style: str | None
-    count: Annotated[int, Field(ge=8, le=100000)]
-    seed: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=8, le=100000)] | None = _NOT_THERE
+    """Of rendered ones; so many as there are of a folder's."""
+    seed: Annotated[int, Field(ge=0)] | None = _NOT_THERE
+    path: Annotated[str, Field(min_length=1)] | None = _NOT_THERE
+    """Folder of mp4, webm or gif files, or of one folder of png frames per clip; relative to the
+    spec."""
+    png_fps: Annotated[float, Field(gt=0, le=240)] | None = _NOT_THERE
+    """Frames per second of clips that are folders of png frames."""
+
+    @property
+    def rendering(self) -> tuple[int, int]:
+        """How many clips are rendered, and by which seed; `ValueError` for a folder."""
+        if self.count is None or self.seed is None:
+            raise ValueError(f"reference {self.name!r} is not rendered")
+        return self.count, self.seed
+
+
+class ReferenceClips(Record):
+    """What lies in the folder of a reference set, as the plan takes it."""
+
+    name: str
+    """Of the reference set."""
+    files: dict[str, str]
+    """File name -> SHA-256; empty where there was no such folder when the plan was made."""
 
 
 # --- criteria, written before the run ------------------------------------------------------------
@@ -442,10 +468,25 @@ class Contrast(Record):
 
 
 class JudgeSpec(Record):
-    """Judges that a spec takes in place of those that come along."""
+    """Judges that a spec takes in place of those that come along; at least one of them."""
 
-    image_text: Annotated[str, Field(min_length=1)]
+    image_text: Annotated[str, Field(min_length=1)] | None = _NOT_THERE
     """Entry of kind `image_text` in models.yaml: sees frames and stills, and reads prompts."""
+    video: Annotated[str, Field(min_length=1)] | None = _NOT_THERE
+    """Entry of kind `video_features`: its features are what FVD and KVD compare."""
+    fvd: Literal["paper", "clean"] | None = _NOT_THERE
+    """How that network sees frames, as `poc measure --fvd`; None: clean."""
+
+
+class VideoJudge(Record):
+    """The video network that a plan is judged by: numbers of two never compare."""
+
+    id: str
+    """Entry in models.yaml."""
+    digest: str
+    """Of its files as pinned, or `unpinned`."""
+    network: str
+    """Network, head and preparation with its version, such as `videomae/mean/clean-1`."""
 
 
 class SliceSpec(Record):
@@ -593,11 +634,29 @@ class Plan(Record):
     deliveries: tuple[Delivery, ...] = _NO_ITEMS
     image_text_digest: str | None = _NOT_THERE
     """Of the files of the judge that the spec names, as pinned: numbers of two never mix."""
+    video_judge: VideoJudge | None = _NOT_THERE
+    """None: that of the tiny world."""
+    reference_clips: tuple[ReferenceClips, ...] = _NO_ITEMS
+    """Of every reference set that is a folder."""
 
     @property
     def image_text(self) -> str | None:
         """Id of the image-text judge that the spec names; None: that of the tiny world."""
         return None if self.spec.judges is None else self.spec.judges.image_text
+
+    @property
+    def video(self) -> str | None:
+        """Id of the video judge that the spec names; None: that of the tiny world."""
+        return None if self.spec.judges is None else self.spec.judges.video
+
+    def files_of(self, reference: ReferenceSet) -> dict[str, str]:
+        """Return the files of a reference set by name; none of what is rendered, or not there."""
+        found = (one.files for one in self.reference_clips if one.name == reference.name)
+        return next(found, {})
+
+    def size_of(self, reference: ReferenceSet) -> int:
+        """Return how many clips a reference set has; 0: its folder was not there."""
+        return len(self.files_of(reference)) if reference.count is None else reference.count
 
     @property
     def generated(self) -> tuple[Arm, ...]:

@@ -110,11 +110,11 @@ def _within(files: dict[str, str], folder: str) -> dict[str, str]:
 
 
 def _judges(plan: Plan, models: ModelTable) -> Iterator[Part]:
-    named = plan.image_text
-    if named is not None and named not in models.models:  # what nobody lists is unclear
-        yield Part(id=named, kind=PartKind.JUDGE, licence="", commercial_use=None, digest=None)
-        named = None
-    for entry in run_judges(models, named):
+    named = (plan.image_text, plan.video)
+    for one in named:
+        if one is not None and one not in models.models:  # what nobody lists is unclear
+            yield Part(id=one, kind=PartKind.JUDGE, licence="", commercial_use=None, digest=None)
+    for entry in run_judges(models, *(one if one in models.models else None for one in named)):
         if entry.kind in _JUDGES:
             yield _part(models.models[entry.id], PartKind.JUDGE)
 

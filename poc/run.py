@@ -45,11 +45,14 @@ from poc.records import (
     PreflightFinding,
     PriceBasis,
     RightsBasis,
+    VideoJudge,
 )
+from poc.reference_clips import check_references, folders_of, read_references
 from poc.rights import rights_of
-from poc.spec import check_criteria, read_criteria, read_spec
+from poc.spec import check_criteria, measured_shape, read_criteria, read_spec
 from poc.store import Manifest, RunStore
 from poc.turns import Turns
+from poc.video_judge import named_video
 from poc.vote_records import VotesOfRun
 
 Progress = Callable[[str, int, int], None]
@@ -150,7 +153,8 @@ def read_plan(spec_path: Path) -> tuple[Plan, ModelTable]:
     criteria = read_criteria(spec_path.parent / spec.criteria)
     prompts = read_prompts(spec.dataset, spec.prompts, beside=spec_path)
     deliveries = read_deliveries(spec, prompts, spec_path)
-    return make_plan(spec, criteria, prompts, models, deliveries), models
+    references = read_references(spec, spec_path, deliveries)
+    return make_plan(spec, criteria, prompts, models, deliveries, references=references), models
 
 
 def run(
@@ -182,7 +186,7 @@ def run(
 
     from poc.generate import Machine
     from poc.golden import check_golden
-    from poc.measure import measure
+    from poc.measure import check_video, measure
     from poc.pipelines.device import check_device
 
     for each in devices:
@@ -195,14 +199,17 @@ def run(
         models,
         {arm.style for arm in plan.arms},
         image_text=plan.image_text,
+        video=plan.video_judge,
         device=machine.device,
     )
+    check_video(judges, measured_shape(plan.spec))
+    check_references(plan, spec_path)
     measuring = replace(machine, workers=measurers(judges, models, machine))
     imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
         _make(store, folders, machine, until, imports=imports, turns=turns, progress=progress)
-        measure(store, judges, measuring, progress=progress)
+        measure(store, judges, measuring, sets=folders_of(plan, spec_path), progress=progress)
         return conclude(store, models)
 
 
@@ -346,26 +353,28 @@ def judges_of(
     styles: Collection[str | None] = (),
     *,
     image_text: str | None = None,
+    video: VideoJudge | None = None,
     device: str = "cpu",
 ) -> Any:
     """Return the judges that models.yaml names and the stills of some styles, verified.
 
-    `image_text` is the entry that a spec names, which runs on `device`; without it the network of
-    the tiny world. Numbers derived from a run's records need neither.
+    `image_text` is the entry that a spec names and `video` the video judge of its plan; both run on
+    `device`. Without them it is the networks of the tiny world. Numbers derived from a run's
+    records need no network: see `judges_on_record`.
     """
     from poc.measure import Judges, NamedJudge
 
     def only(kind: ModelKind) -> str:
         return next(key for key, model in models.models.items() if model.entry.kind is kind)
 
-    video = only(ModelKind.VIDEO_FEATURES)
+    shown = only(ModelKind.VIDEO_FEATURES) if video is None else video.id
     named = None
     if image_text is not None:
         named = NamedJudge(image_text, models.pinned_digest(image_text), device)
     return Judges(
         image_text=models.verify(image_text or only(ModelKind.IMAGE_TEXT)),
-        video=models.verify(video),
-        video_digest=models.pinned_digest(video),
+        video=models.verify(shown),
+        video_digest=models.pinned_digest(shown),
         stills=models.verify(only(ModelKind.STILLS)),
         own_stills={
             style: models.verify(own.entry.id)
@@ -373,25 +382,40 @@ def judges_of(
             if style is not None and (own := stills_of(models, style))
         },
         named=named,
+        named_video=named_video(video, device),
     )
 
 
-def measurers(judges: Any, models: ModelTable, machine: Any) -> int:
-    """Return how many processes measure with the judge that a spec names, loading it once before.
+def judges_on_record(store: RunStore, models: ModelTable) -> Any:
+    """Return the judges whose features a run has: enough to derive numbers, not to take any."""
+    from poc.measure import recorded_video
 
-    So a network that cannot be loaded is told before the first clip. Each process holds it in
-    float32; half the memory is left to what generated.
+    judges, video = judges_of(models), store.plan.video_judge
+    if video is None:
+        return judges
+    return replace(judges, video_digest=video.digest, named_video=recorded_video(store))
+
+
+def measurers(judges: Any, models: ModelTable, machine: Any) -> int:
+    """Return how many processes measure with the judges that a spec names.
+
+    The image-text one is loaded once, so that one that cannot be is told before the first clip.
+    Each process holds them in float32; half the memory is left to what generated.
     """
     from poc.measure import load_image_text
 
-    if judges.named is None:
+    named = [judges.named.id] if judges.named else []
+    named += [judges.named_video.judge.id] if judges.named_video else []
+    if not named:
         return int(machine.workers)
-    load_image_text(replace(judges, named=replace(judges.named, device="cpu")))
+    if judges.named is not None:
+        load_image_text(replace(judges, named=replace(judges.named, device="cpu")))
     memory = device_memory_bytes(machine.device)
-    parameters = models.resolve(judges.named.id).entry.parameters
-    if memory is None or parameters is None:
+    sizes = [models.resolve(judge).entry.parameters for judge in named]
+    known = [size for size in sizes if size is not None]
+    if memory is None or len(known) < len(sizes):
         return 1
-    fitting = memory // 2 // (4 * parameters + _BESIDE_A_JUDGE)
+    fitting = memory // 2 // (4 * sum(known) + _BESIDE_A_JUDGE)
     return int(max(1, min(machine.workers, fitting)))
 
 
@@ -419,7 +443,7 @@ def derive(
     from poc.set_metrics import set_estimates
 
     plan, latencies = store.plan, store.latency()
-    sets = set_estimates(store, judges_of(models))
+    sets = set_estimates(store, judges_on_record(store, models))
     evidence = evaluate(
         plan,
         store.generations(),

@@ -20,6 +20,7 @@ from metrics.base import SetBasis
 from poc.measure import (
     VIDEO_EXTRACTOR,
     Judges,
+    ReferenceTask,
     has_video,
     ok_clips,
     reference_tasks,
@@ -37,6 +38,11 @@ Clips = Sequence[tuple[str, int]]
 """Prompt id and replicate of each clip."""
 
 LEVEL = 0.95
+_OVER_PROMPTS = "jackknife over prompts, of arm and reference together, skew-corrected"
+_OVER_BOTH = (
+    "jackknife over prompts and over reference clips, which are taken for independent, "
+    "skew-corrected"
+)
 FLOOR_DRAWS = 200
 FLOOR_SEED = 0
 
@@ -49,8 +55,9 @@ class ArmSet:
     features: Floats
     clips: tuple[tuple[str, int], ...]
     reference: Floats
-    reference_prompts: tuple[str, ...]
-    """Prompt id of each reference clip: they are rendered from the prompts of the run."""
+    reference_prompts: tuple[str, ...] | None
+    """Prompt id of each reference clip that is rendered from the prompts of the run; None: clips of
+    anybody's, each of which is drawn by itself."""
     planned: int
     basis: SetBasis
 
@@ -59,11 +66,12 @@ class ArmSet:
         from metrics.kvd import kvd_jackknife
 
         rows = [self.clips.index(clip) for clip in clips]
+        shown = self.reference_prompts
         return kvd_jackknife(
             self.features[rows],
             self.reference,
             clusters=np.array([prompt for prompt, _ in clips]),
-            reference_clusters=np.array(self.reference_prompts),
+            reference_clusters=None if shown is None else np.array(shown),
         )
 
     def jackknifed(
@@ -77,7 +85,7 @@ class ArmSet:
             value=jackknife.value,
             low=interval.low,
             high=interval.high,
-            method="jackknife over prompts, of arm and reference together, skew-corrected",
+            method=_OVER_PROMPTS if self.reference_prompts is not None else _OVER_BOTH,
             clips=clips,
         )
 
@@ -97,6 +105,9 @@ class ArmSet:
         """Return an estimate of this set, or of some of its clips, with its counts filled in."""
         counted = self.clips if clips is None else clips
         reference = f"{self.basis.reference_n} clips of {self.basis.reference.partition('@')[0]}"
+        named = self.basis.extractor != VIDEO_EXTRACTOR
+        pinned = self.basis.extractor_digest[:16]
+        network = (f"extractor {self.basis.extractor} @{pinned}",) if named else ()
         return Estimate(
             arm_id=self.arm.id,
             metric=metric,
@@ -110,7 +121,7 @@ class ArmSet:
             n_prompts=len({prompt for prompt, _ in counted}),
             n_missing=self.planned - len(counted),
             reason=reason,
-            notes=(*notes, f"against {reference}"),
+            notes=(*notes, f"against {reference}", *network),
         )
 
 
@@ -198,9 +209,7 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
         features=features,
         clips=tuple((request.prompt_id, request.replicate) for request in requests),
         reference=reference,
-        reference_prompts=tuple(
-            store.plan.prompts[i % len(store.plan.prompts)].id for i in range(len(reference))
-        ),
+        reference_prompts=_prompts_shown(store.plan, task, len(reference)),
         planned=_planned(store.plan, arm),
         basis=SetBasis(
             n=len(features),
@@ -208,10 +217,16 @@ def _arm_set(store: RunStore, judges: Judges, arm: Arm) -> ArmSet | None:
             dimension=features.shape[1],
             reference=f"{task.reference.name}@{task.id}",
             protocol=frame_protocol.PROTOCOL,
-            extractor=VIDEO_EXTRACTOR,
+            extractor=judges.video_extractor,
             extractor_digest=judges.video_digest,
         ),
     )
+
+
+def _prompts_shown(plan: Plan, task: ReferenceTask, count: int) -> tuple[str, ...] | None:
+    if task.spec is not None:
+        return None
+    return tuple(plan.prompts[i % len(plan.prompts)].id for i in range(count))
 
 
 def changes_between(head: RunStore, base: RunStore, judges: Judges) -> tuple[Estimate, ...]:

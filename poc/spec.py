@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from metrics.catalog import CATALOG, SMOOTHNESS, Direction, Scope
 from poc.clip_folder import Protocol, ProtocolError
-from poc.datasets import rendered_shape, rendered_styles
+from poc.datasets import rendered_shape
 from poc.errors import InputError, did_you_mean
 from poc.families import FAMILIES, FAMILY_FACTORS, FamilyRules
 from poc.fast_settings import IDLE, contradictory, idle
@@ -30,8 +30,13 @@ from poc.records import (
     Contrast,
     CriteriaFile,
     Criterion,
-    ReferenceSet,
     SweepSpec,
+)
+from poc.spec_judging import (
+    REFERENCE_METRICS,
+    has_folder,
+    judge_problems,
+    reference_problems,
 )
 from poc.strict_yaml import Node, Problem, decode, load, read_text, refuse
 
@@ -57,7 +62,6 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MOVEMENT: Final = frozenset({"motion", "motion_extent_px", "oracle_motion"})
 _TODAY: Final = ("oracle_all", "oracle_motion", "clip_score", "style_similarity")
 """By what arms are compared with what is done today: values of single clips with a better side."""
-_REFERENCE_METRICS: Final = frozenset({"fvd", "kvd"})
 
 
 class Setting(NamedTuple):
@@ -280,8 +284,8 @@ def _spec_problems(
     yield from _contrast_problems(spec, node)
     yield from _status_quo_problems(spec, node)
     yield from _slice_problems(spec, node)
-    yield from _judge_problems(spec, node, models)
-    yield from _reference_problems(spec, node)
+    yield from judge_problems(spec, node, models)
+    yield from reference_problems(spec, node)
     yield from _shape_problems(spec, node)
     if spec.confirms is not None and spec.seed != spec.confirms.seed():
         yield Problem(
@@ -390,10 +394,10 @@ def _contrast_metric_problems(spec: SweepSpec, contrast: Contrast, at: Node) -> 
 def _slice_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
     if spec.slices is None:
         return
-    at, per_clip = node.get("slices"), set(spec.metrics) - _REFERENCE_METRICS
+    at, per_clip = node.get("slices"), set(spec.metrics) - REFERENCE_METRICS
     for place, metric in enumerate(spec.slices.metrics):
         line = at.get("metrics", place).line
-        if metric in _REFERENCE_METRICS:
+        if metric in REFERENCE_METRICS:
             text = f"slices: '{metric}' is of all clips at once; a slice has too few. Remove it."
             yield Problem(line, text)
         elif metric not in per_clip:
@@ -404,20 +408,6 @@ def _slice_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
             if name in given[:place]:
                 text = f"slices: '{name}' is given twice. Remove one."
                 yield Problem(at.get(key, place).line, text)
-
-
-def _judge_problems(spec: SweepSpec, node: Node, models: ModelTable) -> Iterator[Problem]:
-    if spec.judges is None:
-        return
-    at = node.get("judges")
-    try:
-        models.resolve(spec.judges.image_text, ModelKind.IMAGE_TEXT)
-    except InputError as error:
-        yield Problem(at.get("image_text").line, f"'image_text': {error}")
-    rows = (CATALOG.get(split_metric(metric).name) for metric in spec.metrics)
-    if not any(row is not None and "image_features" in row.takes for row in rows):
-        text = "'judges': no metric looks through an image-text network. Measure clip_score, or"
-        yield Problem(at.line, f"{text} remove this.")
 
 
 def _sampling_problems(arm: ArmSpec, at: Node) -> Iterator[Problem]:
@@ -467,8 +457,9 @@ def _protocol_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
             )
             yield Problem(node.get("arms").line, text)
         return
-    if not imported:
-        yield Problem(at.line, "'protocol': no arm is imported. Remove it.")
+    if not imported and not has_folder(spec):
+        text = "'protocol': no arm is imported and no reference is a folder. Remove it."
+        yield Problem(at.line, text)
     frames = spec.protocol.seconds * spec.protocol.fps
     if abs(frames - round(frames)) > 1e-6 or round(frames) < 2:
         text = f"'protocol': {frames:g} frames; expected a whole number of 2 or more."
@@ -632,54 +623,14 @@ def _metric_fault(metric: str) -> str:
     return ""
 
 
-def _reference_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
-    line = node.get("references").line
-    for place, reference in enumerate(spec.references):
-        at, earlier = node.get("references", place), spec.references[:place]
-        yield from _repeated(reference, earlier, at)
-        if reference.style is not None and reference.style not in rendered_styles():
-            hint = did_you_mean(reference.style, rendered_styles())
-            yield Problem(at.get("style").line, f"unknown style '{reference.style}'. {hint}")
-    used = sorted(_REFERENCE_METRICS & set(spec.metrics))
-    missing = _styles(spec) - {reference.style for reference in spec.references}
-    for style in sorted(missing, key=str) if used else ():
-        look = f"style '{style}'" if style else "the plain look (style null)"
-        yield Problem(
-            line,
-            f"no reference set of {look}, which {', '.join(used)} of its arms need. Add one.",
-        )
-
-
-def _repeated(
-    reference: ReferenceSet, earlier: Iterable[ReferenceSet], at: Node
-) -> Iterator[Problem]:
-    for other in earlier:
-        if other.name == reference.name:
-            yield Problem(at.line, f"reference '{reference.name}' is given twice. Rename one.")
-        if other.style == reference.style:
-            yield Problem(
-                at.line,
-                f"references '{other.name}' and '{reference.name}' have the same style, so "
-                "which one counts is open. Remove one.",
-            )
-
-
 def _shape_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
-    shape, rendered = spec.shape, rendered_shape()
+    shape = spec.shape
     for key in ("height", "width"):
         if getattr(shape, key) % PIXELS_PER_LATENT:
             yield Problem(
                 node.get("shape", key).line,
                 f"'{key}': expected a multiple of {PIXELS_PER_LATENT}, got {getattr(shape, key)}.",
             )
-    if spec.references and shape != rendered:
-        yield Problem(
-            node.get("shape").line,
-            f"'shape': rendered references have {rendered.num_frames} frames of "
-            f"{rendered.width} x {rendered.height} at {rendered.fps} fps, got "
-            f"{shape.num_frames} of {shape.width} x {shape.height} at {shape.fps}. "
-            "Use that shape, or other references.",
-        )
 
 
 def _styles(spec: SweepSpec) -> set[str | None]:

@@ -88,9 +88,8 @@ def _data(brief: Brief, text: Text) -> Iterator[Block]:
         lines.append(Line(text("brief.data.stills"), text("brief.data.stills.said", style=named)))
     if not styles:
         lines.append(Line(text("brief.data.stills"), text("brief.data.stills.none")))
-    for one in plan.spec.references:
-        sized = text("method.reference.said", n=one.count, name=words.shown(one.name))
-        lines.append(Line(text("brief.data.reference"), sized))
+    said = (words.reference(text, plan, one) for one in plan.spec.references)
+    lines += [Line(text("brief.data.reference"), one) for one in said]
     lines.append(Line(text("brief.data.rights"), text("brief.data.rights.said")))
     yield Terms(tuple(lines))
     yield Heading(text("brief.licences"))

@@ -31,8 +31,7 @@ def method(view: RunView, text: Text) -> Iterator[Line]:
     yield Line(text("method.interval"), _interval_method(view, text))
     yield Line(text("method.latency"), _latency_method(view, text))
     for reference in spec.references:
-        said = text("method.reference.said", n=reference.count, name=words.shown(reference.name))
-        yield Line(text("method.reference"), said)
+        yield Line(text("method.reference"), words.reference(text, plan, reference))
     yield Line(text("method.criteria"), _criteria_method(view, text))
     focus = focus_arm(view)
     said = people.sentence(view, text, people.votes_on(view, focus))

@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Final, Literal, get_args
 
 from metrics.catalog import CATALOG, Direction
-from poc.records import Arm, Comparison, Criterion, Estimate, Finding
+from poc.records import Arm, Comparison, Criterion, Estimate, Finding, Plan, ReferenceSet
 
 Language = Literal["ja", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
@@ -237,9 +237,17 @@ def estimate(text: Text, found: Estimate) -> tuple[str, str]:
 
 _NOTES: Final = (
     ("note.noise_floor", re.compile(r"noise floor (?P<value>\S+) at n = (?P<n>\d+)")),
+    ("note.extractor", re.compile(r"extractor (?P<name>\S.*)")),
     ("note.against", re.compile(r"against (?P<n>\d+) clips of (?P<name>.+)")),
 )
 """Notes of estimates that say what a value stands on, as `poc.estimate` words them."""
+
+
+def reference(text: Text, plan: Plan, one: ReferenceSet) -> str:
+    """Return a reference set's name and size, or that its folder is not there yet."""
+    count = plan.size_of(one)
+    key = "method.reference.said" if count else "method.reference.absent"
+    return text(key, n=count, name=shown(one.name))
 
 
 def is_protocol(note: str) -> bool:

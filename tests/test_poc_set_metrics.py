@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def arm_set(arm_id: str, seed: int, prompts: range, reference: str = "clean") ->
 def kvd(one: ArmSet, first: int) -> float:
     """Cubic MMD of the clips from `first` on, pair by pair, over pairs of different prompts."""
     x, of_x = one.features[first:], [prompt for prompt, _ in one.clips][first:]
-    y, of_y = one.reference, one.reference_prompts
+    y, of_y = one.reference, one.reference_prompts or ()
 
     def k(a: np.ndarray, b: np.ndarray) -> float:
         return float((a @ b / 4 + 1) ** 3)
@@ -91,6 +92,19 @@ def test_an_arm_without_features_leaves_a_reason() -> None:
 
     assert (found.value, found.comparison) == (None, Comparison.DIFFERENCE)
     assert found.reason.startswith(f"{CONTROL}: fewer than 2 clips")
+
+
+@pytest.mark.parametrize(
+    ("extractor", "named"), [("tiny-video", ()), ("mae", ("extractor mae @d",))]
+)
+def test_an_estimate_names_its_network_unless_it_is_the_one_that_ships(
+    extractor: str, named: tuple[str, ...]
+) -> None:
+    own = arm_set(STUDENT, 1, range(8))
+    seen = replace(own, basis=replace(own.basis, extractor=extractor))
+
+    notes = seen.estimate("kvd", Comparison.VALUE, reason="none").notes
+    assert notes == ("against 20 clips of clean", *named)
 
 
 def test_a_contrast_that_asks_for_no_set_metric_gets_none() -> None:

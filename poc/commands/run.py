@@ -127,7 +127,13 @@ def _plan(arguments: argparse.Namespace) -> int:
     from poc.plan import describe, summary
     from poc.plan_budget import budget_text, propose
     from poc.preflight import licence_rows, weight_bytes
-    from poc.preflight_table import judge_json, judge_text, preflight_json, preflight_text
+    from poc.preflight_table import (
+        judge_json,
+        judge_text,
+        preflight_json,
+        preflight_text,
+        video_judge_json,
+    )
     from poc.run import check_plan, read_plan
 
     if arguments.extended:
@@ -145,6 +151,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         shown = summary(plan, pace).model_dump(mode="json") | preflight_json(rows, found, weights)
         shown["judge"] = judge_json(plan, models)
+        shown["video_judge"] = video_judge_json(plan, models)
         shown["foresight"] = shows.model_dump(mode="json")
         shown["untested_criteria"] = unproven
         if budget:
