@@ -132,8 +132,8 @@ SHIPPED: Final = sorted(
     [*MODELS.parent.glob("*.yaml"), *(MODELS.parent / "ablations").glob("*.yaml")]
 )
 SPECS: Final = [path for path in SHIPPED if "\narms:" in path.read_text("utf-8")]
-MEANT: Final = {"model-unpinned", "model-not-fetched", "model-not-made"}
-"""What stops a run of a spec until its models are fetched or made."""
+MEANT: Final = {"model-unpinned", "model-not-fetched", "model-not-made", "reference-not-there"}
+"""What stops a run of a spec until its models are fetched or made, its real clips put there."""
 
 read_table = cache(read_models)
 
