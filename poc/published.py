@@ -169,10 +169,11 @@ class Published:
         """
         keys: set[_Key] = set()
         for one in new.measurements:
-            refusal = self._refuse_subject(one) or self._refuse_again(one, keys)
+            key = _key(one)
+            refusal = self._refuse_subject(one) or self._refuse_again(one, key, keys)
             if refusal:
                 return f"metric {one.metric}: {refusal}"
-            keys.add(_key(one))
+            keys.add(key)
         return ""
 
     def _refuse_subject(self, one: Measurement) -> str:
@@ -185,8 +186,7 @@ class Published:
             return f"clip {one.clip_id} is not planned for arm {one.arm_id}"
         return ""
 
-    def _refuse_again(self, one: Measurement, keys: set[_Key]) -> str:
-        key = _key(one)
+    def _refuse_again(self, one: Measurement, key: _Key, keys: set[_Key]) -> str:
         if key in keys:
             return f"clip {one.clip_id} comes twice in one group"
         old = self.measurements.get(key)

@@ -120,14 +120,13 @@ def _settings(arm: Arm) -> str:
 
 def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
     """Yield how every metric was taken: version, network behind it, what its values stand on."""
-    taken = dict.fromkeys((m.metric, m.version, m.extractor) for m in view.measurements)
     notes: dict[str, dict[str, None]] = {}
     for summary in view.estimates.arms:
         for found in summary.estimates:
             kept = (note for note in found.notes if words.is_protocol(note))
             notes.setdefault(found.metric, {}).update(dict.fromkeys(kept))
     sets = ((metric, None, None) for metric in notes if notes[metric])
-    for metric, version, extractor in (*taken, *sets):
+    for metric, version, extractor in (*view.taken, *sets):
         said = (words.note(text, one) for one in sorted(notes.get(metric, ())))
         yield {
             text("column.metric"): words.metric_label(text, metric),

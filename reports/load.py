@@ -6,8 +6,10 @@ type, so that a page can name it and still show the other runs.
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -174,6 +176,18 @@ class RunView:
         return self._values.get(metric, {})
 
     @cached_property
+    def taken(self) -> tuple[tuple[str, int, str | None], ...]:
+        """Metric, version and network of every measurement, each once, in their order."""
+        found = ((one.metric, one.version, one.extractor) for one in self.measurements)
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def clip_metrics(self) -> tuple[str, ...]:
+        """Metrics that were taken of clips, in their order; of some every value may be missing."""
+        found = (one.metric for one in self.measurements if one.clip_id is not None)
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
     def _values(self) -> Mapping[str, Mapping[str, float]]:
         found: dict[str, dict[str, float]] = {}
         for one in self.measurements:
@@ -202,13 +216,30 @@ def load_run(path: Path) -> RunView:
         RunNotShownError: the folder is damaged or of a newer format, or has no decision yet.
     """
     try:
-        with RunStore.open_reader(path) as store:
+        with _unwatched(), RunStore.open_reader(path) as store:
             return _view(store)
     except RunNotShownError:
         raise
     except InputError as error:
         problem = Problem.NEWER if _is_newer(path / MANIFEST) else Problem.DAMAGED
         raise RunNotShownError(path, problem, str(error)) from error
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """Keep what is read here from Python's collector of cycles, for good.
+
+    Records are in no cycle. Among the million objects of a large run the search for one takes
+    longer than reading them, and again and again while pages are drawn.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def _is_newer(manifest: Path) -> bool:

@@ -29,14 +29,16 @@ _XMP: Final = (
 )
 
 
-def origin(plan: Plan, arm: Arm, clip_id: str) -> dict[str, str]:
+def origin(plan: Plan, arm: Arm, clip_id: str, *, plan_digest: str) -> dict[str, str]:
     """Return what is said of a clip; of one that was made elsewhere, no kind of source is claimed.
+
+    `plan_digest` is the plan's own: of a large plan it takes long, and every clip wants it.
 
     >>> GENERATED.rpartition("/")[2]
     'trainedAlgorithmicMedia'
     """
     kind = {} if arm.is_imported else {"digital_source_type": GENERATED}
-    made = {"clip": clip_id, "arm": arm.id, "plan": plan.content_digest(), "kind": plan.spec.kind}
+    made = {"clip": clip_id, "arm": arm.id, "plan": plan_digest, "kind": plan.spec.kind}
     return kind | made | {"models": " ".join(sorted(arm.model_digests))}
 
 

@@ -78,10 +78,8 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
     arm = words.arm_name(text, focus)
     if clip.reason:
         return text("worst.lost", arm=arm, reason=words.shown(clip.reason))
-    values = (
-        m.value for m in view.measurements if _is_of(m.clip_id, m.metric, clip.clip_id, sheet)
-    )
-    value = words.number(text, sheet.metric, Comparison.VALUE, next(values, None))
+    found = view.clip_values(sheet.metric).get(clip.clip_id)
+    value = words.number(text, sheet.metric, Comparison.VALUE, found)
     said = {"arm": arm, "metric": words.metric_label(text, sheet.metric), "value": value}
     wrong, of_base = (len(not_right(view, one.id)) for one in (focus, view.baseline))
     if not wrong:
@@ -89,10 +87,6 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
     asked = words.metric_label(text, view.estimates.quality_metric)
     count = len({c.prompt_id for c in view.clips if c.arm_id == focus.id})
     return text("worst.wrong", **said, asked=asked, wrong=wrong, base=of_base, n=count)
-
-
-def _is_of(clip_id: str | None, metric: str, wanted: str, sheet: Sheet) -> bool:
-    return clip_id == wanted and metric == sheet.metric
 
 
 def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:

@@ -31,9 +31,8 @@ _WORDS: Final = (
 
 def order_metrics(view: RunView) -> tuple[str, ...]:
     """Return the clip metrics that say which way is better, the one that orders best first."""
-    measured = dict.fromkeys(m.metric for m in view.measurements if m.clip_id is not None)
     ways = (Direction.HIGHER, Direction.LOWER)
-    useful = [m for m in measured if _is_of_a_clip(m) and words.direction(m) in ways]
+    useful = [m for m in view.clip_metrics if _is_of_a_clip(m) and words.direction(m) in ways]
     first = ranker(view)
     return tuple(dict.fromkeys([*([first] if first in useful else []), *useful]))
 

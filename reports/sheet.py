@@ -116,10 +116,9 @@ def _worst_first(view: RunView, arm_id: str, metric: str) -> Sequence[str]:
 
 def ranker(view: RunView) -> str | None:
     """Return a clip metric that was measured and says which way is better."""
-    measured = {m.metric for m in view.measurements if m.clip_id is not None}
     wanted = (*RANKERS, view.estimates.quality_metric)
     clip_metrics = [m for m in wanted if m in CATALOG and CATALOG[m].scope is Scope.CLIP]
-    return next((metric for metric in clip_metrics if metric in measured), None)
+    return next((metric for metric in clip_metrics if metric in view.clip_metrics), None)
 
 
 def _choose(order: Sequence[str], columns: int) -> tuple[Column, ...]:

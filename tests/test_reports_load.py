@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,27 @@ def test_every_planned_clip_is_there_with_its_end(view: RunView) -> None:
     assert len(ended) == 12 * 8
     assert ended.count(ClipStatus.FAILED) == 2
     assert ended.count(ClipStatus.INVALID) == 2
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_reading_leaves_the_collector_as_it_was(
+    run: Path, tmp_path: Path, whole: bool, collects: bool
+) -> None:
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with nullcontext() if whole else pytest.raises(RunNotShownError):
+            load_run(run if whole else tmp_path / "none")
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+def test_metrics_that_were_taken_are_named_once_each(view: RunView) -> None:
+    """As the fixture writes them, clip after clip."""
+    assert view.clip_metrics == ("clip_score", "oracle_all")
+    assert [name for name, *_ in view.taken] == ["clip_score", "oracle_all"]
 
 
 def test_a_clip_without_frames_has_no_strip_and_the_others_have_one(view: RunView) -> None:

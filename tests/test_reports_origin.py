@@ -57,7 +57,7 @@ def plan() -> Plan:
 
 def test_the_origin_of_a_clip_names_plan_arm_and_models(plan: Plan) -> None:
     arm = plan.arms[0]
-    said = origin(plan, arm, "0123456789abcdef")
+    said = origin(plan, arm, "0123456789abcdef", plan_digest=plan.content_digest())
 
     assert said["digital_source_type"] == GENERATED
     assert (said["clip"], said["arm"]) == ("0123456789abcdef", arm.id)
@@ -70,7 +70,7 @@ def test_of_a_clip_made_elsewhere_nothing_is_claimed(
 ) -> None:
     monkeypatch.setattr(Arm, "is_imported", True)
 
-    said = origin(plan, plan.arms[0], "0" * 16)
+    said = origin(plan, plan.arms[0], "0" * 16, plan_digest="a" * 64)
 
     assert "digital_source_type" not in said
     assert GENERATED.encode() not in xmp(said)
@@ -83,7 +83,9 @@ def test_film_strips_of_a_report_carry_it_for_readers_of_xmp(plan: Plan, tmp_pat
     arm = next(one for one in plan.arms if one.id == clip.arm_id)
     assert clip.strip is not None
     plain = viewing_copy(clip.strip, 16)
-    marked = viewing_copy(clip.strip, 16, xmp(origin(plan, arm, clip.clip_id)))
+    marked = viewing_copy(
+        clip.strip, 16, xmp(origin(plan, arm, clip.clip_id, plan_digest="a" * 64))
+    )
     assert plain is not None
     assert marked is not None
 

@@ -101,14 +101,14 @@ def fitting_sheet(view: RunView) -> tuple[Sheet, Pictures]:
 
 def copies(view: RunView, sheet: Sheet, arms: tuple[Arm, ...]) -> Pictures:
     """Return viewing copies of the sheet's good clips of the given arms, each with its origin."""
-    frames = view.plan.spec.shape.num_frames
+    frames, digest = view.plan.spec.shape.num_frames, view.estimates.plan_digest
     found = {}
     for column in sheet.columns:
         for arm in arms:
             clip = sheet.clips.get((arm.id, column.prompt_id))
             if clip is None or clip.strip is None or shows(clip):
                 continue
-            said = origin(view.plan, arm, clip.clip_id)
+            said = origin(view.plan, arm, clip.clip_id, plan_digest=digest)
             picture = viewing_copy(clip.strip, frames, xmp(said))
             if picture is not None:
                 found[clip.clip_id] = data_uri(picture)

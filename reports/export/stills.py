@@ -97,8 +97,13 @@ def _stills(view: RunView, text: Text, sheet: Sheet, prompt_id: str) -> Iterator
             clip=clip,
             poster=png(found[0]),
             wide=found.shape[2] / found.shape[1],
-            said=origin(view.plan, arm, clip.clip_id) if clip else {},
+            said=_origin(view, arm, clip),
         )
+
+
+def _origin(view: RunView, arm: Arm, clip: ClipView | None) -> Mapping[str, str]:
+    digest = view.estimates.plan_digest
+    return origin(view.plan, arm, clip.clip_id, plan_digest=digest) if clip else {}
 
 
 def _frames(clip: ClipView | None, frames: int) -> npt.NDArray[np.uint8] | None:
