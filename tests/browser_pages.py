@@ -45,6 +45,15 @@ def serving(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterat
 
     `kill` ends it without a chance to tidy up.
     """
+    with started(runs, *more, port=port, kill=kill) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(
+    runs: Path, *more: str, port: int = 0, kill: bool = False
+) -> Iterator[tuple[str, int]]:
+    """Do the same; yields the process id of the program too."""
     port = port or free_port()
     options = ["--server.port", str(port), "--server.headless", "true", *more]
     command = [sys.executable, "-m", "poc", "dashboard", str(runs), "--", *options]
@@ -53,7 +62,7 @@ def serving(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterat
         try:
             address = f"http://127.0.0.1:{port}"
             _wait(address, program, log)
-            yield address
+            yield address, program.pid
         finally:
             program.kill() if kill else program.terminate()
             program.wait(20)
