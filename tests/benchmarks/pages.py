@@ -82,10 +82,9 @@ def main() -> int:
 
 
 def measured(run: Path, folder: Path) -> Iterator[Result]:
-    """Yield what the pages and documents of a run take; `folder` is made and holds what they do."""
+    """Yield what the pages and documents of a run take; `folder` is made, for a copy of it."""
     runs = folder / "runs"
-    runs.mkdir(parents=True)
-    (runs / run.name).symlink_to(run.resolve())
+    shutil.copytree(run, runs / run.name)
     with RunStore.open_reader(run) as store:
         clips = sum(len(batch.clips) for batch in store.plan.batches)
         name = f"{clips} clips, {len(store.measurements())} measurements"
