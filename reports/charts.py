@@ -210,6 +210,80 @@ def tornado(swings: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerCh
     return _finish([bars, rule], subject, theme, said)
 
 
+# --- people ---------------------------------------------------------------------------------------
+
+ANSWERS: Final = (COLOURS[8], COLOURS[5], "#a6a6a6")
+"""Yes, after retouch, no: light enough for the ink of the intervals that lie on them."""
+_ON_BARS: Final = "#1b1f24"
+
+
+def acceptance(answers: pd.DataFrame, subject: Subject, theme: Theme) -> alt.LayerChart:
+    """Return what people would publish: a bar of answers per arm, with the intervals of its ends.
+
+    `answers` is `reports.tidy.acceptance_table`'s and has a row at least. Names, n and the minutes
+    of a review stand above and below each bar, so that a narrow page holds them too.
+    """
+    text = subject.text
+    order = list(dict.fromkeys(answers["arm"]))
+    names = list(dict.fromkeys(answers["answer"]))
+    y = alt.Y("arm:N", sort=order, title=None, axis=None)
+    axis = alt.Axis(title=text("chart.acceptance"), format=".0%", tickCount=5)
+    x = alt.X("start:Q", axis=axis, scale=alt.Scale(domain=[0, 1]))
+    tips = [
+        alt.Tooltip("arm:N", title=text("chart.arm")),
+        alt.Tooltip("label:N", title=text("column.counts")),
+        alt.Tooltip("shown:N", title=text("column.value")),
+        alt.Tooltip("interval:N", title=text("chart.interval", level=subject.level)),
+        alt.Tooltip("n:Q", title=text("column.n")),
+    ]
+    colour = alt.Color(
+        "answer:N",
+        scale=alt.Scale(domain=names, range=list(ANSWERS)),
+        legend=alt.Legend(title=None, orient="bottom", labelLimit=240),
+    )
+    base = alt.Chart(answers)
+    bars = base.mark_bar(height=36, yOffset=-12).encode(
+        y=y, x=x, x2="end:Q", color=colour, tooltip=tips
+    )
+    inside = (
+        base.transform_filter("(datum.end - datum.start) * width > 24")
+        .transform_calculate(inside="width < 500 ? datum.count : datum.label")
+        .mark_text(align="left", dx=4, dy=-12, fontSize=11, color=_ON_BARS)
+        .encode(y=y, x=x, text="inside:N")
+    )
+    first = base.transform_filter(alt.datum.answer == names[0])
+    ink = theme.ink or _MID
+    arm = first.mark_text(align="left", dy=-40, fontSize=12, fontWeight=600, color=ink)
+    note = first.mark_text(align="left", dy=16, fontSize=11, lineBreak="\n", color=ink)
+    layers = [
+        bars,
+        inside,
+        *_interval_of(base, names[0], y, "circle", -25),
+        *_interval_of(base, names[1], y, "diamond", 1),
+        arm.encode(y=y, x=alt.value(0), text="arm:N"),
+        note.encode(y=y, x=alt.value(0), text="note:N"),
+    ]
+    size = replace(theme, height=102 * len(order) + (0 if theme.ink else _FITTED))
+    low, high = min(answers["n"]), max(answers["n"])
+    count = text("chart.votes.same" if low == high else "chart.votes", low=low, high=high)
+    return _finish(layers, subject, size, (text("chart.alt.acceptance", n=len(order)), count))
+
+
+def _interval_of(
+    base: alt.Chart, answer: str, y: alt.Y, shape: str, offset: int
+) -> list[alt.Chart]:
+    """Return the end of one answer's part of the bar with its interval, `offset` pixels down."""
+    mine = base.transform_filter(alt.datum.answer == answer)
+    rule = _whole(mine).mark_rule(color=_ON_BARS, strokeWidth=1.5, yOffset=offset)
+    dot = mine.mark_point(
+        filled=True, shape=shape, size=46, opacity=1, color=_ON_BARS, yOffset=offset
+    )
+    return [
+        rule.encode(y=y, x=alt.X("low:Q"), x2="high:Q"),
+        dot.encode(y=y, x=alt.X("end:Q")),
+    ]
+
+
 # --- time ----------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ def make_content(view: RunView, text: Text) -> Content:
     return Content(
         title=text("page.title", name=words.shown(view.name)),
         question=spec_question(view, text),
+        subject=_subject(view, text, focus),
         level=f"{100 * view.estimates.level:.0f}",
         banner=_banner(view, text),
         warnings=tuple(_warnings(view, text)),
@@ -77,6 +78,7 @@ def make_content(view: RunView, text: Text) -> Content:
         splits=tuple(claims.splits(view, text)),
         people=people.detail(view, text),
         clips=people.clips_detail(view, text),
+        no_clips=people.no_clips(view, text),
         money=money.detail(view, text),
         method=tuple(evidence.method(view, text)),
         missing=tuple(evidence.missing(view, text)),
@@ -93,6 +95,17 @@ def spec_question(view: RunView, text: Text) -> str:
     """Return the question that the spec's author asked."""
     spec = view.plan.spec
     return words.shown(spec.question_ja if text.language == "ja" else spec.question)
+
+
+def _subject(view: RunView, text: Text, focus: Arm) -> str:
+    baseline = view.baseline
+    return text(
+        "subject",
+        arm=words.arm_name(text, focus),
+        name=words.shown(focus.name),
+        baseline=words.arm_name(text, baseline),
+        baseline_name=words.shown(baseline.name),
+    )
 
 
 def _headline(view: RunView, text: Text) -> str:

@@ -72,7 +72,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A place for a picture that the writer draws: `trade_off`, `step_curve` or `stills`."""
+    """A place for a picture that the writer draws: `trade_off`, `step_curve` or `acceptance`."""
 
     name: str
     about: str
@@ -115,8 +115,7 @@ def evidence_sections(content: Content, text: Text) -> Iterator[Section]:
     if content.slices:
         yield _section(text, "section.slices", _slices(content, text))
     yield _section(text, "section.claims", _claims(content, text))
-    if content.people or content.clips:
-        yield _section(text, "section.people", _people(content, text))
+    yield _section(text, "section.people", _people(content, text))
     if content.money:
         yield _section(text, "section.money", _money(content, text))
     known: list[Block] = [
@@ -151,6 +150,7 @@ def marked(mark: Mark | None, text: Text, *small: str) -> Entry:
 
 
 def _conclusion(content: Content, text: Text) -> Iterator[Block]:
+    yield Paragraph(content.subject, "about")
     yield Paragraph(content.mark.word, "strong")
     yield Paragraph(content.headline, "strong")
     yield Paragraph(content.sureness)
@@ -254,7 +254,7 @@ def _onward(content: Content, text: Text) -> Iterator[Block]:
 
 
 def _criteria(content: Content, text: Text) -> Iterator[Block]:
-    yield Paragraph(text("section.criteria.about", arm=content.focus), "about")
+    yield Paragraph(text("document.criteria.about", arm=content.focus), "about")
     yield Paragraph(content.rule, "about")
     head = (
         text("column.criterion"), text("column.weight"), text("column.target"),
@@ -394,7 +394,10 @@ def _splits(content: Content, text: Text) -> Iterator[Block]:
 
 
 def _people(content: Content, text: Text) -> Iterator[Block]:
-    yield Paragraph(text("section.people.about", level=content.level), "about")
+    if content.people or content.clips:
+        yield Paragraph(text("section.people.about", level=content.level), "about")
+    else:
+        yield Paragraph(content.judges[0].said)
     names = ("question", "counts", "not_worse", "preferred", "alpha", "same")
     for one in content.people:
         yield Heading(one.pair)
@@ -418,6 +421,10 @@ def _people(content: Content, text: Text) -> Iterator[Block]:
         yield Table(tuple(text(f"column.{name}") for name in names), rows)
         if one.needed:
             yield Paragraph(one.needed, "about")
+    yield Heading(text("section.acceptance"))
+    yield from map(Paragraph, content.no_clips)
+    if not content.no_clips:
+        yield Picture("acceptance", text("section.acceptance.about", level=content.level))
     for judged in content.clips:
         yield Heading(judged.title)
         yield Paragraph(judged.said)
@@ -426,6 +433,8 @@ def _people(content: Content, text: Text) -> Iterator[Block]:
         yield Terms(judged.lines)
         if judged.needed:
             yield Paragraph(judged.needed, "about")
+    if not content.raters:
+        return
     yield Heading(text("people.raters"))
     heads = ("rater", "votes", "catches", "standing.rater")
     raters = tuple(

@@ -134,7 +134,7 @@ def cell(text: Text, found: Estimate | None) -> Cell:
         return Cell(text("number.none"), "", "", text("cell.absent"))
     value, interval = words.estimate(text, found)
     n = text("n.clips", n=found.n_clips) if found.value is not None else ""
-    notes = tuple(words.shown(note) for note in found.notes)
+    notes = tuple(words.note(text, note) for note in found.notes)
     interval = interval if found.value is not None else ""
     return Cell(value, interval, n, words.shown(found.reason), notes)
 

@@ -300,6 +300,8 @@ class Content:
 
     title: str
     question: str
+    subject: str
+    """Which setting is judged and what it is compared with, for whoever reads nothing else."""
     level: str
     banner: str
     warnings: tuple[str, ...]
@@ -335,6 +337,9 @@ class Content:
     splits: tuple[SplitRow, ...]
     people: tuple[PeopleDetail, ...]
     clips: tuple[ClipsDetail, ...]
+    no_clips: tuple[str, ...]
+    """What stands where a picture of their judgements would: that there are none, and what to type.
+    Empty where there is one."""
     money: MoneyDetail | None
     method: tuple[Line, ...]
     missing: tuple[Line, ...]

@@ -189,6 +189,53 @@ def clips_detail(view: RunView, text: Text) -> tuple[ClipsDetail, ...]:
     )
 
 
+def acceptance_rows(view: RunView, text: Text) -> Iterator[dict[str, object]]:
+    """Yield the answers to single clips: a row for each answer of each arm that was judged.
+
+    A row covers `start` to `end` of the arm's answers; `low` to `high` is the interval of `end`,
+    None for the last answer, which ends at all of them. Raters that are left out are left out.
+    """
+    for one in view.votes.summary.arms if view.votes else ():
+        found = one.kept
+        if found.acceptance.value is None or found.with_retouch.value is None:
+            continue
+        counts = {"votes": found.n_votes, "clips": found.n_clips, "raters": found.n_raters}
+        minutes = text("clips.minutes.row", minutes=_minutes(text, found.review_min))
+        common = {
+            "arm": words.arm_name(text, view.arm(one.arm_id)),
+            "n": found.n_votes,
+            "note": f"{text('clips.votes', **counts)}\n{minutes}",
+        }
+        start = 0.0
+        for name, count, share in (
+            ("yes", found.yes, found.acceptance),
+            ("retouch", found.retouch, found.with_retouch),
+            ("no", found.no, None),
+        ):
+            part = text(f"clips.part.{name}")
+            cell = _share(text, share) if share else Cell("", "", "")
+            end = 1.0 if share is None or share.value is None else share.value
+            yield common | {
+                "answer": part, "count": count, "label": text("clips.part.n", n=count, part=part),
+                "start": start, "end": end,
+                "low": share.low if share else None, "high": share.high if share else None,
+                "shown": cell.value, "interval": cell.interval,
+            }  # fmt: skip
+            start = end
+
+
+def no_clips(view: RunView, text: Text) -> tuple[str, ...]:
+    """Return what is said where no judgement of a single clip counts; empty where one does."""
+    arms = view.votes.summary.arms if view.votes else ()
+    if any(one.kept.n_votes for one in arms):
+        return ()
+    if view.votes_open:
+        return text("people.open"), text("people.show")
+    if any(one.everyone.n_votes for one in arms):
+        return (text("clips.all_left_out"),)
+    return text("clips.none"), text("clips.how")
+
+
 def _of_clips(text: Text, arm: ArmVotes, likeness: VerdictLikeness | None) -> Iterator[Line]:
     found = arm.kept
     for key, share in (("accepted", found.acceptance), ("retouched", found.with_retouch)):
@@ -203,9 +250,7 @@ def _of_clips(text: Text, arm: ArmVotes, likeness: VerdictLikeness | None) -> It
         reasons = [text("clips.reason", name=text(f"reason.{r}"), n=n) for r, n in named]
         yield Line(text("clips.reasons"), text("list.comma").join(reasons))
     if likeness is not None:
-        none = likeness.alpha is None
-        alpha = text("number.none") if none else f"{likeness.alpha:.2f}"
-        yield Line(text("column.alpha"), alpha)
+        yield Line(text("column.alpha"), _alpha(text, likeness.alpha))
         same = text("clips.same", same=likeness.repeats_same, of=likeness.repeats)
         yield Line(text("clips.twice"), same)
     yield Line(
@@ -234,15 +279,18 @@ def _detail(
 
 
 def _row(text: Text, result: QuestionResult, likeness: Reliability) -> VoteRow:
-    alpha = text("number.none") if likeness.alpha is None else f"{likeness.alpha:.2f}"
     return VoteRow(
         question=text(f"question.{result.question}"),
         counts=text("people.counts", wins=result.wins, ties=result.ties, losses=result.losses),
         not_worse=_share(text, result.not_worse),
         preferred=_share(text, result.preferred),
-        alpha=alpha,
+        alpha=_alpha(text, likeness.alpha),
         same=text("people.same", same=likeness.repeats_same, of=likeness.repeats),
     )
+
+
+def _alpha(text: Text, value: float | None) -> str:
+    return text("number.none") if value is None else f"{value:.2f}".replace("-", words.MINUS)
 
 
 def _share(text: Text, share: Share) -> Cell:

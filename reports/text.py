@@ -182,8 +182,12 @@ def arm_group(text: Text, arm: Arm) -> str:
     known = text.get(f"arm.{stem}", shown(stem))
     if not arm.style:
         return known
-    style = text.get(f"style.{arm.style}", shown(arm.style))
-    return text("arm.styled", group=known, style=style)
+    return text("arm.styled", group=known, style=style_name(text, arm.style))
+
+
+def style_name(text: Text, style: str) -> str:
+    """Return a style's name for people; one that nobody translated as the spec wrote it."""
+    return text.get(f"style.{style}", shown(style))
 
 
 def criterion_label(text: Text, criterion: Criterion) -> str:

@@ -16,6 +16,7 @@ from poc.cost_lines import gpu_lines
 from poc.front import target_corner
 from poc.latency_profile import Tail
 from poc.records import Arm, Comparison, Estimate
+from reports import people
 from reports import text as words
 from reports.judged import SPEED
 from reports.load import RunView
@@ -156,6 +157,13 @@ def stage_table(view: RunView, text: Text, arms: Sequence[Arm]) -> pd.DataFrame:
                 rows.append({**common, "group": name, **_value(text, found)})
     columns = ["arm", "place", "group", "value", "low", "high", "n", "shown", "interval"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def acceptance_table(view: RunView, text: Text) -> pd.DataFrame:
+    """Return one row per judged arm and answer: would we publish this? None where nobody judged."""
+    columns = ["arm", "n", "note", "answer", "count", "label", "start", "end", "low", "high",
+               "shown", "interval"]  # fmt: skip
+    return pd.DataFrame(people.acceptance_rows(view, text), columns=columns)
 
 
 def money_lines(view: RunView, text: Text, points: pd.DataFrame) -> pd.DataFrame:

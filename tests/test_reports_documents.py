@@ -27,7 +27,7 @@ from poc.cost_file import CostInputs, GpuMode, quantities, read_cost
 from poc.gate_records import GateCell, GateStatus
 from poc.records import Finding
 from reports.content import make_content
-from reports.export import cost_sheet, html, letters, markdown, pdf, pptx, xlsx
+from reports.export import cost_sheet, html, letters, markdown, pdf, pptx, slide_text, xlsx
 from reports.load import RunView, load_run
 from reports.text import LANGUAGES, Language, Text, load_text
 
@@ -371,6 +371,36 @@ def test_charts_of_slides_are_native_and_hold_the_runs_numbers(view: RunView) ->
     assert joined == [fixture.ARMS[name][4] for name in names]  # by seconds, as they are joined
 
 
+def test_no_series_of_a_slide_stands_before_a_longer_one(view: RunView) -> None:
+    """LibreOffice would leave it out."""
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, EN)))
+    charts = [s.chart for slide in deck.slides for s in slide.shapes if getattr(s, "has_chart", 0)]
+    lengths = [[len(list(one.values)) for one in chart.plots[0].series] for chart in charts]
+
+    assert any(len(set(found)) > 1 for found in lengths)
+    assert all(found == sorted(found, reverse=True) for found in lengths)
+
+
+def test_a_front_of_one_setting_is_no_line(view: RunView) -> None:
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, EN)))
+    chart = next(s.chart for x in deck.slides for s in x.shapes if getattr(s, "has_chart", 0))
+    fronts = [one for one in chart.plots[0].series if one.name.startswith(EN("chart.front"))]
+
+    assert fronts
+    assert all(len(list(one.values)) > 1 for one in fronts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_on_a_slide_lies_beyond_its_edge(view: RunView, language: Language) -> None:
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, load_text(language))))
+
+    for slide in deck.slides:
+        for shape in slide.shapes:
+            assert min(shape.left, shape.top) >= 0, shape.name
+            assert shape.left + shape.width <= deck.slide_width, shape.name
+            assert shape.top + shape.height <= deck.slide_height, shape.name
+
+
 def tables_of(view: RunView, text: Text) -> list[tuple[int, str]]:
     """Of each slide with a table: its rows below the head, and all that stands beside it."""
     found = []
@@ -402,7 +432,7 @@ def test_every_word_of_a_slide_names_a_font_for_japanese(view: RunView) -> None:
     runs = [run for slide in slides for run in re.findall(r"<a:rPr.*?</a:rPr>", slide)]
 
     assert len(runs) > 100
-    assert all(f'<a:ea typeface="{pptx.EAST_ASIAN}"/>' in run for run in runs)
+    assert all(f'<a:ea typeface="{slide_text.EAST_ASIAN}"/>' in run for run in runs)
 
 
 def test_notes_hold_a_sentence_with_its_number_and_n(view: RunView) -> None:

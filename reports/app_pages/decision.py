@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
-from reports import app, scenarios
+from reports import app, charts, scenarios
+from reports.charts import Theme
 from reports.export.clips import worst_html
 from reports.model import CriterionRow, KeyNumber, Line, Mark, PartRow, WayRow
 from reports.text import Text
+from reports.tidy import acceptance_table
+
+_PAGE: Final = Theme()
 
 
 def draw(shown: app.Shown) -> None:
     """Draw the page from top to bottom, as an executive reads it: the answer first."""
     _conclusion(shown)
     _numbers(shown)
+    _acceptance(shown)
     _worst(shown)
     _ways(shown)
     scenarios.draw(shown)
@@ -44,6 +50,7 @@ def _bullets(items: Sequence[str]) -> None:
 def _conclusion(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
     st.caption(app.plain(content.question))
+    st.caption(app.plain(content.subject))
     app.badge(content.mark)
     st.markdown(f"### {app.plain(content.headline)}")
     st.markdown(app.plain(content.sureness))
@@ -73,6 +80,19 @@ def _number(number: KeyNumber) -> None:
     st.markdown(app.plain(" · ".join(part for part in parts if part)))
     for line in number.lines:
         st.caption(app.plain(line))
+
+
+def _acceptance(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    _heading(shown, "section.acceptance")
+    if content.no_clips:
+        for said in content.no_clips:
+            st.markdown(app.plain(said))
+        return
+    st.caption(app.plain(text("section.acceptance.about", level=content.level)))
+    answers = acceptance_table(shown.view, text)
+    subject = shown.subject(shown.view.estimates.quality_metric)
+    st.altair_chart(charts.acceptance(answers, subject, _PAGE), width="stretch")
 
 
 def _worst(shown: app.Shown) -> None:

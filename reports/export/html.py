@@ -31,7 +31,7 @@ from reports.load import RunView, load_run
 from reports.model import Content
 from reports.sheet import Sheet
 from reports.text import LANGUAGES, Language, Text, load_text
-from reports.tidy import points_table
+from reports.tidy import acceptance_table, points_table
 
 FILE_NAME: Final = "report.html"
 
@@ -96,11 +96,15 @@ def _page(view: RunView, text: Text, sheet: Sheet, pictures: Pictures) -> Page:
 
 def _charts(view: RunView, text: Text, content: Content) -> dict[str, str]:
     metric = view.estimates.quality_metric
-    points = points_table(view, text, metric)
+    points, answers = points_table(view, text, metric), acceptance_table(view, text)
     subject = Subject(text, metric, view.demonstration, content.level)
     drawn = {}
     for size, theme in (("wide", _WIDE), ("narrow", _NARROW)):
-        for draw in (charts.trade_off, charts.step_curve):
+        for draw, table in (
+            (charts.trade_off, points), (charts.step_curve, points), (charts.acceptance, answers),
+        ):  # fmt: skip
             name = f"{draw.__name__}_{size}"
-            drawn[name] = charts.to_svg(draw(points, subject, theme), f"{text.language}-{name}")
+            if len(table) or draw is not charts.acceptance:
+                svg = charts.to_svg(draw(table, subject, theme), f"{text.language}-{name}")
+                drawn[name] = svg
     return drawn

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -30,20 +30,20 @@ from reports.document import (
 )
 from reports.export.files import publish
 from reports.export.letters import FAMILY, Letters, font_folder
-from reports.export.stills import still_columns, stills_about
+from reports.export.stills import StillColumn, still_columns, stills_about
 from reports.load import RunView, load_run
 from reports.model import Content, KeyNumber, Line
 from reports.text import Language, Text, load_text
-from reports.tidy import points_table
+from reports.tidy import acceptance_table, points_table
 
 FILE_NAME: Final = "report.pdf"
 _MOST: Final = {"reasons": 3, "stops": 9, "gaps": 5, "criteria": 10}
 """Lines of each part that the first page holds; the rest stand on the pages after it."""
 
-_PROMPT: Final = 72
+_PROMPT: Final = 90
 """Letters of a prompt over its stills."""
 
-_WIDE: Final = Theme("#1b1f24", 620, 260, fonts=FAMILY)
+_WIDE: Final = Theme("#1b1f24", 620, 240, fonts=FAMILY)
 _SMALL: Final = Theme("#1b1f24", 360, 190, legend_columns=2, fonts=FAMILY)
 
 
@@ -61,8 +61,10 @@ def write_pdf(run: Path, out: Path | None, *, language: Language = "ja") -> Path
 def render(view: RunView, text: Text) -> bytes:
     """Return the report as PDF; the same run gives the same bytes."""
     content, letters = make_content(view, text), Letters()
-    pictures = dict(_pictures(view, text, content))
-    data = letters.fitted(_data(view, text, content, pictures.keys()))
+    columns = still_columns(view, text)
+    pictures = dict(_pictures(view, text, content, columns))
+    data = letters.fitted(_data(view, text, content, columns))
+    data["pictures"] = sorted(pictures)
     data["glyphs"] = glyphs_note(text, letters)
     return typeset("report.typ", data, pictures, made=str(view.manifest.get("created", "")))
 
@@ -113,7 +115,9 @@ def glyphs_note(text: Text, letters: Letters) -> str:
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def _data(view: RunView, text: Text, content: Content, pictures: Any) -> dict[str, Any]:
+def _data(
+    view: RunView, text: Text, content: Content, columns: Sequence[StillColumn]
+) -> dict[str, Any]:
     return {
         "language": text.language,
         "title": content.title,
@@ -121,15 +125,17 @@ def _data(view: RunView, text: Text, content: Content, pictures: Any) -> dict[st
         "banner": content.banner,
         "watermark": content.watermark,
         "evidence_title": text("document.evidence"),
-        "pictures": sorted(pictures),
-        "board": _board(view, text, content),
+        "board": _board(view, text, content, columns),
         "sections": [*board_sections(content, text), *evidence_sections(content, text)],
     }
 
 
-def _board(view: RunView, text: Text, content: Content) -> dict[str, Any]:
+def _board(
+    view: RunView, text: Text, content: Content, columns: Sequence[StillColumn]
+) -> dict[str, Any]:
     """Return the first page: what a board reads in the order of a request for approval."""
     return {
+        "subject": content.subject,
         "mark": content.mark,
         "headline": content.headline,
         "sureness": content.sureness,
@@ -152,7 +158,7 @@ def _board(view: RunView, text: Text, content: Content) -> dict[str, Any]:
                     for j, still in enumerate(column.stills)
                 ],
             }
-            for i, column in enumerate(still_columns(view, text))
+            for i, column in enumerate(columns)
         ],
         "ways_title": text("section.ways"),
         "ways": ways_table(content, text),
@@ -216,19 +222,24 @@ def _part(items: tuple[Any, ...], name: str, text: Text) -> list[Any]:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _pictures(view: RunView, text: Text, content: Content) -> Iterator[tuple[str, bytes]]:
+def _pictures(
+    view: RunView, text: Text, content: Content, columns: Sequence[StillColumn]
+) -> Iterator[tuple[str, bytes]]:
     metric = view.estimates.quality_metric
     points = points_table(view, text, metric)
     subject = Subject(text, metric, view.demonstration, content.level)
+    charts.use_fonts(font_folder())
     if len(points):
-        charts.use_fonts(font_folder())
         for name, draw, theme in (
             ("board.svg", charts.trade_off, _SMALL),
             ("trade_off.svg", charts.trade_off, _WIDE),
             ("step_curve.svg", charts.step_curve, _WIDE),
         ):
             yield name, charts.to_svg(draw(points, subject, theme), name[:-4]).encode()
-    for i, column in enumerate(still_columns(view, text)):
+    if not content.no_clips:
+        drawn = charts.acceptance(acceptance_table(view, text), subject, _WIDE)
+        yield "acceptance.svg", charts.to_svg(drawn, "acceptance").encode()
+    for i, column in enumerate(columns):
         for j, still in enumerate(column.stills):
             if still.picture:
                 yield _still_name(i, j), still.picture
