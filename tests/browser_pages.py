@@ -50,9 +50,7 @@ def serving(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterat
 
 
 @contextmanager
-def started(
-    runs: Path, *more: str, port: int = 0, kill: bool = False
-) -> Iterator[tuple[str, int]]:
+def started(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterator[tuple[str, int]]:
     """Do the same; yields the process id of the program too."""
     port = port or free_port()
     options = ["--server.port", str(port), "--server.headless", "true", *more]
