@@ -32,7 +32,7 @@ def command(runs_dir: Path, extra_args: Sequence[str]) -> list[str]:
 
     Settings of a config file, of `STREAMLIT_*` variables and of `extra_args` win over ours.
     """
-    program = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).resolve())]
+    program = [sys.executable, "-m", "reports.served", "run", str(Path(__file__).resolve())]
     return [*program, *_careful(extra_args), *extra_args, "--", str(runs_dir)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -290,10 +291,21 @@ def test_the_command_stays_on_this_machine(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     command = dashboard.command(Path("runs"), [])
 
-    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert command[:4] == [sys.executable, "-m", "reports.served", "run"]
     assert "--server.address=127.0.0.1" in command
     assert "--browser.gatherUsageStats=false" in command
     assert command[-2:] == ["--", "runs"]
+
+
+def test_the_server_has_what_pages_stand_on_in_memory_but_no_component() -> None:
+    code = (
+        "import sys, reports.served; "
+        "print('reports.content' in sys.modules, 'reports.charts' in sys.modules, "
+        "'reports.app' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["True", "True", "False"]
 
 
 def test_settings_that_were_given_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
