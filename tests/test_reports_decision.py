@@ -516,11 +516,11 @@ def test_every_must_minimum_every_limit_and_the_last_day_stop(run: Path) -> None
     musts = [c for c in view.plan.criteria.criteria if c.weight == "must"]
     said = [line.said for line in found.stops]
 
-    assert sum(one.startswith("stop unless") for one in said) == len(
+    assert sum(one.startswith("not ") for one in said) == len(
         [c for c in musts if c.applies_to != "styled"]
     )
-    assert "stop above 500,000 JPY" in said
-    assert "stop after 2027-03-31 unless renewed" in said
+    assert "above 500,000 JPY" in said
+    assert "after 2027-03-31, unless renewed" in said
 
 
 def test_the_stages_of_the_roll_out_stand_beside_the_money(run: Path) -> None:

@@ -147,6 +147,7 @@ def _board(
         "numbers": [_tile(one) for one in content.numbers],
         "scorecard_title": text("document.scorecard", arm=content.focus, level=content.level),
         "scorecard": _scorecard(content, text),
+        "rule": content.rule,
         "trade_off_title": text("section.trade_off"),
         "stills_title": stills_about(view, text),
         "stills": [
