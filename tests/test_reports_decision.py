@@ -542,7 +542,7 @@ def test_what_is_asked_for_ends_when_the_decision_does(run: Path) -> None:
     )
 
     assert any(line.said.startswith("2027-01-31 at the latest") for line in content(run).request)
-    assert "stop after 2027-01-31 unless renewed" in [line.said for line in content(run).stops]
+    assert "after 2027-01-31, unless renewed" in [line.said for line in content(run).stops]
 
 
 def test_where_no_arm_is_recommended_nobody_is_blamed_for_missing_prices(bare: Path) -> None:
