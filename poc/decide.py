@@ -476,7 +476,8 @@ def _headline(case: _Case) -> Finding:
         return findings.all_fail(sorted(failed))
     arm = case.summary(case.chosen.arm_id).arm
     if case.chosen.technical is Light.GO:
-        return findings.meets_all(arm)
+        on_seconds = speed_axis(case.estimates.arms) == LATENCY
+        return findings.meets_all(arm, on_seconds=on_seconds)
     undecided = _names(_undecided(case, case.chosen))
     return findings.comes_closest(arm, undecided, len(case.musts(arm.id)))
 

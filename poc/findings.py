@@ -49,13 +49,17 @@ def take_weights() -> Finding:
     )
 
 
-def meets_all(arm: Arm) -> Finding:
-    """Say that the recommended arm meets every must-criterion."""
+def meets_all(arm: Arm, *, on_seconds: bool) -> Finding:
+    """Say that the recommended arm meets every must-criterion, and by what it leads the others."""
+    least_en = "seconds per clip" if on_seconds else "network evaluations"
+    least_ja = (
+        "1本あたりの生成時間が最も短い" if on_seconds else "ネットワーク評価回数（NFE）が最も少ない"
+    )
     return Finding(
         text_en=f"{arm.name} ({_steps(arm)}, NFE {arm.nfe}) meets every must-criterion; it is "
-        "that of the fewest network evaluations among those that do.",
+        f"that of the fewest {least_en} among those that do.",
         text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
-        "満たす候補の中で、ネットワーク評価回数（NFE）が最も少ない。",
+        f"満たす候補の中で、{least_ja}。",
     )
 
 

@@ -159,10 +159,12 @@ def effective_pairs(differences: FloatArray) -> float:
 
     As `effective_n`, of paired differences of -1, 0 and 1, prompts x replicates, nan where a pair
     is missing: the variance of independent pairs over the variance seen between prompts, from the
-    number of prompts to that of pairs. Where prompts all agree, the number of prompts.
+    number of prompts to that of pairs. Where prompts all agree, the number of prompts. The variance
+    of few prompts is itself uncertain, which Tango's normal quantiles do not know: it is taken
+    larger by the square of t's quantile over the normal one, as `stretch` does.
 
-    >>> effective_pairs(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]]))
-    6.0
+    >>> round(effective_pairs(np.tile([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]], (4, 1))), 1)
+    25.4
     """
     grid = differences.reshape(len(differences), -1)
     means, n_pairs = _prompt_mean(grid), int((~np.isnan(grid)).sum())
@@ -171,7 +173,9 @@ def effective_pairs(differences: FloatArray) -> float:
     if seen == 0.0 or n_pairs == n_prompts:
         return float(n_prompts)
     independent = float(_prompt_mean(grid**2).mean()) - float(means.mean()) ** 2
-    return min(max(independent / seen, float(n_prompts)), float(n_pairs))
+    upper = tail(LEVEL)
+    wider = float(special.stdtrit(n_prompts - 1, upper)) / normal_quantile(upper)
+    return min(max(independent / (seen * wider**2), float(n_prompts)), float(n_pairs))
 
 
 def _tango(pairs: _Pairs, z: FloatArray) -> FloatArray:

@@ -141,16 +141,24 @@ def cell(text: Text, found: Estimate | None) -> Cell:
 
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:
     """Yield the three lights with their questions, and what a light does not stand on."""
-    unseen = {
-        "technical": view.votes is None and not view.random_weights,
-        "rights": view.decision.rights_basis is None,
-    }
+    notes = {"technical": _people_heard(view)}
+    if view.decision.rights_basis is None:
+        notes["rights"] = "unseen"
     for name in ("technical", "economic", "rights"):
         mark = light_mark(text, getattr(view.decision, name))
         question = text(f"lights.{name}.question")
-        if unseen.get(name):
-            question = f"{question} {text(f'lights.{name}.unseen')}"
+        if note := notes.get(name):
+            question = f"{question} {text(f'lights.{name}.{note}')}"
         yield LightRow(text(f"lights.{name}"), question, mark)
+
+
+def _people_heard(view: RunView) -> str:
+    """Return what the technical light, which votes never change, says of them."""
+    if view.random_weights:
+        return ""
+    if view.votes is not None:
+        return "voted"
+    return "open" if view.votes_open else "unseen"
 
 
 def smallest_step(view: RunView, text: Text) -> str:

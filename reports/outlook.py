@@ -10,7 +10,7 @@ from reports import evidence, judged, money, people
 from reports import text as words
 from reports.load import RunView
 from reports.model import Line
-from reports.sheet import Sheet, not_right
+from reports.sheet import Sheet, rightness
 from reports.text import Text
 
 
@@ -81,12 +81,19 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
     found = view.clip_values(sheet.metric).get(clip.clip_id)
     value = words.number(text, sheet.metric, Comparison.VALUE, found)
     said = {"arm": arm, "metric": words.metric_label(text, sheet.metric), "value": value}
-    wrong, of_base = (len(not_right(view, one.id)) for one in (focus, view.baseline))
+    own, base = (rightness(view, one.id) for one in (focus, view.baseline))
+    wrong = sum(not right for right in own.values())
     if not wrong:
         return text("worst.said", **said)
-    asked = words.metric_label(text, view.estimates.quality_metric)
-    count = len({c.prompt_id for c in view.clips if c.arm_id == focus.id})
-    return text("worst.wrong", **said, asked=asked, wrong=wrong, base=of_base, n=count)
+    return text(
+        "worst.wrong",
+        **said,
+        asked=words.metric_label(text, view.estimates.quality_metric),
+        wrong=wrong,
+        n=len(own),
+        base=sum(not right for right in base.values()),
+        of=len(base),
+    )
 
 
 def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -84,19 +84,28 @@ def worst_sheet(view: RunView) -> Sheet | None:
 
 
 def not_right(view: RunView, arm_id: str) -> frozenset[str]:
-    """Return the prompts whose first clip of an arm is lost or not what the quality metric asks.
+    """Return the prompts whose first clip of an arm is lost or not what the quality metric asks."""
+    return frozenset(prompt for prompt, right in rightness(view, arm_id).items() if not right)
 
+
+def rightness(view: RunView, arm_id: str) -> Mapping[str, bool]:
+    """Return prompt id -> whether an arm's first clip is what the quality metric asks.
+
+    A clip that failed or is invalid is not; one that was not made or measured yet is left out.
     Empty where the quality metric does not say of a clip that it is right or not.
     """
     metric = view.estimates.quality_metric
     if metric not in CATALOG or CATALOG[metric].unit != SHARE_OF_CLIPS:
-        return frozenset()
+        return {}
     values = view.clip_values(metric)
-    return frozenset(
-        clip.prompt_id
+    lost = {ClipStatus.FAILED, ClipStatus.INVALID}
+    return {
+        clip.prompt_id: clip.status not in lost and values[clip.clip_id] >= 1.0
         for clip in view.clips
-        if clip.arm_id == arm_id and clip.replicate == 0 and values.get(clip.clip_id, 0.0) < 1.0
-    )
+        if clip.arm_id == arm_id
+        and clip.replicate == 0
+        and (clip.status in lost or clip.clip_id in values)
+    }
 
 
 def middle_prompt(view: RunView, arm_id: str) -> str:

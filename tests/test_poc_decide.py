@@ -426,6 +426,22 @@ def test_the_cheapest_few_step_arm_with_the_best_light_is_recommended() -> None:
     assert by(QUALITY, arms=arms).recommended_arm_id == "student-2"
 
 
+def test_a_recommended_arm_leads_by_what_it_was_chosen_by() -> None:
+    arms = (*PAIR, arm("student-2", steps=2), arm("student-8", steps=8))
+    swapped = {"student-2": 8.0, STUDENT: 4.0, "student-8": 2.0, BASELINE: 50.0}
+
+    def seconds(one: Arm, rep: int) -> float:
+        return swapped[one.id] * (1 + 0.01 * abs(noise(rep)))
+
+    result = simulated(arms=arms, criteria=criteria_file(QUALITY))
+    result.latencies.clear()
+    quicker = decided(timed(result, seconds, rounds=12))
+
+    assert quicker.recommended_arm_id == "student-8"
+    assert "the fewest seconds per clip among those that do" in said(quicker.reasons)
+    assert "network evaluations" not in said(quicker.reasons)
+
+
 def test_an_arm_that_was_taken_out_of_the_run_is_neither_go_nor_recommended() -> None:
     arms = (*PAIR, arm("student-2", steps=2), arm("student-8", steps=8))
 

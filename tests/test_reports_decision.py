@@ -17,13 +17,13 @@ import reports_fixture as fixture
 
 from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
-from poc.records import ArmRole, Light, digest
+from poc.records import ArmRole, ClipStatus, Light, digest
 from poc.vote_records import Outcome, Verdict
 from reports.content import make_content
 from reports.export import html
 from reports.load import RunView, load_run
 from reports.model import Content
-from reports.sheet import worst_sheet
+from reports.sheet import not_right, rightness, worst_sheet
 from reports.text import LANGUAGES, Language, load_text
 
 Change = Callable[[dict[str, Any]], None]
@@ -453,13 +453,43 @@ def test_a_light_says_what_it_does_not_stand_on(made: Path, answered: Path) -> N
         {one.title: one.question for one in content(r).lights} for r in (made, answered)
     )
 
-    assert "people have not judged" in nobody["Technical"]
+    assert "by the program alone: people have not judged" in nobody["Technical"]
     assert "Not seen: use, stills, consents, approvals" in nobody["Rights"]
     assert nobody["Economic"] == people["Economic"]
-    assert (people["Technical"], people["Rights"]) == (
-        "Does it do what is asked?",
-        "May we use it?",
-    )
+    assert "by the program alone: what people said stands apart" in people["Technical"]
+    assert people["Rights"] == "May we use it?"
+    open_ = replace(load_run(made), votes_open=True)
+    (technical, *_) = make_content(open_, load_text("en")).lights
+    assert "not summed up yet" in technical.question
+
+
+def test_clips_that_are_not_there_yet_are_no_failures(run: Path) -> None:
+    view = with_values(load_run(run), "oracle_all", [1.0, 1.0])
+    arm = next(a.id for a in view.plan.arms if a.name == "animatelcm-4")
+    last = view.plan.prompts[1].id
+
+    def ended(status: ClipStatus) -> RunView:
+        clips = tuple(
+            replace(c, status=status) if (c.arm_id, c.prompt_id) == (arm, last) else c
+            for c in view.clips
+        )
+        gone = {c.clip_id for c in clips if (c.arm_id, c.prompt_id) == (arm, last)}
+        kept = tuple(m for m in view.measurements if m.clip_id not in gone)
+        return replace(view, clips=clips, measurements=kept)
+
+    assert rightness(ended(ClipStatus.PENDING), arm) == {view.plan.prompts[0].id: True}
+    assert not_right(ended(ClipStatus.PENDING), arm) == frozenset()
+    assert not_right(ended(ClipStatus.FAILED), arm) == {last}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_that_quotes_a_section_quotes_one_that_there_is(language: Language) -> None:
+    text = load_text(language)
+    quotes = {"en": "“(.+?)”", "ja": "「(.+?)」"}[language]
+
+    quoted = re.findall(quotes, text("asked.CONDITIONAL", arm="x", step=""))
+
+    assert set(quoted) <= {text("section.gaps")}
 
 
 def test_the_rule_of_a_pass_is_told_and_that_lines_were_fixed_only_where_they_were(
