@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +41,7 @@ from poc.records import (
     ResolvedArm,
     digest,
 )
+from poc.telemetry import Meter
 from poc.turns import COLD, Turns, complete_rounds
 from poc.video import VIEW_SUFFIX, encode_webm
 
@@ -429,6 +431,12 @@ class _Timer:
         """Ids of the arms that could not be timed."""
         return frozenset(failure.arm_id for failure in self._store.latency_failures())
 
+    @cached_property
+    def _meter(self) -> Meter:
+        from poc.pipelines.device import cuda_uuid
+
+        return Meter(cuda_uuid(self._families.device))
+
     def warm_up(self, arm: Arm, *, cold: bool = False) -> None:
         """Call an arm untimed; `cold`: its first call is kept as such."""
         first, prompt = None, self._store.plan.prompts[0]
@@ -471,7 +479,7 @@ class _Timer:
             self._warm -= self._families.drop(arm, self._store.plan.generated)
             return None
         try:
-            return _timed(family, arm, prompt.id, prompt.text, number)
+            return _timed(family, arm, prompt, number, self._meter)
         except (RuntimeError, MemoryError, ValueError) as error:
             if _is_misfit(error):
                 raise
@@ -492,9 +500,10 @@ class _Timer:
 
 
 def _timed(
-    family: VideoPipeline, arm: Arm, prompt_id: str, text: str, number: int
+    family: VideoPipeline, arm: Arm, prompt: Prompt, number: int, meter: Meter
 ) -> LatencySample:
     reset_peak_memory()
+    meter.begin()
     begun = time.time()
     marks = [time.perf_counter()]
 
@@ -503,22 +512,26 @@ def _timed(
         marks.append(time.perf_counter())
         return value
 
-    embeddings = mark(family.encode([text]))
+    embeddings = mark(family.encode([prompt.text]))
     latents = mark(family.denoise(embeddings, [number + 1]))
     frames, _ = mark(family.decode(latents))
+    meter.look()
+    asked_s = time.perf_counter() - marks[-1]  # no time of the clip
     mark(encode_webm(frames[0], arm.shape.fps))
+    telemetry = meter.end()
     text_s, denoise_s, decode_s, encode_s = np.diff(marks).tolist()
     return LatencySample(
         arm_id=arm.id,
-        prompt_id=prompt_id,
+        prompt_id=prompt.id,
         round=number,
         text_s=text_s,
         denoise_s=denoise_s,
         decode_s=decode_s,
-        encode_s=encode_s,
-        total_s=marks[-1] - marks[0],
+        encode_s=encode_s - asked_s,
+        total_s=marks[-1] - marks[0] - asked_s,
         peak_memory_bytes=peak_memory_bytes(),
         device=machine_name(family.device),
         timing_version=TIMING_VERSION,
         started_unix_s=begun,
+        telemetry=telemetry,
     )

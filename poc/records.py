@@ -763,6 +763,48 @@ class ResolvedArm(Record):
     """Fast settings as they are found on the networks."""
 
 
+class Telemetry(Record):
+    """What a GPU's driver tells of one timed clip; `untold` says why a value is None, by field.
+
+    Energy is of the whole clip. All else is of the moment when the last frame was decoded: the
+    device has just worked, and the processor is about to write the file.
+    """
+
+    energy_j: Annotated[float, Field(gt=0)] | None
+    """Of the whole device, idle power and other processes included."""
+    sm_clock_mhz: int | None
+    memory_clock_mhz: int | None
+    power_w: float | None
+    """As the driver averages it: on newer devices over the last second."""
+    temperature_c: int | None
+    clock_reasons: tuple[str, ...] | None
+    """Why clocks are not higher, as nvidia-smi names it; empty: nothing holds them down."""
+    used_bytes: int | None
+    """Of the device's memory, by every process and the driver."""
+    other_processes: int | None
+    """Compute processes on the device besides this one."""
+    other_bytes: int | None
+    """Of the device's memory, by these."""
+    untold: dict[str, Annotated[str, Field(min_length=1)]]
+
+    @model_validator(mode="after")
+    def _missing_has_a_reason(self) -> Self:
+        missing = {name for name, value in self if value is None}
+        if missing != self.untold.keys():
+            raise ValueError(f"untold: expected a reason for each of {sorted(missing)}")
+        return self
+
+    @property
+    def throttled(self) -> bool | None:
+        """Whether something besides idleness or a chosen clock held it back; None: not told."""
+        reasons = self.clock_reasons
+        return None if reasons is None else not NOT_THROTTLED.issuperset(reasons)
+
+
+NOT_THROTTLED = frozenset({"gpu_idle", "applications_clocks_setting"})
+"""Reasons for a lower clock that slow no work down against what was asked for."""
+
+
 class LatencySample(Record):
     """One timed clip of the latency pass: production settings, batch of one, stages in seconds."""
 
@@ -781,6 +823,8 @@ class LatencySample(Record):
     """How it was timed: seconds and bytes of two versions are never compared."""
     started_unix_s: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     """When it began by the machine's clock: shows whether two runs were timed in turns."""
+    telemetry: Telemetry | None = _NOT_THERE
+    """None on a CPU, and in runs from before it was recorded."""
 
 
 class LatencyFailure(Record):

@@ -37,6 +37,16 @@ def cuda_state() -> tuple[str | None, int]:
     return torch.version.cuda, torch.cuda.device_count()
 
 
+def cuda_uuid(device: str) -> str | None:
+    """Return the UUID by which the driver knows a CUDA device, None for a CPU.
+
+    The number in `cuda:N` does not tell: CUDA_VISIBLE_DEVICES gives devices other numbers.
+    """
+    if torch.device(device).type != "cuda":
+        return None
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
 def check_device(device: str) -> None:
     """Refuse a device that is not there, before anything is written."""
     if device == "cpu":
