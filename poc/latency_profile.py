@@ -55,7 +55,7 @@ def latency_profiles(plan: Plan, latencies: Iterable[LatencySample]) -> tuple[La
         timing = found.get(arm.id)
         if timing is None or not timing.by_round:
             profiles.append(LatencyProfile(arm.id, (), (), "no timed round"))
-        elif mixed := _mixed(timing):
+        elif mixed := why_mixed(timing):
             profiles.append(LatencyProfile(arm.id, (), (), mixed))
         else:
             seconds = [s.total_s for samples in timing.by_round.values() for s in samples]
@@ -63,7 +63,8 @@ def latency_profiles(plan: Plan, latencies: Iterable[LatencySample]) -> tuple[La
     return tuple(profiles)
 
 
-def _mixed(timing: Timings) -> str:
+def why_mixed(timing: Timings) -> str:
+    """Return why timed clips cannot stand together; empty where they can."""
     if len(timing.devices) > 1:
         return f"not comparable: timed on {' and on '.join(timing.devices)}"
     versions = " and ".join(map(str, timing.versions))

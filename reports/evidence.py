@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from poc.records import Arm, ClipStatus
-from reports import people
+from reports import people, telemetry
 from reports import text as words
 from reports.judged import SPEED, focus_arm
 from reports.load import RunView
@@ -30,6 +30,8 @@ def method(view: RunView, text: Text) -> Iterator[Line]:
     yield Line(text("method.clip"), text("method.clip.said", **size))
     yield Line(text("method.interval"), _interval_method(view, text))
     yield Line(text("method.latency"), _latency_method(view, text))
+    if view.latency:
+        yield Line(text("latency.device"), telemetry.summary(view, text))
     for reference in spec.references:
         yield Line(text("method.reference"), words.reference(text, plan, reference))
     yield Line(text("method.criteria"), _criteria_method(view, text))

@@ -24,6 +24,7 @@ from poc.cost_records import MoneyOfRun
 from poc.errors import InputError
 from poc.governance_records import RightsOfRun
 from poc.latency_profile import LatencyProfile, latency_profiles
+from poc.latency_telemetry import RunTelemetry, run_telemetry
 from poc.rating_votes import stored_votes
 from poc.records import (
     FORMAT_VERSION,
@@ -170,6 +171,11 @@ class RunView:
     def profiles(self) -> Mapping[str, LatencyProfile]:
         """Arm id -> how its timed clips spread."""
         return {found.arm_id: found for found in latency_profiles(self.plan, self.latency)}
+
+    @cached_property
+    def telemetry(self) -> RunTelemetry:
+        """What the GPU's driver told while clips were timed."""
+        return run_telemetry(self.plan, self.latency)
 
     def clip_values(self, metric: str) -> Mapping[str, float]:
         """Return clip id -> the metric's value; clips without one are absent."""

@@ -136,6 +136,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.governance",
         "poc.governance_records",
         "poc.latency_profile",
+        "poc.latency_telemetry",
         "poc.licences",
         "poc.models",
         "poc.panel",

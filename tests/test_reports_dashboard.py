@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import pytest
 import reports_fixture as fixture
 from streamlit.testing.v1 import AppTest
 
+from poc.records import Telemetry
 from poc.vote_records import Outcome, Verdict
-from reports import dashboard
+from reports import dashboard, telemetry
 from reports.content import make_content
 from reports.load import load_run
 from reports.text import LANGUAGES, Language, harmless_cell, load_text, shown
@@ -339,3 +341,74 @@ def test_a_decision_whose_last_day_has_passed_says_so_on_the_day_it_is_read(
     warning = text("warning.passed", day=day, today=today)
     assert text("warning.until", day=day) in said
     assert (warning in said) is passed
+
+
+def headings(app: AppTest) -> list[str]:
+    """Return the heads of all columns of the page's tables."""
+    return [str(name) for one in app.table for name in one.value.columns]
+
+
+def told_of(number: int) -> Telemetry:
+    """What a driver tells of a clip of round `number`; one clip in four is throttled."""
+    return Telemetry(
+        energy_j=200.0 + number, sm_clock_mhz=1980 - number, memory_clock_mhz=3201, power_w=612.0,
+        temperature_c=None, clock_reasons=("sw_power_cap",) if number % 4 == 3 else (),
+        used_bytes=2**30, other_processes=0, other_bytes=0,
+        untold={"temperature_c": "Not Supported"},
+    )  # fmt: skip
+
+
+def test_energy_and_clocks_stand_on_the_page_and_in_documents_where_the_driver_told_them(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = [
+        one.model_copy(update={"telemetry": told_of(one.round)})
+        for one in fixture.latency(fixture.plan(count=1))
+    ]
+    monkeypatch.setattr(fixture, "latency", lambda _made: timed)
+    run = fixture.write_run(tmp_path / "demo", fixture.plan(count=1))
+    app = open_app(tmp_path, "en", "app_pages/latency.py")
+
+    # Twelve rounds, 0 to 11: the median is 205.5 J, of which the 3rd and the 10th are the interval.
+    energy, of = "206 (202 to 209), n = 12", 12 * len(fixture.plan(count=1).arms)
+    throttled = f"{of // 4} of {of} (25 %) (sw_power_cap {of // 4})"
+    assert energy in tabled(app)
+    assert any("Energy" in name for name in headings(app))
+    assert "3 of 12 (25 %) (sw_power_cap 3)" in tabled(app)
+    assert "Temperature (°C): Not Supported" in words(app)
+    assert "1,969 to 1,980" in tabled(app)
+    content = make_content(load_run(run), load_text("en"))
+    (said,) = (line.said for line in content.method if line.term == "Energy and clocks")
+    assert throttled in said
+    assert energy in said
+    assert "Not measured" not in said
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Not measured: no NVML on this device"), ("ja", "この装置にはNVMLがありません")],
+)
+def test_a_run_on_a_cpu_says_that_energy_was_not_measured(
+    open_app: Open, runs: Path, language: Language, said: str
+) -> None:
+    app = open_app(runs, language, "app_pages/latency.py")
+    text = load_text(language)
+    content = make_content(load_run(runs / "demo"), text)
+
+    assert said in words(app)
+    assert not any("Energy" in name for name in headings(app))
+    assert any(said in one.said for one in content.method if one.term == text("latency.device"))
+
+
+def test_a_run_on_a_gpu_says_why_energy_was_not_measured(runs: Path) -> None:
+    view, text = load_run(runs / "demo"), load_text("en")
+    cuda = tuple(one.model_copy(update={"device": "cuda"}) for one in view.resolved)
+    fields = [name for name in Telemetry.model_fields if name != "untold"]
+    blank = Telemetry(**dict.fromkeys(fields), untold=dict.fromkeys(fields, "Driver Not Loaded"))
+    timed = tuple(one.model_copy(update={"telemetry": blank}) for one in view.latency)
+
+    earlier = telemetry.summary(replace(view, resolved=cuda), text)
+    blind = telemetry.summary(replace(view, resolved=cuda, latency=timed), text)
+
+    assert earlier.startswith("Not measured: the GPU's driver (NVML) was not asked")
+    assert blind.startswith("Not measured: the driver told nothing of this device (Driver Not L")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from poc.records import Arm
-from reports import app, charts
+from reports import app, charts, telemetry
 from reports.charts import Theme
 from reports.judged import SPEED
 from reports.tidy import latency_rows, spread_table, stage_table
@@ -33,8 +33,7 @@ def draw(shown: app.Shown) -> None:
     parts = stage_table(view, text, arms)
     st.altair_chart(charts.stages(parts, subject, _PAGE), width="stretch")
     _table(shown, arms)
-    st.markdown(f"**{text('latency.not_measured')}**")
-    st.markdown(text("latency.not_measured.said"))
+    _device(shown, arms)
 
 
 def _is_speed(term: str, shown: app.Shown) -> bool:
@@ -49,6 +48,20 @@ def _table(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
         app.table(latency_rows(view, text, arms))
     every = latency_rows(view, text, view.plan.arms)
     app.download(pd.DataFrame(every), text, f"{view.name}-latency")
+
+
+def _device(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
+    """Draw energy, clocks and throttling, or that they were not measured."""
+    text, view = shown.text, shown.view
+    st.markdown(f"**{text('latency.device')}**")
+    st.markdown(app.plain(telemetry.summary(view, text)))
+    if not view.telemetry.device.n_read:
+        return
+    st.caption(text("latency.device.about", level=shown.content.level))
+    if arms:
+        app.table(telemetry.rows(view, text, arms))
+    if missing := list(telemetry.untold(view, text)):
+        st.caption(app.plain(text("latency.device.missing", what=text("list.comma").join(missing))))
 
 
 draw(app.shown())
