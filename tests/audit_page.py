@@ -68,8 +68,8 @@ ASSUMED: Final = {
 
 OF_POOLS: Final = (
     "Real measurements of a run: prompts are drawn from it with replacement, each with one of its "
-    "seeds, and what the whole pool says is the truth. KVD is not among them: drawn twice, a clip "
-    "would be its own neighbour. Arms of a pool share its prompts, so its rows are not independent "
+    "seeds or as many as a row says, and what the whole pool says is the truth. KVD is not among "
+    "them: drawn twice, a clip would be its own neighbour. Arms of a pool share its prompts, so its rows are not independent "
     "of each other. Decisions are by the demonstration's criteria on clips. `in truth bad`: some "
     "must's minimum is not met by the pool; `good`: every target is. "
     "An arm truly at its minimum is called NO_GO in one run of five, by the rule. The gate's pairs "

@@ -144,16 +144,17 @@ class Pool:
         return summed_up(untimed, self.drawn(cells), (), seed)
 
 
-def draw(pool: Pool, n: int, rng: np.random.Generator) -> Cells:
-    """Return n prompts, drawn with replacement, a clip of each."""
+def draw(pool: Pool, n: int, rng: np.random.Generator, clips: int = 1) -> Cells:
+    """Return n prompts, drawn with replacement, so many clips of each, of different seeds."""
     rows = np.asarray(rng.choice(pool.size, size=n))
-    return Cells(rows, rng.integers(pool.replicates, size=(n, 1)))
+    seeds = np.tile(np.arange(pool.replicates), (n, 1))
+    return Cells(rows, rng.permuted(seeds, axis=1)[:, :clips])
 
 
 # --- intervals -----------------------------------------------------------------------------------
 
 
-def coverage(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
+def coverage(pool: Pool, n: int, trials: int, seed: int, clips: int = 1) -> Iterator[Rate]:
     """Yield how often the intervals of every arm but the baseline hold the pool's values."""
     tally = Tally()
     asked = [
@@ -164,12 +165,13 @@ def coverage(pool: Pool, n: int, trials: int, seed: int) -> Iterator[Rate]:
         if one.value is not None and one.low != one.high and one.metric != VALID_SHARE
     ]
     for trial in range(trials):
-        rng = np.random.default_rng([seed, n, 1, trial])
-        arms, _ = pool.judged(draw(pool, n, rng), seed=trial)
+        rng = np.random.default_rng([seed, n, clips, trial])
+        arms, _ = pool.judged(draw(pool, n, rng, clips), seed=trial)
         for arm, one in asked:
             answer = covers(find(arms[arm.arm.id], one.metric, one.comparison), one.value or 0.0)
             tally.add(f"{arm.arm.name}: {one.metric}, {one.comparison}", answer)
-    yield from tally.rates(f"pool {pool.name}: intervals", n, COVERAGE)
+    note = "1 clip a prompt" if clips == 1 else f"{clips} clips a prompt"
+    yield from tally.rates(f"pool {pool.name}: intervals", n, COVERAGE, note)
 
 
 # --- decisions -----------------------------------------------------------------------------------

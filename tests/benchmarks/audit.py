@@ -37,6 +37,8 @@ OUT: Final = ROOT / "reports" / "baselines" / "audit"
 ACCEPTED: Final = ROOT / "reports" / "baselines" / "gate"
 README: Final = ROOT / "README.md"
 SEED: Final = 20261128
+FEW: Final = (12, 4)
+"""Prompts, and clips of each: the shape of the sweep at real size."""
 
 Part = Callable[[int], Iterator[Rate]]
 """Number of trials -> rates."""
@@ -95,7 +97,10 @@ def planted(trials: int) -> Iterator[Rate]:
 def of_pool(pool: audit_pool.Pool, trials: int) -> Iterator[Rate]:
     """Yield everything that a pool is asked, at half of its prompts."""
     half, (first, last) = pool.size // 2, pool.led()
-    yield from audit_pool.coverage(pool.narrowed({first.id, last.id}), half, trials, SEED)
+    two = pool.narrowed({first.id, last.id})
+    yield from audit_pool.coverage(two, half, trials, SEED)
+    if pool.replicates >= FEW[1]:
+        yield from audit_pool.coverage(two, FEW[0], trials, SEED, clips=FEW[1])
     yield from audit_pool.at_the_line(pool, half, trials, SEED)
     yield from audit_pool.decisions(pool, half, trials, SEED)
     deals = [audit_pool.Deal.of_arms(pool, first, last)]
