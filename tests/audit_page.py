@@ -67,14 +67,15 @@ ASSUMED: Final = {
 }
 
 OF_POOLS: Final = (
-    "Real measurements of a run: prompts are drawn from it with replacement, each with one of its "
-    "seeds or as many as a row says, and what the whole pool says is the truth. KVD is not among "
-    "them: drawn twice, a clip would be its own neighbour. Arms of a pool share its prompts, so its rows are not independent "
-    "of each other. Decisions are by the demonstration's criteria on clips. `in truth bad`: some "
-    "must's minimum is not met by the pool; `good`: every target is. "
-    "An arm truly at its minimum is called NO_GO in one run of five, by the rule. The gate's pairs "
-    "deal two clips of each prompt to head and base at random: of two of the pool's seeds where it "
-    "has several, else of two arms, which differ more; in truth head and base never differ."
+    "Real measurements of a run: prompts are drawn from it with replacement, each with one of "
+    "its seeds or as many as a row says, and what the whole pool says is the truth. KVD is not "
+    "among them: drawn twice, a clip would be its own neighbour. Arms of a pool share its "
+    "prompts, so its rows are not independent of each other. Decisions are by the "
+    "demonstration's criteria on clips. `in truth bad`: some must's minimum is not met by the "
+    "pool; `good`: every target is. An arm truly at its minimum is called NO_GO in one run of "
+    "five, by the rule. The gate's pairs deal two clips of each prompt to head and base at "
+    "random: of two of the pool's seeds where it has several, else of two arms, which differ "
+    "more; in truth head and base never differ."
 )
 
 
