@@ -2,7 +2,8 @@
 
 Streamlit's own secrets decide. Without `[auth]` there is no login, as on one's own machine. With
 it, Streamlit asks the company's identity provider who somebody is, and the list says who of them
-may enter. Whatever is unclear lets nobody in.
+may enter. Whatever is unclear lets nobody in. A login that was there once does not go away while
+the server runs: secrets that vanish are a fault, and open no door.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ LIST: Final = "allow"
 
 _EXAMPLE: Final = f'[{SECTION}]\n{LIST} = ["name@example.co.jp"]'
 _PACKAGE: Final = 'pip install "streamlit[auth]"'
+_GUARDS: Final[set[str]] = set()
+"""The sections that asked for a login or a list since this process began."""
 
 
 class Standing(StrEnum):
@@ -41,7 +45,7 @@ class Standing(StrEnum):
     NO_LOGIN = "no_login"
     """A list is there, and no login that could tell who somebody is."""
     UNREADABLE = "unreadable"
-    """The secrets cannot be read, so nobody knows what they ask."""
+    """The secrets cannot be read, are empty or lost their login, so nobody knows what they ask."""
 
     @property
     def is_inside(self) -> bool:
@@ -102,19 +106,47 @@ def let_in(text: Text) -> bool:
     found = standing()
     if found is Standing.ADMITTED:
         _draw_visitor(text)
+    elif found is Standing.OPEN and is_exposed(st.get_option("server.address")):
+        st.sidebar.warning(text("access.exposed"))
     elif not found.is_inside:
         _draw_door(text, found)
     return found.is_inside
 
 
 def _secrets() -> Mapping[str, Any] | None:
+    """Return the secrets as `judge` takes them; None too where every guard has vanished."""
+    found = _read()
+    guards = {"auth", SECTION} & set(found or ())
+    _GUARDS.update(guards)
+    return None if _GUARDS and not guards else found
+
+
+def _read() -> Mapping[str, Any] | None:
+    files = [Path(one) for one in st.get_option("secrets.files")]
     try:
+        if any(one.is_file() and not one.read_text("utf-8").strip() for one in files):
+            return None  # a file that somebody made and that says nothing was cut off
         if st.secrets.load_if_toml_exists():
-            return st.secrets.to_dict()
+            return st.secrets.to_dict() or None
     except (OSError, ValueError):
         return None
-    paths = st.get_option("secrets.files")
-    return None if any(Path(one).exists() for one in paths) else {}
+    return None if any(one.exists() or one.is_symlink() for one in files) else {}
+
+
+def is_exposed(address: str | None) -> bool:
+    """Tell whether a server at this address may be reached from other machines.
+
+    >>> [is_exposed(one) for one in ("127.0.0.1", "::1", "localhost", "unix:///run/x")]
+    [False, False, False, False]
+    >>> [is_exposed(one) for one in (None, "", "0.0.0.0", "::", "192.0.2.7", "dashboard.example")]
+    [True, True, True, True, True, True]
+    """
+    if not address:
+        return True  # Streamlit then listens on every address
+    try:
+        return not ip_address(address).is_loopback
+    except ValueError:
+        return address != "localhost" and not address.startswith("unix://")
 
 
 def _draw_visitor(text: Text) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ ENTRY = Path(dashboard.__file__)
 AUTH = {"redirect_uri": "http://x/oauth2callback", "cookie_secret": "s" * 32, "client_id": "a"}
 LISTED = {"auth": AUTH, "access": {"allow": ["Sato@Example.co.jp", "suzuki@example.co.jp"]}}
 SATO = {"is_logged_in": True, "email": "sato@example.co.jp"}
+
+
+@pytest.fixture(autouse=True)
+def a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget which logins were asked for before."""
+    monkeypatch.setattr(access, "_GUARDS", set())
 
 
 @pytest.mark.parametrize(
@@ -207,22 +213,85 @@ def test_a_login_whose_package_is_missing_or_that_fails_says_so(
     assert failing.code[0].value == "no redirect_uri"
 
 
-@pytest.mark.parametrize(
-    ("content", "standing"), [("[auth", Standing.UNREADABLE), (None, Standing.OPEN)]
-)
-def test_secrets_that_are_there_and_cannot_be_read_let_nobody_in(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, standing: Standing
-) -> None:
-    file = tmp_path / "secrets.toml"
-    if content is not None:
-        file.write_text(content, "utf-8")
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where Streamlit looks for secrets; nothing is there yet."""
+    path = tmp_path / "secrets.toml"
     monkeypatch.setattr(st, "secrets", Secrets())
     before = config.get_option("secrets.files")
-    config.set_option("secrets.files", [str(file)])
+    config.set_option("secrets.files", [str(path)])
+    yield path
+    config.set_option("secrets.files", before)
+
+
+def change(file: Path, content: str | None) -> None:
+    """Leave a file with this content, or none, as Streamlit finds it once it has looked again."""
+    file.unlink(missing_ok=True)
+    if content is not None:
+        file.write_text(content, "utf-8")
+    st.secrets._reset()
+
+
+@pytest.mark.parametrize(
+    ("content", "standing"),
+    [
+        ("[auth", Standing.UNREADABLE),
+        ("", Standing.UNREADABLE),
+        (" \n", Standing.UNREADABLE),
+        ("# none yet", Standing.UNREADABLE),
+        ("[database]\nhost = 'x'", Standing.OPEN),
+        (None, Standing.OPEN),
+    ],
+)
+def test_secrets_that_are_there_and_say_nothing_let_nobody_in(
+    file: Path, content: str | None, standing: Standing
+) -> None:
+    change(file, content)
+
+    assert access.standing() is standing
+
+
+def test_a_link_to_secrets_that_are_not_there_lets_nobody_in(file: Path) -> None:
+    assert access.standing() is Standing.OPEN
+    file.symlink_to(file.with_name("unmounted.toml"))
+
+    assert access.standing() is Standing.UNREADABLE
+
+
+GUARDED = '[auth]\nclient_id = "x"\n[access]\nallow = ["sato@example.co.jp"]\n'
+
+
+@pytest.mark.parametrize("after", [None, "", "[database]\nhost = 'x'"])
+@pytest.mark.parametrize("before", [GUARDED, "[auth]\nclient_id = 'x'", "[access]\nallow = []"])
+def test_a_login_that_was_asked_for_does_not_vanish_with_its_file(
+    file: Path, before: str, after: str | None
+) -> None:
+    change(file, before)
+    first = access.standing()
+    change(file, after)
+    vanished = access.standing()
+    change(file, before)
+
+    assert not first.is_inside
+    assert vanished is Standing.UNREADABLE
+    assert access.standing() is first
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "192.0.2.7", None])
+def test_a_server_that_others_reach_without_a_login_says_so(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, address: str | None
+) -> None:
+    before = config.get_option("server.address")
+    config.set_option("server.address", address)
     try:
-        assert access.standing() is standing
+        app = opened(monkeypatch, runs, {}, {})
+        guarded = opened(monkeypatch, runs, LISTED, SATO)
     finally:
-        config.set_option("secrets.files", before)
+        config.set_option("server.address", before)
+
+    said = load_text("en")("access.exposed")
+    assert (said in [one.value for one in app.sidebar.warning]) is (address != "127.0.0.1")
+    assert [*guarded.sidebar.warning] == []
 
 
 @pytest.mark.parametrize("page", dashboard.PAGES)
