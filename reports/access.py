@@ -56,7 +56,8 @@ class Standing(StrEnum):
 def judge(secrets: Mapping[str, Any] | None, user: Mapping[str, Any]) -> Standing:
     """Return how a user stands; `secrets` None: they cannot be read, empty: there are none.
 
-    An address that the provider says it has not verified is nobody's.
+    An address that the provider says it has not verified is nobody's. One of which it says neither
+    counts: some providers verify every address, or set it themselves, and never send the claim.
 
     >>> judge({}, {})
     <Standing.OPEN: 'open'>
@@ -86,8 +87,15 @@ def _allowed(section: Any) -> frozenset[str]:
 
 
 def _address(given: Any) -> str:
-    """Return an address as it is compared; "" for what is none."""
-    return given.strip().casefold() if isinstance(given, str) and "@" in given else ""
+    """Return an address as it is compared; "" for what is none.
+
+    Beyond ASCII some letters become others' when case is ignored, so that such an address is none.
+
+    >>> [_address(one) for one in (" Kato@Example.com", "\u212aato@example.com", "kato")]
+    ['kato@example.com', '', '']
+    """
+    is_address = isinstance(given, str) and given.isascii() and "@" in given
+    return given.strip().lower() if is_address else ""
 
 
 # --- in the app ----------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ def test_an_address_of_the_list_is_let_in(user: Mapping[str, Any]) -> None:
     "user",
     [
         SATO | {"email": "tanaka@example.co.jp"},
+        SATO | {"email": "\u017fato@example.co.jp"},  # a long s, which is an s without its case
+        SATO | {"email": "\u017fuzuki@example.co.jp"},
+        SATO | {"email": "suzu\u212ai@example.co.jp"},  # the sign of a kelvin
+        SATO | {"email": "sato@example.co.jp\u3000"},
         SATO | {"email": "sato@example.co.jp.evil.example"},
         SATO | {"email": "xsato@example.co.jp"},
         SATO | {"email": ""},
@@ -81,6 +85,7 @@ def test_who_has_not_logged_in_is_asked_to(user: Mapping[str, Any]) -> None:
         {"access": {"allow": ["sato@example.co.jp", 7]}},
         {"access": {"allow": ["sato@example.co.jp", ""]}},
         {"access": {"allow": ["*"]}},
+        {"access": {"allow": ["sato@example.co.jp", "\u017fato@example.co.jp"]}},
         {"access": ["sato@example.co.jp"]},
         {"access": {"allowed": ["sato@example.co.jp"]}},
     ],
