@@ -7,6 +7,7 @@ checked by the same code.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ PLACE: Final = "POC_VOTES"
 """The variable that says where votes are kept, path or URL, unless in the run; no argument, since
 others may read a program's arguments, and a URL can hold a password."""
 
+_LOG: Final = logging.getLogger(__name__)
 _MOST_LETTERS: Final = 16_000
 
 
@@ -61,13 +63,17 @@ def understood(message: object) -> Asked | None:
 
 
 def answer(ballot: Ballot, asked: Asked) -> Reply:
-    """Return what becomes of a message; what cannot be done now is answered by 503."""
+    """Return what becomes of a message; what cannot be done now is answered by 503.
+
+    Why it cannot is told to the server's log alone: it may name files, places and clips.
+    """
     from poc.ballot import Reply
 
     try:
         return _answer(ballot, asked)
     except InputError as error:
-        return Reply.of(HTTPStatus.SERVICE_UNAVAILABLE, error=plain(str(error)))
+        _LOG.warning("%s failed: %s", asked.path, plain(str(error)))
+        return Reply.of(HTTPStatus.SERVICE_UNAVAILABLE, error="not possible now")
 
 
 def _answer(ballot: Ballot, asked: Asked) -> Reply:

@@ -171,7 +171,7 @@ def test_a_message_that_no_page_sends_is_none(message: object) -> None:
 
 
 def test_what_cannot_be_done_now_may_be_tried_again(
-    run: Path, panel: Panel, ballot: Ballot
+    run: Path, panel: Panel, ballot: Ballot, caplog: pytest.LogCaptureFixture
 ) -> None:
     ticket, pack = begin(ballot, panel)
     assert send(ballot, "vote", ticket=ticket, body=bodies(panel, pack)[0]).status == 200
@@ -179,7 +179,8 @@ def test_what_cannot_be_done_now_may_be_tried_again(
         busy = send(ballot, "finish", ticket=ticket)
 
     assert busy.status == 503
-    assert "in use by" in json.loads(busy.body)["error"]
+    assert json.loads(busy.body) == {"error": "not possible now"}
+    assert "in use by" in caplog.text
     assert send(ballot, "finish", ticket=ticket).status == 200
 
 
@@ -195,14 +196,17 @@ def test_an_end_that_a_killed_server_left_half_done_is_done_when_the_page_is_ope
     assert answers_path(run, pack.pack_id).exists()
 
 
-def test_a_run_whose_frames_are_gone_says_so(run: Path, panel: Panel, ballot: Ballot) -> None:
+def test_a_run_whose_frames_are_gone_says_where_to_its_log_and_not_to_the_browser(
+    run: Path, panel: Panel, ballot: Ballot, caplog: pytest.LogCaptureFixture
+) -> None:
     ticket, _ = begin(ballot, panel)
     for path in (run / "clips").iterdir():
         path.unlink()
     found = send(ballot, "page", ticket=ticket)
 
     assert found.status == 503
-    assert "clips" in json.loads(found.body)["error"]
+    assert json.loads(found.body) == {"error": "not possible now"}
+    assert str(run / "clips") in caplog.text
 
 
 def test_nothing_that_a_browser_gets_names_an_arm(run: Path, panel: Panel, ballot: Ballot) -> None:

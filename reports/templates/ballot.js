@@ -118,7 +118,7 @@ function makeDesk(parentElement) {
     if (status === 0) return data.words.no_answer;
     if (status === 404) return data.words.none_left;
     if (said === "no such ticket") return data.words.gone;
-    return status === 403 ? data.words.refused : `${data.words.failed} ${said}`;
+    return status === 403 ? data.words.refused : data.words.failed;
   };
   const open = (form, ticket, page) => {
     leave();
