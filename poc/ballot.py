@@ -7,6 +7,7 @@ so that a vote is checked and stored in one way.
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,16 +114,16 @@ class Ballot:
         found = self._votes.pack_of(cookie) if cookie else None
         return found if found in self._packs else None
 
-    def enter(self, form: Form) -> str | None:
+    def enter(self, form: Form, cookie: str = "") -> str | None:
         """Take a pack that nobody was invited to; returns its cookie, or None where none is left.
 
-        The last ones go first: whoever hands out pages as files begins with the first.
+        Who chooses the cookie may ask again when the answer was lost, and gets the same pack; it
+        must be as hard to guess as a password. "": one is made. The last packs go first: whoever
+        hands out pages as files begins with the first.
         """
-        for pack_id in reversed(self._awaited(form)):
-            made = self._votes.invite([pack_id])
-            if pack_id in made:
-                return self._votes.claim(made[pack_id])
-        return None
+        cookie = cookie or secrets.token_urlsafe(24)
+        found = self._votes.begin([*reversed(self._awaited(form))], cookie)
+        return cookie if found in self._packs else None
 
     def free(self, form: Form) -> int | None:
         """Return how many packs of a form nobody was invited to; None where nobody is asked so."""

@@ -109,6 +109,24 @@ class VoteStore:
             )
         return cookie if done.rowcount == 1 else None
 
+    def begin(self, pack_ids: Sequence[str], cookie: str) -> str | None:
+        """Give the first of these packs that nobody was invited to a cookie, and return it.
+
+        Whoever comes again with a cookie that stands for a pack gets that pack: a request whose
+        answer was lost takes no second one. None where no pack is left.
+        """
+        mine = select(PACKS.c.pack_id).where(PACKS.c.cookie == _digest(cookie))
+        with self._writing() as connection:
+            found = connection.execute(mine).scalar()
+            if found is not None:
+                return str(found)
+            for pack_id in pack_ids:
+                if _added(connection, pack_id, secrets.token_urlsafe(24), cookie):
+                    return pack_id
+            # The very same request may have come by two ways at once.
+            found = connection.execute(mine).scalar()
+        return None if found is None else str(found)
+
     def pack_of(self, cookie: str) -> str | None:
         """Return the pack that a cookie stands for."""
         question = select(PACKS.c.pack_id).where(PACKS.c.cookie == _digest(cookie))
@@ -189,11 +207,13 @@ class VoteStore:
             yield connection
 
 
-def _added(connection: Connection, pack_id: str, secret: str) -> bool:
+def _added(connection: Connection, pack_id: str, link: str, cookie: str | None = None) -> bool:
     """Add a pack that is not known; of two servers that add it at once, one does."""
+    held = None if cookie is None else _digest(cookie)
+    new = insert(PACKS).values(pack_id=pack_id, link=_digest(link), cookie=held)
     try:
         with connection.begin_nested():
-            connection.execute(insert(PACKS).values(pack_id=pack_id, link=_digest(secret)))
+            connection.execute(new)
     except IntegrityError:
         return False
     return True

@@ -37,15 +37,21 @@ others may read a program's arguments, and a URL can hold a password."""
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST_LETTERS: Final = 16_000
+_FEWEST_LETTERS: Final = 32
+"""Of a ticket that a browser chose; ours are as long."""
+
+_ID: Final = 64
+"""Most letters of a message's id."""
 
 
 class Asked(Record):
     """A message of the browser."""
 
-    id: Annotated[str, Field(min_length=1, max_length=64)]
+    id: Annotated[str, Field(min_length=1, max_length=_ID)]
     path: Literal["begin", "page", "vote", "finish"]
     ticket: Annotated[str, Field(max_length=64)] = ""
-    """Stands for the pack that this browser began; "" before it has."""
+    """Stands for the pack that this browser began. The browser chooses it before it begins one, so
+    that it may ask again when the answer is lost; "" leaves the choice to the server."""
     form: Form | None = None
     """Of the pack that is to be begun."""
     language: Literal["ja", "en"] = "ja"
@@ -80,7 +86,9 @@ def _answer(ballot: Ballot, asked: Asked) -> Reply:
     from poc.ballot import Reply
 
     if asked.path == "begin":
-        ticket = None if asked.form is None else ballot.enter(asked.form)
+        if 0 < len(asked.ticket) < _FEWEST_LETTERS:
+            return Reply.of(HTTPStatus.BAD_REQUEST, error="not understood")
+        ticket = None if asked.form is None else ballot.enter(asked.form, asked.ticket)
         if ticket is None:
             return Reply.of(HTTPStatus.NOT_FOUND, error="no pack is left")
         return Reply.of(HTTPStatus.OK, ticket=ticket)
@@ -99,9 +107,22 @@ def refusal() -> Reply:
     return Reply.of(HTTPStatus.FORBIDDEN, error="not allowed")
 
 
-def sent(asked: Asked, reply: Reply) -> dict[str, Any]:
-    """Return a reply as the browser gets it."""
-    return {"id": asked.id, "status": int(reply.status), "body": reply.body}
+def unfit(message: object) -> dict[str, Any] | None:
+    """Return what is sent to a message that is not understood, so that its page does not wait.
+
+    None where nobody would hear it: a message without an id is no page's.
+    """
+    from poc.ballot import Reply
+
+    id_ = message.get("id") if isinstance(message, Mapping) else None
+    if not isinstance(id_, str) or not id_.isascii() or not 0 < len(id_) <= _ID:
+        return None
+    return sent(id_, Reply.of(HTTPStatus.BAD_REQUEST, error="not understood"))
+
+
+def sent(id_: str, reply: Reply) -> dict[str, Any]:
+    """Return the reply to the message of this id as the browser gets it."""
+    return {"id": id_, "status": int(reply.status), "body": reply.body}
 
 
 def open_ballot(run: Path) -> Ballot:

@@ -93,8 +93,10 @@ def _take(ballot: Ballot, run: Path) -> None:
     message: Any = st.session_state[_key(run)].get("asked")
     asked = rating.understood(message)
     if asked is None:
+        if reply := rating.unfit(message):
+            st.session_state[_reply_key(run)] = reply
         return
     is_inside = access.standing().is_inside
-    reply = rating.answer(ballot, asked) if is_inside else rating.refusal()
-    st.session_state[_reply_key(run)] = rating.sent(asked, reply)
-    st.session_state[_FINISHED] = asked.path == "finish" and reply.status == 200
+    said = rating.answer(ballot, asked) if is_inside else rating.refusal()
+    st.session_state[_reply_key(run)] = rating.sent(asked.id, said)
+    st.session_state[_FINISHED] = asked.path == "finish" and said.status == 200

@@ -52,6 +52,19 @@ def test_twenty_who_begin_at_once_get_each_pack_once(run: Path) -> None:
     assert [one.free(Form.PAIRS) for one in ballots] == [0, 0]
 
 
+def test_who_asks_again_with_the_same_cookie_gets_the_same_pack(run: Path) -> None:
+    ballots = [opened(run) for _ in range(2)]
+    own, other = "a" * 32, "b" * 32
+    with ThreadPoolExecutor(8) as crowd:
+        cookies = list(crowd.map(lambda n: ballots[n % 2].enter(Form.PAIRS, own), range(8)))
+
+    assert cookies == [own] * 8
+    assert ballots[0].free(Form.PAIRS) == 3
+    assert ballots[1].enter(Form.PAIRS, other) == other
+    assert ballots[0].pack_of(other) not in {None, ballots[0].pack_of(own)}
+    assert ballots[0].free(Form.PAIRS) == 2
+
+
 def test_a_pack_that_somebody_was_sent_a_link_to_is_not_begun_and_the_others_are(run: Path) -> None:
     ballot = opened(run)
     first, second, *others = [pack.pack_id for pack in panel_of(run).packs]

@@ -170,6 +170,27 @@ def test_a_message_that_no_page_sends_is_none(message: object) -> None:
     assert rating.understood({"id": "1", "path": "vote", "body": "x" * 16_000}) is not None
 
 
+def test_a_message_that_is_not_understood_is_answered_where_somebody_waits() -> None:
+    answered = rating.unfit({"id": "7", "path": "vote", "body": "x" * 16_001})
+
+    assert answered is not None
+    assert (answered["id"], answered["status"]) == ("7", 400)
+    for nobody in (None, "vote", {}, {"id": ""}, {"id": 7}, {"id": "x" * 65}, {"id": "\ud800"}):
+        assert rating.unfit(nobody) is None
+
+
+def test_a_begin_whose_answer_was_lost_takes_no_second_pack(ballot: Ballot) -> None:
+    ticket = "7" * 48
+    first, again = (send(ballot, "begin", form="pairs", ticket=ticket) for _ in range(2))
+
+    assert first == again
+    assert json.loads(first.body) == {"ticket": ticket}
+    assert ballot.free(Form.PAIRS) == 1
+    assert send(ballot, "begin", form="pairs", ticket="easy").status == 400
+    assert send(ballot, "begin", form="pairs").status == 200
+    assert ballot.free(Form.PAIRS) == 0
+
+
 def test_what_cannot_be_done_now_may_be_tried_again(
     run: Path, panel: Panel, ballot: Ballot, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -246,6 +246,42 @@ def test_a_ticket_that_is_not_known_any_more_gives_way_to_a_new_pack(
     page.close()
 
 
+def test_a_browser_that_keeps_nothing_takes_one_pack_however_often_it_is_clicked(
+    context: BrowserContext, address: str
+) -> None:
+    context.add_init_script(
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') };"
+    )
+    page = visit(context, address)
+    names = []
+    for _ in range(2):
+        page.locator(".ballot button[data-form=clips]").click()
+        names.append(framed(page).locator("#rater").input_value())
+        page.locator(".ballot .close").click()
+    button = page.locator(".ballot button[data-form=clips]")
+
+    assert button.inner_text() == load_text("en")("rating.go_on")
+    assert names[0] == names[1]
+    page.close()
+
+
+def test_a_begin_whose_answer_is_lost_is_asked_again_for_the_same_pack(
+    context: BrowserContext, address: str, run: Path
+) -> None:
+    page = visit(context, address)
+    panel = min(read_panels(run, RunStore.open_reader(run).plan.content_digest()), key=_number)
+    chosen = "7" * 48  # as a browser has it that began and heard nothing
+    page.evaluate(f"localStorage.setItem('ballot-{panel.panel_id}-clips-chosen', '{chosen}')")
+    page.reload()
+    tab(page, "rate")
+    page.locator(".ballot button[data-form=clips]").click()
+    framed(page).locator("#rater").wait_for()
+    kept = page.evaluate("Object.entries(localStorage).filter(([key]) => key.startsWith('ballot'))")
+
+    assert kept == [[f"ballot-{panel.panel_id}-clips", chosen]]
+    page.close()
+
+
 def _number(panel: Panel) -> int:
     return panel.request.number
 

@@ -51,15 +51,21 @@ function makeDesk(parentElement) {
 
   const place = (form) => `ballot-${data.ballot}-${form}`;
   const held = (form) => {
-    try {
-      return localStorage.getItem(place(form));
-    } catch {
-      return tickets.get(place(form)) || null;
-    }
+    // A browser whose storage is full or closed reads without an error and keeps nothing.
+    let kept = null;
+    try { kept = localStorage.getItem(place(form)); } catch { /* it may not be read either */ }
+    return kept || tickets.get(place(form)) || null;
   };
   const hold = (form, ticket) => {
     tickets.set(place(form), ticket);
     try { localStorage.setItem(place(form), ticket); } catch { /* it lasts until a reload */ }
+  };
+  const chosen = (form) => {
+    // The ticket of a pack that is about to be begun: asked for again, it stands for the same pack.
+    const key = `${form}-chosen`;
+    const bytes = crypto.getRandomValues(new Uint8Array(24));
+    if (!held(key)) hold(key, Array.from(bytes, (one) => one.toString(16).padStart(2, "0")).join(""));
+    return held(key);
   };
   const drop = (form) => {
     tickets.delete(place(form));
@@ -95,9 +101,10 @@ function makeDesk(parentElement) {
   const enter = async (form) => {
     busy(true);
     if (!held(form)) {
-      const reply = await ask("begin", { form });
+      const reply = await ask("begin", { form, ticket: chosen(form) });
       if (reply.status !== 200) return busy(false, why(reply));
       hold(form, JSON.parse(reply.body).ticket);
+      drop(`${form}-chosen`);
     }
     await show(form);
   };
