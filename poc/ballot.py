@@ -6,6 +6,7 @@ so that a vote is checked and stored in one way.
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 import threading
@@ -125,6 +126,26 @@ class Ballot:
         found = self._votes.begin([*reversed(self._awaited(form))], cookie)
         return cookie if found in self._packs else None
 
+    def enter_as(self, form: Form, person: bytes) -> str | None:
+        """Take a pack for somebody who is known, one of each panel; returns its cookie.
+
+        `person` is a keyed digest that nobody else can make. From it the cookies follow, so that
+        the same person gets the same pack in every browser, and no second one as another rater.
+        Who has finished all gets the last one again, which says so. None where no pack is left.
+        """
+        panels = [panel.panel_id for panel, pack in self._packs.values() if pack.form is form]
+        cookies = {one: _cookie(person, one) for one in reversed(panels)}
+        awaited = self._awaited(form)
+        held = {one: self.pack_of(cookie) for one, cookie in cookies.items()}
+        for one, cookie in cookies.items():
+            if held[one] in awaited:
+                return cookie
+        for one, cookie in cookies.items():
+            its = [pack_id for pack_id in awaited if self._packs[pack_id][0].panel_id == one]
+            if held[one] is None and self._votes.begin([*reversed(its)], cookie):
+                return cookie
+        return next((cookies[one] for one in held if held[one]), None)
+
     def free(self, form: Form) -> int | None:
         """Return how many packs of a form nobody was invited to; None where nobody is asked so."""
         if all(pack.form is not form for _, pack in self._packs.values()):
@@ -213,6 +234,10 @@ class Ballot:
             ),
         }
         return AnswerFile(**found)
+
+
+def _cookie(person: bytes, panel_id: str) -> str:
+    return hmac.new(person, panel_id.encode(), "sha256").hexdigest()
 
 
 def _open(trial_id: str) -> TrialAnswer:

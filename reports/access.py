@@ -8,7 +8,9 @@ the server runs: secrets that vanish are a fault, and open no door.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -101,12 +103,37 @@ def _address(given: Any) -> str:
 # --- in the app ----------------------------------------------------------------------------------
 
 
-def standing() -> Standing:
-    """Return how the visitor of this session stands now; asked anew for each page and each write.
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: how they stand, and what tells one who has logged in from the others."""
+
+    standing: Standing
+    person: bytes | None
+    """A digest of the address that is kept nowhere and that nobody can make without the secrets;
+    None for whoever is not known by an address."""
+
+
+def identify(secrets: Mapping[str, Any] | None, user: Mapping[str, Any]) -> Visitor:
+    """Return who a user is to us; the arguments are those of `judge`."""
+    found = judge(secrets, user)
+    if secrets is None or found is not Standing.ADMITTED:
+        return Visitor(found, None)
+    key = str(secrets["auth"].get("cookie_secret", ""))  # Streamlit logs nobody in without one
+    rater = f"rater {_address(user.get('email'))}"
+    return Visitor(found, hmac.digest(key.encode(), rater.encode(), "sha256"))
+
+
+def visitor() -> Visitor:
+    """Return who asks in this session now; asked anew for each page and each write.
 
     The list is read again when its file changes, so whoever is taken off is out at once.
     """
-    return judge(_secrets(), st.user.to_dict())
+    return identify(_secrets(), st.user.to_dict())
+
+
+def standing() -> Standing:
+    """Return how the visitor of this session stands now."""
+    return visitor().standing
 
 
 def let_in(text: Text) -> bool:

@@ -68,30 +68,39 @@ def understood(message: object) -> Asked | None:
         return None
 
 
-def answer(ballot: Ballot, asked: Asked) -> Reply:
+def answer(ballot: Ballot, asked: Asked, person: bytes | None = None) -> Reply:
     """Return what becomes of a message; what cannot be done now is answered by 503.
+
+    `person` stands for who has logged in, see `reports.access.Visitor`; None where nobody does.
 
     Why it cannot is told to the server's log alone: it may name files, places and clips.
     """
     from poc.ballot import Reply
 
     try:
-        return _answer(ballot, asked)
+        return _begun(ballot, asked, person) if asked.path == "begin" else _answer(ballot, asked)
     except InputError as error:
         _LOG.warning("%s failed: %s", asked.path, plain(str(error)))
         return Reply.of(HTTPStatus.SERVICE_UNAVAILABLE, error="not possible now")
 
 
+def _begun(ballot: Ballot, asked: Asked, person: bytes | None) -> Reply:
+    from poc.ballot import Reply
+
+    if asked.form is None or 0 < len(asked.ticket) < _FEWEST_LETTERS:
+        return Reply.of(HTTPStatus.BAD_REQUEST, error="not understood")
+    if person is None:
+        ticket = ballot.enter(asked.form, asked.ticket)
+    else:
+        ticket = ballot.enter_as(asked.form, person)
+    if ticket is None:
+        return Reply.of(HTTPStatus.NOT_FOUND, error="no pack is left")
+    return Reply.of(HTTPStatus.OK, ticket=ticket)
+
+
 def _answer(ballot: Ballot, asked: Asked) -> Reply:
     from poc.ballot import Reply
 
-    if asked.path == "begin":
-        if 0 < len(asked.ticket) < _FEWEST_LETTERS:
-            return Reply.of(HTTPStatus.BAD_REQUEST, error="not understood")
-        ticket = None if asked.form is None else ballot.enter(asked.form, asked.ticket)
-        if ticket is None:
-            return Reply.of(HTTPStatus.NOT_FOUND, error="no pack is left")
-        return Reply.of(HTTPStatus.OK, ticket=ticket)
     pack_id = ballot.pack_of(asked.ticket)
     if pack_id is None:
         return Reply.of(HTTPStatus.FORBIDDEN, error="no such ticket")

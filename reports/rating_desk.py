@@ -37,6 +37,8 @@ def draw_desk(shown: app.Shown) -> None:
     view, text = shown.view, shown.text
     st.subheader(text("section.rate"))
     st.caption(text("section.rate.about"))
+    is_known = access.visitor().person is not None
+    st.caption(text("rating.known" if is_known else "rating.unknown"))
     if shown.view.demonstration:
         st.caption(text("rating.demonstration"))
     ballot = _opened(shown)
@@ -96,7 +98,8 @@ def _take(ballot: Ballot, run: Path) -> None:
         if reply := rating.unfit(message):
             st.session_state[_reply_key(run)] = reply
         return
-    is_inside = access.standing().is_inside
-    said = rating.answer(ballot, asked) if is_inside else rating.refusal()
+    who = access.visitor()
+    is_inside = who.standing.is_inside
+    said = rating.answer(ballot, asked, who.person) if is_inside else rating.refusal()
     st.session_state[_reply_key(run)] = rating.sent(asked.id, said)
     st.session_state[_FINISHED] = asked.path == "finish" and said.status == 200

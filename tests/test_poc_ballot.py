@@ -65,6 +65,47 @@ def test_who_asks_again_with_the_same_cookie_gets_the_same_pack(run: Path) -> No
     assert ballots[0].free(Form.PAIRS) == 2
 
 
+def test_who_is_known_gets_one_pack_of_a_panel_before_and_after_its_end(run: Path) -> None:
+    ballots = [opened(run) for _ in range(2)]
+    with ThreadPoolExecutor(8) as crowd:
+        entered = crowd.map(lambda n: ballots[n % 2].enter_as(Form.PAIRS, b"sato"), range(8))
+        cookies = set(entered)
+    (cookie,) = cookies
+    pack_id = ballots[0].pack_of(cookie or "") or ""
+    (pack,) = [one for one in panel_of(run).packs if one.pack_id == pack_id]
+    first = served.votes(panel_of(run), pack, lambda _trial: Outcome.WIN)[0]
+    assert ballots[0].take(pack_id, "vote", json.dumps(first).encode()).status == 200
+    assert ballots[0].finish(pack_id).status == 200
+
+    assert ballots[1].enter_as(Form.PAIRS, b"sato") == cookie
+    assert ballots[0].free(Form.PAIRS) == 3
+    other = ballots[0].enter_as(Form.PAIRS, b"suzuki") or ""
+    assert ballots[0].pack_of(other) not in {None, pack_id}
+    assert ballots[0].free(Form.PAIRS) == 2
+    assert ballots[0].enter_as(Form.CLIPS, b"sato") is None
+
+
+def test_who_is_known_gets_a_pack_of_a_later_panel_too_and_finishes_the_first_before(
+    run: Path,
+) -> None:
+    first = opened(run).enter_as(Form.PAIRS, b"sato") or ""
+    earlier = panel_of(run)
+    options = ["--raters", "2", "--candidate", "lcm-2", "--per-rater", "1", "--seed", "1"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    ballot = opened(run)
+    assert ballot.free(Form.PAIRS) == 5
+
+    assert ballot.enter_as(Form.PAIRS, b"sato") == first
+    pack_id = ballot.pack_of(first) or ""
+    (pack,) = [one for one in earlier.packs if one.pack_id == pack_id]
+    said = served.votes(earlier, pack, lambda _trial: Outcome.WIN)[0]
+    assert ballot.take(pack_id, "vote", json.dumps(said).encode()).status == 200
+    assert ballot.finish(pack_id).status == 200
+    second = ballot.enter_as(Form.PAIRS, b"sato") or ""
+    assert second != first
+    assert ballot.pack_of(second) not in {one.pack_id for one in earlier.packs}
+
+
 def test_a_pack_that_somebody_was_sent_a_link_to_is_not_begun_and_the_others_are(run: Path) -> None:
     ballot = opened(run)
     first, second, *others = [pack.pack_id for pack in panel_of(run).packs]

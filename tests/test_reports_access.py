@@ -109,6 +109,19 @@ def test_only_two_standings_are_inside() -> None:
     assert {one for one in Standing if one.is_inside} == {Standing.OPEN, Standing.ADMITTED}
 
 
+def test_a_person_is_an_address_under_a_key_and_nobody_else_is_one() -> None:
+    sato = access.identify(LISTED, SATO).person
+    other_key = LISTED | {"auth": AUTH | {"cookie_secret": "t" * 32}}
+
+    assert sato is not None
+    assert access.identify(LISTED, SATO | {"email": " SATO@example.co.jp"}).person == sato
+    assert access.identify(LISTED, SATO | {"email": "suzuki@example.co.jp"}).person != sato
+    assert access.identify(other_key, SATO).person not in {None, sato}
+    for outside in ({}, SATO | {"email": "tanaka@example.co.jp"}):
+        assert access.identify(LISTED, outside).person is None
+    assert access.identify({}, SATO) == access.Visitor(Standing.OPEN, None)
+
+
 # --- in the app ----------------------------------------------------------------------------------
 
 

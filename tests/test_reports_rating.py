@@ -14,6 +14,7 @@ import rated_runs as rated
 import reports_fixture as fixture
 import served_ratings as served
 from streamlit.testing.v1 import AppTest
+from test_reports_access import LISTED, SATO
 
 from poc.ballot import Ballot, Reply
 from poc.panel import Form, Pack, Panel, PanelRequest, design_panel
@@ -21,7 +22,7 @@ from poc.rating_folder import answers_path, owned, served_path, write_key
 from poc.rating_votes import stored_votes
 from poc.store import RunStore
 from poc.vote_records import AnswerFile, Outcome, Verdict
-from reports import dashboard, rating
+from reports import access, dashboard, rating
 from reports.load import load_run
 from reports.people import clips_detail, detail, packs
 from reports.text import LANGUAGES, Language, load_text
@@ -191,6 +192,22 @@ def test_a_begin_whose_answer_was_lost_takes_no_second_pack(ballot: Ballot) -> N
     assert ballot.free(Form.PAIRS) == 0
 
 
+def test_one_login_is_one_rater_and_leaves_the_other_packs(run: Path, ballot: Ballot) -> None:
+    def begin_as(person: bytes) -> str:
+        asked = rating.understood({"id": "1", "path": "begin", "form": "pairs", "ticket": "7" * 32})
+        assert asked is not None
+        return str(json.loads(rating.answer(ballot, asked, person).body)["ticket"])
+
+    sato = access.identify(LISTED, SATO | {"email": "Sato@example.co.jp"}).person or b""
+    again = access.identify(LISTED, SATO).person or b""
+    suzuki = access.identify(LISTED, SATO | {"email": "suzuki@example.co.jp"}).person or b""
+
+    assert begin_as(sato) == begin_as(again) != begin_as(suzuki)
+    assert ballot.free(Form.PAIRS) == 0
+    kept = b"".join(one.read_bytes() for one in served_path(run).parent.glob("served*"))
+    assert not any(one in kept for one in (b"sato", b"Sato", sato, begin_as(sato).encode()))
+
+
 def test_what_cannot_be_done_now_may_be_tried_again(
     run: Path, panel: Panel, ballot: Ballot, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,10 +295,19 @@ Open = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
-    def opened(run: Path, language: Language = "en", page: str = PAGE, part: str = "") -> AppTest:
+    def opened(
+        run: Path,
+        language: Language = "en",
+        page: str = PAGE,
+        *,
+        part: str = "",
+        secrets: dict[str, Any] | None = None,
+    ) -> AppTest:
+        monkeypatch.setattr(access, "_GUARDS", set())
         monkeypatch.setattr(sys, "argv", [str(ENTRY), str(run.parent)])
         app = AppTest.from_file(ENTRY, default_timeout=60)
         app.query_params["lang"] = language
+        app.secrets, app.user = dict(secrets or {}), SATO if secrets else {}
         app.run()
         app.switch_page(page).run()
         if part:
@@ -334,6 +360,18 @@ def test_packs_can_be_begun_in_both_forms(
     assert desk["reply"] is None
     app.segmented_control(key="language").set_value("en" if language == "ja" else "ja").run()
     assert len(desks(app)) == 1  # a switch of language leads to no other part
+
+
+@pytest.mark.parametrize(("secrets", "said_key"), [({}, "unknown"), (LISTED, "known")])
+def test_who_rates_is_told_whether_anybody_checks_who_they_are(
+    open_page: Open, run: Path, panel: Panel, secrets: dict[str, Any], said_key: str
+) -> None:
+    assert panel.packs
+    app = open_page(run, part="rate", secrets=secrets)
+
+    assert not app.exception
+    told = {one for one in ("known", "unknown") if load_text("en")(f"rating.{one}") in said(app)}
+    assert told == {said_key}
 
 
 def test_a_pack_that_was_begun_is_not_left(open_page: Open, run: Path, panel: Panel) -> None:
