@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from poc.errors import InputError
+from poc.panel import Form
 from reports import access, app, rating
 from reports import text as words
 from reports.export.clips import stylesheet
@@ -44,6 +45,7 @@ def draw_desk(shown: app.Shown) -> None:
     ballot = _opened(shown)
     if ballot is None:
         return
+    st.warning(text("rating.seen"))
     try:
         data = rating.desk(ballot, text, st.session_state.get(_reply_key(view.path)))
     except InputError as error:
@@ -52,6 +54,15 @@ def draw_desk(shown: app.Shown) -> None:
     _DESK(data=data, key=_key(view.path), on_asked_change=partial(_take, ballot, view.path))
     if st.session_state.pop(_FINISHED, False):
         st.rerun()  # what was said counts now: the other tabs show it
+
+
+def is_pack_left(run: Path) -> bool:
+    """Tell whether somebody could begin a pack of a run; False too where nobody can know."""
+    try:
+        stamp = rating.panels_stamp(run)
+        return bool(stamp) and any(_ballot(str(run), stamp).free(form) for form in Form)
+    except (InputError, ImportError):
+        return False
 
 
 def _opened(shown: app.Shown) -> Ballot | None:

@@ -362,6 +362,35 @@ def test_packs_can_be_begun_in_both_forms(
     assert len(desks(app)) == 1  # a switch of language leads to no other part
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_has_seen_the_other_pages_is_told_not_to_rate(
+    open_page: Open, run: Path, panel: Panel, language: Language
+) -> None:
+    assert panel.packs
+    warnings = [one.value for one in open_page(run, language, part="rate").main.warning]
+
+    text = load_text(language)
+    assert text("rating.seen") in warnings
+    assert text("tab.rated") in text("rating.seen")
+
+
+def test_the_page_opens_on_the_rating_while_packs_are_left_and_else_on_what_was_judged(
+    open_page: Open, run: Path
+) -> None:
+    text = load_text("en")
+    before = open_page(run)
+    panel = ask(run, Form.PAIRS)
+    left = open_page(run)
+    ballot = rating.open_ballot(run)
+    for _ in panel.packs:
+        assert ballot.enter(Form.PAIRS)
+    begun = open_page(run)
+
+    titles = [[one.value for one in app.subheader] for app in (before, left, begun)]
+    assert titles == [[text("section.people")], [text("section.rate")], [text("section.people")]]
+    assert text("people.none") not in said(left)
+
+
 @pytest.mark.parametrize(("secrets", "said_key"), [({}, "unknown"), (LISTED, "known")])
 def test_who_rates_is_told_whether_anybody_checks_who_they_are(
     open_page: Open, run: Path, panel: Panel, secrets: dict[str, Any], said_key: str

@@ -8,16 +8,21 @@ import streamlit as st
 
 from reports import app, people, rating
 from reports.people_tables import draw_people
-from reports.rating_desk import draw_desk
+from reports.rating_desk import draw_desk, is_pack_left
 
 
 def draw(shown: app.Shown) -> None:
-    """Draw one part of the page; the choice outlives a switch of language, as tabs would not."""
+    """Draw one part of the page; the choice outlives a switch of language, as tabs would not.
+
+    Whoever comes here first may be a rater, and must not be shown what others said.
+    """
     text = shown.text
+    if _PART not in st.session_state:
+        st.session_state[_PART] = "rate" if is_pack_left(shown.view.path) else "rated"
     chosen = st.segmented_control(
         text("page.rating"),
         list(_PARTS),
-        default=st.session_state.get(_PART, "rated"),
+        default=st.session_state[_PART],
         format_func=lambda name: text(f"tab.{name}"),
         key=f"part-{text.language}",
         required=True,
