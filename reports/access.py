@@ -159,13 +159,23 @@ def _secrets() -> Mapping[str, Any] | None:
 def _read() -> Mapping[str, Any] | None:
     files = [Path(one) for one in st.get_option("secrets.files")]
     try:
-        if any(one.is_file() and not one.read_text("utf-8").strip() for one in files):
-            return None  # a file that somebody made and that says nothing was cut off
+        if any(map(_is_cut_off, files)):
+            return None
         if st.secrets.load_if_toml_exists():
             return st.secrets.to_dict() or None
     except (OSError, ValueError):
         return None
-    return None if any(one.exists() or one.is_symlink() for one in files) else {}
+    return None if any(one.exists() for one in files) else {}
+
+
+def _is_cut_off(file: Path) -> bool:
+    """Tell whether somebody put a file here, and it says nothing or is gone from behind its link.
+
+    Streamlit reads several files as one, and would not miss it beside another.
+    """
+    if not file.exists():
+        return file.is_symlink()
+    return file.is_file() and not file.read_text("utf-8").strip()
 
 
 def is_exposed(address: str | None) -> bool:

@@ -276,6 +276,20 @@ def test_a_link_to_secrets_that_are_not_there_lets_nobody_in(file: Path) -> None
     assert access.standing() is Standing.UNREADABLE
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_of_two_that_says_nothing_lets_nobody_in(file: Path, is_link: bool) -> None:
+    other = file.with_name("other.toml")
+    config.set_option("secrets.files", [str(file), str(other)])
+    change(file, "[database]\nhost = 'x'")
+    assert access.standing() is Standing.OPEN
+    if is_link:
+        other.symlink_to(file.with_name("unmounted.toml"))
+    else:
+        other.touch()
+
+    assert access.standing() is Standing.UNREADABLE
+
+
 GUARDED = '[auth]\nclient_id = "x"\n[access]\nallow = ["sato@example.co.jp"]\n'
 
 
