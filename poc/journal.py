@@ -8,17 +8,16 @@ damaged line is named by file and line; the others are read.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from poc import disk
+from poc.collector import paused
 from poc.errors import InputError
 from poc.records import Record
 
@@ -60,18 +59,6 @@ def decode(line: bytes, kind: type[R]) -> R:
 
 def _checksum(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest()[:_DIGITS].encode()
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep Python from looking for cycles among records: there are none, and it takes as long."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class Journal(Generic[R]):
@@ -117,7 +104,7 @@ class Journal(Generic[R]):
         Raises:
             InputError: the file is missing, unreadable or shorter than it was.
         """
-        with disk.explained(self._path), _no_collector(), self._path.open("rb") as file:
+        with disk.explained(self._path), paused(), self._path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < self._offset:
                 raise InputError(f"{self._path}: has become shorter while in use. Read it anew.")
             file.seek(self._offset)

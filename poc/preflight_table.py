@@ -87,7 +87,7 @@ def judge_text(plan: Plan, models: ModelTable) -> str:
 
 def _judge_line(judge: dict[str, Any]) -> str:
     size = judge["disk_bytes"]
-    disk = "size not known" if size is None else f"{size / 2**30:,.1f} GiB of weights"
+    disk = "size not known" if not size else f"{size / 2**30:,.1f} GiB of weights"
     return f"{judge['model']} ({judge['licence']}, {disk})"
 
 

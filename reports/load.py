@@ -6,10 +6,8 @@ type, so that a page can name it and still show the other runs.
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -20,6 +18,7 @@ from pydantic import ValidationError
 
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import ClaimsFile, read_claims
+from poc.collector import paused
 from poc.cost_records import MoneyOfRun
 from poc.errors import InputError
 from poc.governance_records import RightsOfRun
@@ -222,30 +221,13 @@ def load_run(path: Path) -> RunView:
         RunNotShownError: the folder is damaged or of a newer format, or has no decision yet.
     """
     try:
-        with _unwatched(), RunStore.open_reader(path) as store:
+        with paused(), RunStore.open_reader(path) as store:
             return _view(store)
     except RunNotShownError:
         raise
     except InputError as error:
         problem = Problem.NEWER if _is_newer(path / MANIFEST) else Problem.DAMAGED
         raise RunNotShownError(path, problem, str(error)) from error
-
-
-@contextmanager
-def _unwatched() -> Iterator[None]:
-    """Keep what is read here from Python's collector of cycles, for good.
-
-    Records are in no cycle. Among the million objects of a large run the search for one takes
-    longer than reading them, and again and again while pages are drawn.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()
 
 
 def _is_newer(manifest: Path) -> bool:

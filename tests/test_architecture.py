@@ -122,6 +122,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.brief",
         "poc.claims",
         "poc.claims_file",
+        "poc.collector",
         "poc.cost",
         "poc.cost_file",
         "poc.cost_findings",

@@ -209,6 +209,31 @@ def test_there_is_no_such_slide_where_nobody_judged(bare: Path) -> None:
     assert bars_of(load_run(bare)) == []
 
 
+def test_judgements_too_few_to_lean_on_say_so_wherever_the_bars_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, view: RunView
+) -> None:
+    run = fixture.write_run(tmp_path / "runs" / "demo", fixture.plan(count=3))
+    fixture.judge(run, tmp_path / "answers", lambda _: Verdict.YES)
+    few = load_run(run)
+    (found,) = make_content(few, EN).clips
+    entry = Path(dashboard.__file__)
+    monkeypatch.setattr(sys, "argv", [str(entry), str(run.parent)])
+    app = AppTest.from_file(entry, default_timeout=60)
+    app.query_params["lang"] = "en"
+    app.run()
+    deck = Presentation(io.BytesIO(pptx.render(few, EN)))
+    slides = " ".join(
+        shape.text_frame.text for s in deck.slides for shape in s.shapes if shape.has_text_frame
+    )
+
+    assert found.caution
+    assert found.caution in html.render(few, language="en")
+    assert found.caution in slides
+    assert found.caution in [one.value.replace("\\", "") for one in app.warning]
+    (enough,) = make_content(view, EN).clips
+    assert not enough.caution
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 

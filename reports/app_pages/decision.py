@@ -93,6 +93,8 @@ def _acceptance(shown: app.Shown) -> None:
     answers = acceptance_table(shown.view, text)
     subject = shown.subject(shown.view.estimates.quality_metric)
     st.altair_chart(charts.acceptance(answers, subject, _PAGE), width="stretch")
+    for caution in dict.fromkeys(one.caution for one in content.clips if one.caution):
+        st.warning(app.plain(caution))
 
 
 def _worst(shown: app.Shown) -> None:

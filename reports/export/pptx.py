@@ -267,8 +267,10 @@ class _Slides:
         rows = tuple(Row(tuple(_judged(one))) for one in arms)
         table = Table(tuple(map(text, heads)), rows)
         add_table(slide, table, (_EDGE, 4.5, _WIDE - 2 * _EDGE), 12)
+        cautions = dict.fromkeys(one.caution for one in content.clips if one.caution)
         about = text("slide.acceptance.about", level=content.level)
-        say(self._box(slide, (_EDGE, 6.7, _WIDE - 2 * _EDGE - 0.7, 0.6)), about, 11, QUIET)
+        said = " ".join([*cautions, about])
+        say(self._box(slide, (_EDGE, 6.7, _WIDE - 2 * _EDGE - 0.7, 0.6)), said, 11, QUIET)
 
     def clips(self, column: StillColumn, remark: str) -> None:
         """Add one prompt: the operating point beside the baseline, playing where clips are kept."""
