@@ -259,9 +259,19 @@ def read_models(path: Path = MODELS) -> ModelTable:
         except InputError as error:
             unread.append(str(error))
             said = f"{error}\n  Its models are left out. Mend it, or remove {own.parent}."
+            if _is_left_over(own, models):
+                said = (
+                    f"{own}: a table of an earlier version, whose ids stand in {path} now. "
+                    "Remove this file alone: the weights beside it stay good."
+                )
             # Of one place, whoever asks: Python says it once in a process.
             warnings.warn(said, UnreadTableWarning, stacklevel=1)
     return ModelTable(path, models, tuple(unread))
+
+
+def _is_left_over(own: Path, models: Mapping[str, Model]) -> bool:
+    """Whether models beside an own table stand in a table that was read before it."""
+    return any(own.parent in model.folder.resolve().parents for model in models.values())
 
 
 def own_folder(path: Path = MODELS) -> Path:

@@ -15,6 +15,7 @@ from poc.models import (
     MAX_HEADER_BYTES,
     ModelKind,
     ModelTable,
+    UnreadTableWarning,
     check_weight_file,
     heldout_stills,
     read_models,
@@ -78,6 +79,24 @@ def reread(table: ModelTable) -> ModelTable:
 
 def weights(table: ModelTable) -> Path:
     return table.path.parent / "weights"
+
+
+def test_a_left_over_table_is_named_as_the_one_file_to_remove(tmp_path: Path) -> None:
+    entry = ENTRY.replace("    vocabulary", "    made_by: poc train ablations\n    vocabulary")
+    entry = entry.format(id="base", kind="base", fits="[]")
+    shipped = entry.replace("weights/", "../weights/own/tiny/")
+    left = tmp_path / "weights" / "own" / "tiny" / "models.yaml"
+    for path, written in ((tmp_path / "specs" / "models.yaml", shipped), (left, entry)):
+        path.parent.mkdir(parents=True)
+        path.write_text("version: 1\nmodels:\n" + written)
+
+    with pytest.warns(UnreadTableWarning) as caught:
+        read_models(tmp_path / "specs" / "models.yaml")
+
+    said = str(caught[0].message)
+    assert said.startswith(f"{left}: a table of an earlier version")
+    assert "Remove this file alone: the weights beside it stay good." in said
+    assert "Rename" not in said
 
 
 def refusal(table: ModelTable, model: str = "base") -> str:
