@@ -166,15 +166,14 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
     if plan.spec.weights:
         return  # nothing is loaded that somebody else made
     used = dict.fromkeys(used_models(plan))
-    unmade = [model for model in used if is_unmade(models.resolve(model))]
-    if unmade:
+    for unmade, instead in _unmade(plan, models):
         commands = dict.fromkeys(models.resolve(model).entry.made_by for model in unmade)
         typed = " and ".join(f"`{command}`" for command in commands)
         yield _error(
             "model-not-made",
             ", ".join(unmade),
             "these models do not come along, they are made here, and were not yet.",
-            f"Type {typed}, or leave these arms out.",
+            f"Type {typed}, or {instead}.",
         )
     unpinned = [model for model in used if is_unpinned(models.resolve(model))]
     if unpinned:
@@ -201,6 +200,20 @@ def _files(plan: Plan, models: ModelTable, around: Surroundings) -> Iterator[Pre
             f"the LoRA was made for another base, or is named in another way: {fault}.",
             "Take one that was made for this base.",
         )
+
+
+def _unmade(plan: Plan, models: ModelTable) -> Iterator[tuple[list[str], str]]:
+    """Yield models that were not made yet, with what can be done without them."""
+    of_arms = {model for arm in plan.arms for model in arm.model_digests}
+    pictures, video = ({one} - of_arms - {None} for one in (plan.image_text, plan.video))
+    for used, instead in (
+        (of_arms, "leave these arms out"),
+        (pictures, "take 'judges: {image_text: ...}' and its metrics out of the spec"),
+        (video, "take 'judges: {video: ...}', fvd and kvd out of the spec"),
+    ):
+        found = dict.fromkeys(one for one in used_models(plan) if one in used)
+        if unmade := [one for one in found if is_unmade(models.resolve(one))]:
+            yield unmade, instead
 
 
 def _references(plan: Plan) -> Iterator[PreflightFinding]:

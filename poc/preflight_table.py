@@ -87,7 +87,12 @@ def judge_text(plan: Plan, models: ModelTable) -> str:
 
 def _judge_line(judge: dict[str, Any]) -> str:
     size = judge["disk_bytes"]
-    disk = "size not known" if not size else f"{size / 2**30:,.1f} GiB of weights"
+    if size is None:
+        disk = "size not known"
+    elif size < 0.1 * 2**30:
+        disk = f"{size / 2**20:,.1f} MiB of weights"
+    else:
+        disk = f"{size / 2**30:,.1f} GiB of weights"
     return f"{judge['model']} ({judge['licence']}, {disk})"
 
 

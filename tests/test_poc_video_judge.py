@@ -697,6 +697,9 @@ def test_i3d_is_made_here_and_a_plan_says_by_what(
     said = capsys.readouterr().out
     assert "error model-not-made (i3d-400)" in said
     assert "Type `python -m metrics.extractors.i3d i3d_pretrained_400.pt poc/weights/i3d" in said
+    assert "or take 'judges: {video: ...}', fvd and kvd out of the spec." in said
+    assert "leave these arms out" not in said
+    assert "0.0 GiB" not in said
 
 
 def test_i3d_that_was_made_is_verified_and_loaded_as_its_judge_says(tmp_path: Path) -> None:
