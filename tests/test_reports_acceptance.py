@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pypdfium2
 import pytest
 import reports_fixture as fixture
@@ -24,7 +25,7 @@ from reports.charts import Subject, Theme
 from reports.content import make_content
 from reports.export import html, markdown, pdf, pptx
 from reports.load import RunView, load_run
-from reports.text import LANGUAGES, Language, load_text
+from reports.text import LANGUAGES, Language, arm_name, load_text
 from reports.tidy import acceptance_table
 
 EN = load_text("en")
@@ -203,6 +204,23 @@ def test_the_slide_holds_the_bars_as_numbers_with_the_interval_of_what_is_accept
     assert parts == pytest.approx([count / found["n_votes"] for count in counts])
     assert plus == pytest.approx([accepted["high"] - accepted["value"]])
     assert minus == pytest.approx([accepted["value"] - accepted["low"]])
+
+
+def test_a_full_slide_keeps_focus_and_baseline_and_counts_the_others(
+    view: RunView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, focus = acceptance_table(view, EN), make_content(view, EN).focus
+    baseline = arm_name(EN, view.baseline)
+    names = ["a", "b", "c", "d", baseline, focus]
+    many = pd.concat([rows.assign(arm=name) for name in names])
+    monkeypatch.setattr(pptx, "acceptance_table", lambda *_: many)
+    deck = Presentation(io.BytesIO(pptx.render(view, EN)))
+    (slide,) = (one for one in deck.slides if EN("section.acceptance") in one.shapes.title.text)
+    (table,) = (shape.table for shape in slide.shapes if shape.has_table)
+    said = [shape.text_frame.text for shape in slide.shapes if shape.has_text_frame]
+
+    assert [row.cells[0].text for row in table.rows][1:] == [focus, baseline, "a", "b"]
+    assert any(EN("document.elsewhere", n=2) in one for one in said)
 
 
 def test_there_is_no_such_slide_where_nobody_judged(bare: Path) -> None:

@@ -26,7 +26,7 @@ from reports.export.stills import Still, StillColumn, still_columns
 from reports.load import RunView, load_run
 from reports.model import Content, Line
 from reports.origin import marked_film
-from reports.text import Language, Text, load_text
+from reports.text import Language, Text, arm_name, load_text
 from reports.tidy import acceptance_table, points_table
 
 FILE_NAME: Final = "report.pptx"
@@ -89,7 +89,7 @@ def _fill(slides: _Slides, view: RunView, text: Text, content: Content) -> None:
         slides.trade_off(points, view.estimates.quality_metric, speed)
         slides.step_curve(points, view.estimates.quality_metric, content.sureness)
     if not content.no_clips:
-        slides.acceptance(acceptance_table(view, text))
+        slides.acceptance(acceptance_table(view, text), arm_name(text, view.baseline))
     for column in still_columns(view, text):
         slides.clips(column, content.worst)
     slides.table(text("section.ways"), ways_table(content, text), money)
@@ -255,13 +255,18 @@ class _Slides:
         foot = self._box(slide, (_EDGE, 6.7, _WIDE - 2 * _EDGE - 0.7, 0.6))
         say(foot, f"{n} · {text(key, level=content.level, arm=content.focus)}", 11, QUIET)
 
-    def acceptance(self, answers: pd.DataFrame) -> None:
-        """Add what people would publish: the bars, and below them the numbers with n."""
+    def acceptance(self, answers: pd.DataFrame, baseline: str) -> None:
+        """Add what people would publish: the bars, and below them the numbers with n.
+
+        The arm in focus and the baseline come first; arms without room are counted.
+        """
         text, content = self._text, self._content
         remarks = tuple(one.said for one in content.clips)
         slide = self._slide(text("section.acceptance"), remarks)
-        arms = [rows for _, rows in answers.groupby("arm", sort=False)][:_MOST_JUDGED]
-        shown = answers[answers["arm"].isin([rows["arm"].iloc[0] for rows in arms])]
+        judged = list(dict.fromkeys(answers["arm"]))
+        names = sorted(judged, key=lambda one: (one != content.focus, one != baseline))
+        arms = [answers[answers["arm"] == name] for name in names[:_MOST_JUDGED]]
+        shown = pd.concat(arms)
         add_acceptance(slide, shown, text, (_EDGE, 1.1, _WIDE - 2 * _EDGE, 3.3))
         heads = ("column.arm", "clips.accepted", "clips.retouched", "column.n")
         rows = tuple(Row(tuple(_judged(one))) for one in arms)
@@ -269,6 +274,8 @@ class _Slides:
         add_table(slide, table, (_EDGE, 4.5, _WIDE - 2 * _EDGE), 12)
         cautions = dict.fromkeys(one.caution for one in content.clips if one.caution)
         about = text("slide.acceptance.about", level=content.level)
+        if len(names) > len(arms):
+            about = f"{about} · {text('document.elsewhere', n=len(names) - len(arms))}"
         said = " ".join([*cautions, about])
         say(self._box(slide, (_EDGE, 6.7, _WIDE - 2 * _EDGE - 0.7, 0.6)), said, 11, QUIET)
 
