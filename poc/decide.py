@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from poc import findings
 from poc.front import find, speed_axis
 from poc.latency_estimates import LATENCY
+from poc.latency_scenarios import CONTROL
 from poc.next_measurement import settle
 from poc.outcomes import Draws
 from poc.records import (
@@ -423,7 +424,15 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
         reasons += [findings.lost_clips(arm, lost)] if lost else []
     arms = case.estimates.arms
     reasons += [findings.not_timed(one.arm) for one in arms if one.not_timed is not None]
-    return reasons
+    return reasons + _steadiness(case)
+
+
+def _steadiness(case: _Case) -> list[Finding]:
+    """Say where the baseline, timed against itself, did not come out equal."""
+    control = find(case.summary(case.estimates.baseline_id), CONTROL, Comparison.RATIO)
+    if control is None or control.low is None or control.high is None:
+        return []
+    return [] if control.low <= 1 <= control.high else [findings.unsteady(control)]
 
 
 def _confirms(plan: Plan, arm: Arm) -> bool:

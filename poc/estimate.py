@@ -10,14 +10,16 @@ draws of them, `poc.latency_estimates` does the timed pass, `poc.set_estimates` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from poc import front
 from poc.contrasts import contrast_estimates
 from poc.delivery import delivery_stated
 from poc.front import Place, find, smallest_not_inferior_step, speed_axis
 from poc.intervals import LEVEL, RESAMPLES
-from poc.latency_estimates import Timings, latency_outcomes, timed_all, timings
+from poc.latency_calls import failed_calls, timed_all
+from poc.latency_estimates import Timings, latency_outcomes, timings
+from poc.latency_scenarios import scenario_outcomes
 from poc.outcomes import Draws, Outcome, sample_outcomes, settled
 from poc.records import (
     Arm,
@@ -27,6 +29,7 @@ from poc.records import (
     Generation,
     LatencyFailure,
     LatencySample,
+    LatencyScenario,
     Measurement,
     Plan,
     short_id,
@@ -43,6 +46,9 @@ __all__ = [
     "smallest_not_inferior_step",
     "speed_axis",
 ]
+
+
+_SINGLE: Final = LatencyScenario.SINGLE
 
 
 class Timed(NamedTuple):
@@ -83,12 +89,14 @@ def evaluate(
     """
     seed = resampling_seed(plan)
     book = ledger(plan, generations, measurements)
-    failures = {one.arm_id: one for one in latency_failures}
+    latencies, latency_failures = tuple(latencies), tuple(latency_failures)
+    failures = {one.arm_id: one for one in latency_failures if one.scenario is _SINGLE}
     found = timings(plan, (one for one in latencies if one.arm_id not in failures))
     arm_ids = [arm.id for arm in plan.arms]
     outcomes = [
         *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
         *latency_outcomes(plan, found, failures, seed=seed),
+        *scenario_outcomes(plan, latencies, latency_failures, seed=seed),
         *set_outcomes(set_estimates, arm_ids, plan.baseline_id),
     ]
     parts = slice_evidence(plan, book, seed=seed)
@@ -102,7 +110,7 @@ def evaluate(
         arms=_summaries(plan, book, Timed(found, failures), outcomes, seed),
         contrasts=contrast_estimates(plan, book, set_differences, seed=seed),
         slices=tuple(part.estimates for part in parts),
-        complete=book.complete and timed_all(plan, found, failures),
+        complete=book.complete and timed_all(latencies, plan, failed_calls(latency_failures)),
         closed_reason=closed_reason,
     )
     draws = {o.key: o.draws for o in outcomes if o.draws is not None}

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrics.catalog import CATALOG
-from poc.records import Arm, Choice, ContrastResult, Finding, Light, Standing, Verdict
+from poc.records import (
+    Arm,
+    Choice,
+    ContrastResult,
+    Estimate,
+    Finding,
+    Light,
+    Standing,
+    Verdict,
+)
 from poc.vote_records import Question
 
 
@@ -163,6 +172,17 @@ def not_timed(arm: Arm) -> Finding:
         text_en=f"{arm.name} could not be timed: the run's record says why. It has no time, and is "
         "not recommended.",
         text_ja=f"{arm.name}は速度計測に失敗した（理由は記録を参照）。所要時間は不明であり、推奨しない。",
+    )
+
+
+def unsteady(control: Estimate) -> Finding:
+    """Say that the baseline differed from itself while it was timed."""
+    ratio = f"{control.value:.3g} [{control.low:.3g}, {control.high:.3g}]"
+    return Finding(
+        text_en="The machine was not steady: the baseline, timed twice in each round, took "
+        f"{ratio} times its own seconds. Smaller differences in seconds may be the machine's.",
+        text_ja="装置が安定していなかった。各回で2度計測したベースラインの所要時間の比は"
+        f"{ratio}であり、これより小さい時間差は装置の揺らぎによる可能性がある。",
     )
 
 

@@ -28,6 +28,7 @@ from poc.fingerprint import (
     reset_peak_memory,
 )
 from poc.imported import ImportedClips, NotDeliveredError
+from poc.latency_calls import COLD, Call, asked, clips_a_call, complete_rounds, failed_calls
 from poc.records import (
     Arm,
     Batch,
@@ -37,12 +38,14 @@ from poc.records import (
     Generation,
     LatencyFailure,
     LatencySample,
+    LatencyScenario,
+    Plan,
     Prompt,
     ResolvedArm,
     digest,
 )
 from poc.telemetry import Meter
-from poc.turns import COLD, Turns, complete_rounds
+from poc.turns import Turns
 from poc.video import VIEW_SUFFIX, encode_webm
 
 if TYPE_CHECKING:
@@ -386,7 +389,7 @@ def latency_pass(
     turns: Turns | None = None,
     progress: Progress,
 ) -> None:
-    """Time single clips, prompt to encoded video, arms interleaved round by round.
+    """Time clips, prompt to encoded video, arms interleaved round by round.
 
     Each arm's first call of all is kept as cold (round -1); warm-up calls of the same shape are
     not kept. A round counts once it is complete for all arms, so a pass that is stopped goes on
@@ -403,12 +406,12 @@ def latency_pass(
     from poc.pipelines.device import set_up_process
 
     timer = _Timer(store, Families(folders, machine.device), spec.warmup)
-    done = max(0, complete_rounds(store.latency(), plan, timer.failed) - 1)
+    done = max(0, complete_rounds(store.timed(), plan, timer.failed) - 1)
     if done >= spec.repeats:
         return
     set_up_process(machine.threads)
     for arm in plan.generated:
-        timer.warm_up(arm, cold=done == 0)
+        timer.warm_up(arm, LatencyScenario.SINGLE, cold=done == 0)
     for number in range(done, spec.repeats):
         progress("latency", number, spec.repeats)
         if turns:
@@ -424,12 +427,12 @@ class _Timer:
 
     def __init__(self, store: RunStore, families: Families, warm_calls: int) -> None:
         self._store, self._families, self._warm_calls = store, families, warm_calls
-        self._warm: set[str] = set()
+        self._warm: set[Call] = set()
 
     @property
-    def failed(self) -> frozenset[str]:
-        """Ids of the arms that could not be timed."""
-        return frozenset(failure.arm_id for failure in self._store.latency_failures())
+    def failed(self) -> frozenset[Call]:
+        """What could not be timed."""
+        return failed_calls(self._store.latency_failures())
 
     @cached_property
     def _meter(self) -> Meter:
@@ -437,37 +440,48 @@ class _Timer:
 
         return Meter(cuda_uuid(self._families.device))
 
-    def warm_up(self, arm: Arm, *, cold: bool = False) -> None:
+    def warm_up(self, arm: Arm, scenario: LatencyScenario, *, cold: bool = False) -> None:
         """Call an arm untimed; `cold`: its first call is kept as such."""
-        first, prompt = None, self._store.plan.prompts[0]
+        first = None
         for _ in range(self._warm_calls):
-            sample = self._call(arm, prompt, COLD)
+            sample = self._call(arm, scenario, COLD)
             if sample is None:
                 return
             first = first or sample
         if cold and first:  # written last: a run that takes turns with this one then finds it warm
             self._store.append_latency(first)
-        self._warm.add(arm.id)
+        self._warm.add((arm.id, scenario))
 
     def round(self, number: int) -> None:
-        """Time every arm once; the order is rotated, so that none always follows the same one."""
+        """Time all that is asked of a round, each call once; batches follow after single clips.
+
+        The order is rotated, so that no call always follows the same one: neither does the control.
+        """
         plan = self._store.plan
-        prompt = plan.prompts[number % len(plan.prompts)]
-        shift = number % len(plan.generated)
-        for arm in plan.generated[shift:] + plan.generated[:shift]:
-            if arm.id not in self._warm:  # its pipeline was dropped when another arm failed
-                self.warm_up(arm)
-            if (sample := self._call(arm, prompt, number)) is not None:
+        arms = {arm.id: arm for arm in plan.arms}
+        calls = [call for call, rounds in asked(plan).items() if number < rounds]
+        batched = [call for call in calls if call[1] is LatencyScenario.OFFLINE]
+        alone = [call for call in calls if call not in batched]
+        for arm_id, scenario in [*_rotated(alone, number), *_rotated(batched, number)]:
+            self._keep_warm(arms[arm_id], scenario)
+            if (sample := self._call(arms[arm_id], scenario, number)) is not None:
                 self._store.append_latency(sample)
 
-    def _call(self, arm: Arm, prompt: Prompt, number: int) -> LatencySample | None:
-        """Return the times of one clip; None where the arm failed, now or before.
+    def _keep_warm(self, arm: Arm, scenario: LatencyScenario) -> None:
+        """Warm up what is cold: a batch's first call, or the pipeline was dropped at a failure."""
+        shape = _SAME_SHAPE.get(scenario, scenario)
+        if (arm.id, shape) not in self._warm:
+            self.warm_up(arm, shape)
+
+    def _call(self, arm: Arm, scenario: LatencyScenario, number: int) -> LatencySample | None:
+        """Return the times of one call; None where the arm failed, now or before.
 
         Raises:
             DeviceLostError: the failure, which is recorded, took the device with it.
         """
-        if arm.id in self.failed:
+        if (arm.id, scenario) in self.failed:
             return None
+        request = _request(self._store.plan, scenario, number)
         reset_peak_memory()
         try:
             family = self._families.of(arm)
@@ -475,21 +489,28 @@ class _Timer:
         except (RuntimeError, MemoryError) as error:
             if _is_misfit(error) or not (_is_out_of_memory(error) or _device_is_lost(error)):
                 raise
-            self._record(arm, number, error)
-            self._warm -= self._families.drop(arm, self._store.plan.generated)
+            self._record(arm, request, error)
+            dropped = self._families.drop(arm, self._store.plan.generated)
+            self._warm = {call for call in self._warm if call[0] not in dropped}
             return None
         try:
-            return _timed(family, arm, prompt, number, self._meter)
+            return _timed(family, arm, request, self._meter)
         except (RuntimeError, MemoryError, ValueError) as error:
             if _is_misfit(error):
                 raise
-            self._record(arm, number, error)
+            self._record(arm, request, error)
             return None
 
-    def _record(self, arm: Arm, number: int, error: Exception) -> None:
+    def _record(self, arm: Arm, request: _Request, error: Exception) -> None:
         reason, peak = _put_away(error)
         self._store.append_latency_failure(
-            LatencyFailure(arm_id=arm.id, round=number, reason=reason, peak_memory_bytes=peak)
+            LatencyFailure(
+                arm_id=arm.id,
+                scenario=request.scenario,
+                round=request.round,
+                reason=reason,
+                peak_memory_bytes=peak,
+            )
         )
         if _device_is_lost(error):
             raise DeviceLostError(
@@ -499,9 +520,41 @@ class _Timer:
         free_cached_memory()
 
 
-def _timed(
-    family: VideoPipeline, arm: Arm, prompt: Prompt, number: int, meter: Meter
-) -> LatencySample:
+_SAME_SHAPE: Final[Mapping[LatencyScenario, LatencyScenario]] = MappingProxyType(
+    {LatencyScenario.CONTROL: LatencyScenario.SINGLE}
+)
+"""Scenario -> the one whose calls warm it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What one call is asked for."""
+
+    scenario: LatencyScenario
+    round: int
+    prompts: tuple[Prompt, ...]
+    """One a clip."""
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the clips; the first is that of the round's single clip."""
+        return [self.round + 1 + place for place in range(len(self.prompts))]
+
+
+def _request(plan: Plan, scenario: LatencyScenario, number: int) -> _Request:
+    count = clips_a_call(plan, scenario)
+    places = range(max(0, number), max(0, number) + count)
+    prompts = tuple(plan.prompts[place % len(plan.prompts)] for place in places)
+    return _Request(scenario, number, prompts)
+
+
+def _rotated(calls: Sequence[Call], number: int) -> Sequence[Call]:
+    """Return the calls from another one on in every round."""
+    shift = number % len(calls) if calls else 0
+    return [*calls[shift:], *calls[:shift]]
+
+
+def _timed(family: VideoPipeline, arm: Arm, request: _Request, meter: Meter) -> LatencySample:
     reset_peak_memory()
     meter.begin()
     begun = time.time()
@@ -512,18 +565,20 @@ def _timed(
         marks.append(time.perf_counter())
         return value
 
-    embeddings = mark(family.encode([prompt.text]))
-    latents = mark(family.denoise(embeddings, [number + 1]))
+    embeddings = mark(family.encode([prompt.text for prompt in request.prompts]))
+    latents = mark(family.denoise(embeddings, request.seeds))
     frames, _ = mark(family.decode(latents))
     meter.look()
     asked_s = time.perf_counter() - marks[-1]  # no time of the clip
-    mark(encode_webm(frames[0], arm.shape.fps))
+    mark([encode_webm(clip, arm.shape.fps) for clip in frames])
     telemetry = meter.end()
     text_s, denoise_s, decode_s, encode_s = np.diff(marks).tolist()
     return LatencySample(
         arm_id=arm.id,
-        prompt_id=prompt.id,
-        round=number,
+        prompt_id=request.prompts[0].id,
+        round=request.round,
+        scenario=request.scenario,
+        clips=len(request.prompts),
         text_s=text_s,
         denoise_s=denoise_s,
         decode_s=decode_s,

@@ -9,7 +9,7 @@ are not modelled.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from statistics import median
 from types import MappingProxyType
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from poc.intervals import (
     resampled_medians,
 )
 from poc.outcomes import NOTHING, Outcome, Size, outcome
-from poc.records import Comparison, LatencyFailure, LatencySample, Plan
+from poc.records import Comparison, LatencyFailure, LatencySample, LatencyScenario, Plan
 
 LATENCY = "latency_p50_s"
 """Median seconds from prompt to encoded video, warm."""
@@ -61,7 +61,7 @@ class Timings(NamedTuple):
     @property
     def n_clips(self) -> int:
         """Return the number of timed clips."""
-        return sum(len(samples) for samples in self.by_round.values())
+        return sum(sample.clips for samples in self.by_round.values() for sample in samples)
 
     def column(self, metric: str, rounds: Iterable[int]) -> FloatArray:
         """Return a stage's seconds in the given rounds; the median where a round has several."""
@@ -80,8 +80,12 @@ class Timings(NamedTuple):
         return min(begun for begun, _ in spans), max(ended for _, ended in spans)
 
 
-def timings(plan: Plan, latencies: Iterable[LatencySample]) -> dict[str, Timings]:
-    """Return each arm's rounds; arms without a timed clip are left out.
+def timings(
+    plan: Plan,
+    latencies: Iterable[LatencySample],
+    scenario: LatencyScenario = LatencyScenario.SINGLE,
+) -> dict[str, Timings]:
+    """Return each arm's rounds of a scenario; arms without a timed call of it are left out.
 
     Raises:
         ValueError: a sample of an arm that the plan does not have.
@@ -91,7 +95,8 @@ def timings(plan: Plan, latencies: Iterable[LatencySample]) -> dict[str, Timings
     for sample in latencies:
         if sample.arm_id not in arm_ids:
             raise ValueError(f"latencies: arm {sample.arm_id!r} is not in the plan")
-        by_arm.setdefault(sample.arm_id, []).append(sample)
+        if sample.scenario is scenario:
+            by_arm.setdefault(sample.arm_id, []).append(sample)
     return {arm_id: _timings(found) for arm_id, found in by_arm.items()}
 
 
@@ -111,12 +116,6 @@ def _timings(found: list[LatencySample]) -> Timings:
         cold=max(cold, key=lambda s: s.total_s) if cold else None,
         n_prompts=len({s.prompt_id for s in ordered if s.round >= 0}),
     )
-
-
-def timed_all(plan: Plan, found: Mapping[str, Timings], failed: Collection[str] = ()) -> bool:
-    """Return whether every arm has the rounds that the spec asks for, or failed for good."""
-    wanted = 0 if plan.spec.latency is None else plan.spec.latency.repeats
-    return all(_rounds(found, arm.id) >= wanted for arm in plan.generated if arm.id not in failed)
 
 
 def _rounds(found: Mapping[str, Timings], arm_id: str) -> int:
@@ -174,10 +173,10 @@ def _median(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) 
         return outcome(arm_id, metric, Comparison.VALUE, n=nothing, reason="no timed round")
     timing = found[arm_id]
     seconds = timing.column(metric, timing.by_round)
-    interval, reason = None, _device_reason(timing, timing)
+    interval, reason = None, device_reason(timing, timing)
     if not reason:
         interval = median_interval(seconds)
-        reason = "" if interval else _too_few(n)
+        reason = "" if interval else too_few(n)
     return outcome(
         arm_id,
         metric,
@@ -202,16 +201,17 @@ def _ratio(
     rounds = sorted(own.by_round.keys() & base.by_round.keys())
     timed = [sample for r in rounds for sample in own.by_round[r]]
     n = Size(len(timed), len({s.prompt_id for s in timed}), _missing(plan, len(rounds)))
-    reason = _device_reason(own, base) or ("" if rounds else "no round has both arms")
+    reason = device_reason(own, base) or ("" if rounds else "no round has both arms")
     if reason:
         return outcome(arm_id, metric, Comparison.RATIO, reason=reason, n=n)
     columns = np.stack([own.column(metric, rounds), base.column(metric, rounds)], axis=1)
-    return _ratio_of_medians(arm_id, metric, columns, seed=seed, n=n)
+    return ratio_of_medians(arm_id, metric, columns, seed=seed, n=n)
 
 
-def _ratio_of_medians(
+def ratio_of_medians(
     arm_id: str, metric: str, columns: FloatArray, *, seed: int, n: Size
 ) -> Outcome:
+    """Return the median of the first of two columns by that of the second, a row a round."""
     if columns[:, 1].min() <= 0:
         reason = "the baseline took 0 seconds in a round: its clock is too coarse for a ratio"
         return outcome(arm_id, metric, Comparison.RATIO, reason=reason, n=n)
@@ -232,7 +232,7 @@ def _ratio_of_medians(
         interval=interval,
         draws=draws,
         method="bootstrap over rounds, paired (percentile)" if draws is not None else "",
-        reason="" if draws is not None else _too_few(len(columns)),
+        reason="" if draws is not None else too_few(len(columns)),
         n=n,
     )
 
@@ -265,11 +265,13 @@ def _peak_memory(timing: Timings | None, arm_id: str) -> Outcome:
     )
 
 
-def _too_few(rounds: int) -> str:
+def too_few(rounds: int) -> str:
+    """Return why so few rounds give no interval."""
     return f"{rounds} rounds; an interval of the median needs {ROUNDS_FOR_INTERVAL}"
 
 
-def _device_reason(own: Timings, base: Timings) -> str:
+def device_reason(own: Timings, base: Timings) -> str:
+    """Return why the seconds of two arms cannot stand together; empty where they can."""
     devices = sorted({*own.devices, *base.devices})
     return f"not comparable: timed on {' and on '.join(devices)}" if len(devices) > 1 else ""
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from poc.datasets import check_vocabulary
 from poc.errors import InputError
+from poc.latency_calls import clips_timed
 from poc.models import ModelKind, ModelTable
 from poc.records import (
     Arm,
@@ -170,11 +171,11 @@ def summary(plan: Plan, calibration: Calibration | None = None) -> PlanSummary:
     arms = tuple(_arm_cost(plan, arm) for arm in plan.arms)
     quality = sum(arm.nfe or 0 for arm in arms)
     once = sum(arm.sampling.nfe for arm in plan.generated)
-    latency = _latency_calls(plan) * once
+    latency = sum(clips_timed(plan, arm) * arm.sampling.nfe for arm in plan.generated)
     low, high = _seconds_per_nfe(plan, calibration)
     clips = sum(arm.clips for arm in arms)
     made = sum(arm.clips for arm in arms if arm.nfe is not None)
-    calls = made + _latency_calls(plan) * len(plan.generated)
+    calls = made + sum(clips_timed(plan, arm) for arm in plan.generated)
     besides = calls * (calibration.seconds_per_clip if calibration else 0.0)
     return PlanSummary(
         name=plan.spec.name,
@@ -370,12 +371,6 @@ def _arm_cost(plan: Plan, arm: Arm) -> ArmCost:
         clips=clips,
         nfe=None if arm.nfe is None else clips * arm.nfe,
     )
-
-
-def _latency_calls(plan: Plan) -> int:
-    """Return the clips per arm of the latency pass; the first warm-up is the cold call."""
-    latency = plan.spec.latency
-    return latency.warmup + latency.repeats if latency else 0
 
 
 def _pixels(plan: Plan) -> int:

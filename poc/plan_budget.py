@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
+from poc.latency_calls import clips_timed
 from poc.plan import ArmCost, Calibration, PlanSummary, describe_span, summary, unpublished
 from poc.records import ArmRole, Plan, Record
 
@@ -92,8 +93,7 @@ class _Seconds:
     """Seconds of a smaller plan: those of its network evaluations and of its clips."""
 
     def __init__(self, plan: Plan, found: PlanSummary, calibration: Calibration | None) -> None:
-        latency = plan.spec.latency
-        self._calls = latency.warmup + latency.repeats if latency else 0
+        self._timed = {arm.name: clips_timed(plan, arm) for arm in plan.generated}
         self._random = plan.spec.weights is not None
         evaluations = found.nfe_quality + found.nfe_latency
         whole = found.seconds_high / evaluations if evaluations else 0.0
@@ -102,9 +102,12 @@ class _Seconds:
 
     def of(self, replicates: int, prompts: int, arms: tuple[ArmCost, ...]) -> float:
         """Quality and latency pass together."""
-        clips = (0 if self._random else replicates * prompts) + self._calls
-        made = [arm.nfe_per_clip for arm in arms if arm.nfe_per_clip is not None]
-        return clips * sum(nfe * self._each + self._besides for nfe in made)
+        judged = 0 if self._random else replicates * prompts
+        return sum(
+            (judged + self._timed[arm.name]) * (arm.nfe_per_clip * self._each + self._besides)
+            for arm in arms
+            if arm.nfe_per_clip is not None
+        )
 
 
 def _replicates(plan: Plan, found: PlanSummary, seconds: _Seconds, budget_s: float) -> Cut | None:

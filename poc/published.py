@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from poc.differences import differences
 from poc.fingerprint import Fingerprint
+from poc.latency_calls import failed_calls
 from poc.records import (
     Batch,
     ClipResult,
@@ -20,6 +21,7 @@ from poc.records import (
     Generation,
     LatencyFailure,
     LatencySample,
+    LatencyScenario,
     Measurement,
     MeasurementStatus,
     Plan,
@@ -61,7 +63,7 @@ class Published:
         self.results: dict[str, ClipResult] = {}
         self.resolved: dict[str, ResolvedArm] = {}
         self.latency: list[LatencySample] = []
-        self.not_timed: dict[str, LatencyFailure] = {}
+        self.not_timed: dict[tuple[str, LatencyScenario], LatencyFailure] = {}
         self.measurements: dict[_Key, Measurement] = {}
         self.closings: list[Closing] = []
         self.fingerprints: list[Fingerprint] = []
@@ -144,16 +146,20 @@ class Published:
         """Say why a failure does not fit: of an unknown arm, or of one that has failed before."""
         if new.arm_id not in self.arms:
             return f"arm {new.arm_id} is not in the plan"
-        again = new.arm_id in self.not_timed
+        again = (new.arm_id, new.scenario) in self.not_timed
         return f"{self._name(new.arm_id)} could not be timed before" if again else ""
 
     def accept_latency_failure(self, new: LatencyFailure) -> None:
         """Keep a failure that fits."""
-        self.not_timed[new.arm_id] = new
+        self.not_timed[new.arm_id, new.scenario] = new
 
     def whole_latency(self) -> tuple[LatencySample, ...]:
-        """Return the samples of arms that were timed without a failure, as they were taken."""
-        return tuple(sample for sample in self.latency if sample.arm_id not in self.not_timed)
+        """Return the samples of arms that were timed without a failure, as they were taken.
+
+        An arm that failed in one scenario keeps its samples of the others.
+        """
+        failed = failed_calls(self.not_timed.values())
+        return tuple(one for one in self.latency if (one.arm_id, one.scenario) not in failed)
 
     def failed_timing(self) -> tuple[str, ...]:
         """Return one line for each arm that could not be timed."""

@@ -132,11 +132,35 @@ def _is_none(item: object) -> bool:
     return item is None
 
 
+def _is_false(item: object) -> bool:
+    return item is False
+
+
+def _is_one(item: object) -> bool:
+    return item == 1
+
+
+class LatencyScenario(StrEnum):
+    """How clips are asked for while they are timed; the terms are those of MLPerf Inference."""
+
+    SINGLE = "single"
+    """One clip at a time, as for a person who waits: what every latency says."""
+    CONTROL = "control"
+    """The baseline once more in the same round, one clip: what it differs by is no arm's doing."""
+    OFFLINE = "offline"
+    """Several clips in one call, as overnight: what throughput says."""
+
+
+def _is_single(scenario: object) -> bool:
+    return scenario is LatencyScenario.SINGLE
+
+
 # Left out of the canonical JSON where they say nothing, so that a run planned before they existed
 # keeps its digests.
 _FIRST_ROLE: Any = Field(default=ArmRole.CANDIDATE, exclude_if=_is_candidate)
 _NO_ITEMS: Any = Field(default=(), exclude_if=_is_empty)
 _NOT_THERE: Any = Field(default=None, exclude_if=_is_none)
+_SINGLE: Any = Field(default=LatencyScenario.SINGLE, exclude_if=_is_single)
 
 
 class LoraUse(Record):
@@ -145,10 +169,6 @@ class LoraUse(Record):
     model: str
     """Id of an entry in models.yaml."""
     scale: Annotated[float, Field(gt=0, le=2)]
-
-
-def _is_false(item: object) -> bool:
-    return item is False
 
 
 def _is_true(item: object) -> bool:
@@ -303,11 +323,21 @@ class Prompt(Record):
     """Known truth or slice, such as shape, colour, lighting; empty when nothing is known."""
 
 
+class OfflineSpec(Record):
+    """The offline scenario: `clips` in one call of each arm, in the first `repeats` rounds."""
+
+    clips: Annotated[int, Field(ge=2, le=256)]
+    repeats: Annotated[int, Field(ge=1, le=10000)]
+
+
 class LatencySpec(Record):
     """The latency pass: `warmup` untimed calls per arm, then `repeats` rounds over all arms."""
 
     warmup: Annotated[int, Field(ge=1, le=100)]
     repeats: Annotated[int, Field(ge=1, le=10000)]
+    control: Annotated[bool, Field(exclude_if=_is_false)] = False
+    """Whether the baseline is timed against itself."""
+    offline: OfflineSpec | None = _NOT_THERE
 
 
 class ReferenceSet(Record):
@@ -806,12 +836,16 @@ NOT_THROTTLED = frozenset({"gpu_idle", "applications_clocks_setting"})
 
 
 class LatencySample(Record):
-    """One timed clip of the latency pass: production settings, batch of one, stages in seconds."""
+    """One timed call of the latency pass: production settings, stages in seconds."""
 
     arm_id: str
     prompt_id: str
+    """Of its first clip; others have the prompts that follow in the plan."""
     round: int
     """0 is the first timed round; -1 the cold first call, untimed warm-ups are not kept."""
+    scenario: LatencyScenario = _SINGLE
+    clips: Annotated[int, Field(ge=1, exclude_if=_is_one)] = 1
+    """Made by this call."""
     text_s: float
     denoise_s: float
     decode_s: float
@@ -828,9 +862,10 @@ class LatencySample(Record):
 
 
 class LatencyFailure(Record):
-    """An arm that could not be timed, and is not timed again in this run."""
+    """An arm that could not be timed in a scenario, and is not timed again so in this run."""
 
     arm_id: str
+    scenario: LatencyScenario = _SINGLE
     round: int
     """As in `LatencySample`: -1 where it failed while it was being warmed up."""
     reason: Annotated[str, Field(min_length=1)]
@@ -845,6 +880,7 @@ class LatencyFailure(Record):
         'failed while it was warmed up, 2.0 GiB in use at most: no room'
         """
         where = "while it was warmed up" if self.round < 0 else f"in round {self.round}"
+        where += "" if self.scenario is LatencyScenario.SINGLE else f" ({self.scenario})"
         peak = self.peak_memory_bytes
         used = "" if peak is None else f", {peak / 2**30:.1f} GiB in use at most"
         return f"failed {where}{used}: {self.reason}"

@@ -442,7 +442,7 @@ def derive(
     """Derive estimates and decision from the raw records; writes nothing."""
     from poc.set_metrics import set_estimates
 
-    plan, latencies = store.plan, store.latency()
+    plan, latencies = store.plan, store.timed()
     sets = set_estimates(store, judges_on_record(store, models))
     evidence = evaluate(
         plan,

@@ -281,6 +281,7 @@ def _spec_problems(
     yield from _protocol_problems(spec, node)
     yield from _metric_problems(spec, node)
     yield from _weight_problems(spec, node)
+    yield from _latency_problems(spec, node)
     yield from _contrast_problems(spec, node)
     yield from _status_quo_problems(spec, node)
     yield from _slice_problems(spec, node)
@@ -606,6 +607,23 @@ def _weight_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
         if getattr(spec, key):
             text = f"'{key}': expected none: clips of random weights show nothing. Remove them."
             yield Problem(node.get(key).line, text)
+
+
+def _latency_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
+    """Yield what the latency pass could not be asked for."""
+    latency = spec.latency
+    if latency is None:
+        return
+    own = [arm for arm in spec.arms if spec.baseline in {s.name for s in expand(arm)}]
+    if latency.control and any(arm.family == "imported" for arm in own):
+        text = "'control': the baseline was made elsewhere and is not timed. Remove it."
+        yield Problem(node.get("latency", "control").line, text)
+    if latency.offline and latency.offline.repeats > latency.repeats:
+        text = (
+            f"'offline.repeats': expected at most the {latency.repeats} of 'latency.repeats', in "
+            f"whose rounds batches are timed, got {latency.offline.repeats}."
+        )
+        yield Problem(node.get("latency", "offline", "repeats").line, text)
 
 
 def _metric_fault(metric: str) -> str:

@@ -38,6 +38,7 @@ from poc.records import (
     Generation,
     LatencyFailure,
     LatencySample,
+    LatencyScenario,
     Measurement,
     Plan,
     Record,
@@ -273,12 +274,16 @@ class RunStore:
         self._refuse_closed()
         self._latency.append(sample)
 
-    def latency(self) -> tuple[LatencySample, ...]:
+    def timed(self) -> tuple[LatencySample, ...]:
         """Return the samples in the order they were taken, less those of arms that failed later.
 
         What a failed arm took in its good rounds is no time of that arm.
         """
         return self._fresh().whole_latency()
+
+    def latency(self) -> tuple[LatencySample, ...]:
+        """Return what `timed` does of single clips, one at a time: what a latency stands on."""
+        return tuple(one for one in self.timed() if one.scenario is LatencyScenario.SINGLE)
 
     def append_latency_failure(self, failure: LatencyFailure) -> None:
         """Record that an arm could not be timed; it is not tried again."""
@@ -288,7 +293,7 @@ class RunStore:
         self._not_timed.append(failure)
 
     def latency_failures(self) -> tuple[LatencyFailure, ...]:
-        """Return the arms that could not be timed, in the order in which they failed."""
+        """Return the arms that could not be timed in a scenario, in the order of failing."""
         return tuple(self._fresh().not_timed.values())
 
     def append_measurements(self, measurements: Sequence[Measurement]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from metrics.catalog import CATALOG, Direction
 from poc.front import find
 from poc.latency_estimates import LATENCY
+from poc.latency_scenarios import CONTROL, THROUGHPUT
 from poc.records import (
     Arm,
     ArmRole,
@@ -63,6 +64,7 @@ def table(estimates: Estimates, decision: Decision, criteria: CriteriaFile | Non
     lines = [*(line[:WIDTH] for line in aligned(rows)), "", *_legend(estimates, quality)]
     if criteria is not None and decision.recommended_arm_id is not None:
         lines += ["", *_results(estimates, decision, criteria)]
+    lines += _scenarios(estimates)
     lines += _contrasts(estimates)
     lines += _worst_slices(estimates)
     return "\n".join(line.rstrip() for line in lines)
@@ -241,6 +243,32 @@ def _results(estimates: Estimates, decision: Decision, criteria: CriteriaFile) -
     lines = [f"{name}: {chosen.technical.value} (with the share of resamples at each line)"]
     lines += [_result(asked[r.criterion], r) for r in chosen.results if r.criterion in asked]
     return [cut(line, WIDTH) for line in lines]
+
+
+def _scenarios(estimates: Estimates) -> list[str]:
+    """Return throughput in batches, and how the baseline stands to itself, where both are there."""
+    base = next(s for s in estimates.arms if s.arm.id == estimates.baseline_id)
+    control = find(base, CONTROL, Comparison.RATIO)
+    lines = []
+    if control is not None:
+        said = control.reason if control.value is None else _with_interval(control)
+        lines.append(f"A/A control, seconds of the baseline by its own: {said}")
+    batched = [f"  {s.arm.name}: {_throughput(s)}" for s in estimates.arms if _batched(s)]
+    lines += ["throughput, several clips in one call:", *batched] if batched else []
+    return [cut(line, WIDTH) for line in ["", *lines]] if lines else []
+
+
+def _batched(summary: ArmSummary) -> Estimate | None:
+    return find(summary, THROUGHPUT, Comparison.VALUE)
+
+
+def _throughput(summary: ArmSummary) -> str:
+    """Return the clips a second of an arm, and by the baseline's, or why there are none."""
+    value, gain = _batched(summary), find(summary, THROUGHPUT, Comparison.RATIO)
+    if value is None or value.value is None:
+        return value.reason if value else MISSING
+    said = f"{_with_interval(value)} clips/s"
+    return said if gain is None else f"{said}, {_with_interval(gain)} times the baseline's"
 
 
 def _contrasts(estimates: Estimates) -> list[str]:

@@ -7,12 +7,12 @@ seconds says whose turn it is. Nothing else is shared, and either may be stopped
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from poc.errors import InputError
-from poc.records import LatencySample, Plan
+from poc.latency_calls import complete_rounds, failed_calls
 from poc.store import RunStore
 
 POLL_S = 0.02
@@ -20,28 +20,6 @@ POLL_S = 0.02
 
 PATIENCE_S = 1800.0
 """Without any sign of life of the other run, waiting ends after this long."""
-
-COLD = -1
-"""The round of the first call: written once an arm is warm."""
-
-
-def complete_rounds(
-    samples: Iterable[LatencySample], plan: Plan, failed: Collection[str] = ()
-) -> int:
-    """Return how many rounds, from the cold one (which counts) on, hold a sample of every arm.
-
-    Arms that could not be timed (`failed`, by id) are not waited for; where no other is left, all
-    rounds are complete.
-    """
-    seen: dict[int, set[str]] = {}
-    for sample in samples:
-        seen.setdefault(sample.round, set()).add(sample.arm_id)
-    arms, count = {arm.id for arm in plan.generated} - set(failed), 0
-    if not arms:
-        return 1 + plan.spec.latency.repeats if plan.spec.latency else 0
-    while arms <= seen.get(COLD + count, set()):
-        count += 1
-    return count
 
 
 def rounds_of_other(number: int, *, is_first: bool) -> int:
@@ -116,5 +94,4 @@ def _rounds(folder: Path) -> int:
         store = RunStore.open_reader(folder)
     except InputError:
         return 0  # not begun yet
-    failed = [failure.arm_id for failure in store.latency_failures()]
-    return complete_rounds(store.latency(), store.plan, failed)
+    return complete_rounds(store.timed(), store.plan, failed_calls(store.latency_failures()))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from poc.records import Arm, ClipStatus
-from reports import people, telemetry
+from reports import people, telemetry, throughput
 from reports import text as words
 from reports.judged import SPEED, focus_arm
 from reports.load import RunView
@@ -32,6 +32,10 @@ def method(view: RunView, text: Text) -> Iterator[Line]:
     yield Line(text("method.latency"), _latency_method(view, text))
     if view.latency:
         yield Line(text("latency.device"), telemetry.summary(view, text))
+    if said := throughput.control(view, text):
+        yield Line(text("method.control"), said)
+    if said := throughput.summary(view, text):
+        yield Line(text("method.offline"), said)
     for reference in spec.references:
         yield Line(text("method.reference"), words.reference(text, plan, reference))
     yield Line(text("method.criteria"), _criteria_method(view, text))

@@ -299,12 +299,23 @@ def _unit(metric: str) -> tuple[str, float]:
     row = CATALOG.get(_parts(metric)[0])
     unit = row.unit if row else ""
     if unit == "":
-        unit = "s" if metric.endswith("_s") else unit
+        unit = next((unit for end, unit in _ENDS.items() if metric.endswith(end)), "")
     if unit == "fraction of clips" or metric.endswith("_share"):
         return "share", 1.0
     if unit == "bytes":
         return "megabytes", 1e6
-    return {"s": "seconds", "px": "pixels", "px/frame": "pixels_per_frame"}.get(unit, "plain"), 1.0
+    return _UNITS.get(unit, "plain"), 1.0
+
+
+_ENDS: Final = {"_clips_per_s": "clips/s", "_bytes": "bytes", "_s": "s"}
+"""End of a metric's name -> its unit, for what the catalog does not know."""
+
+_UNITS: Final = {
+    "s": "seconds",
+    "clips/s": "clips_per_s",
+    "px": "pixels",
+    "px/frame": "pixels_per_frame",
+}
 
 
 def _figure(value: float) -> str:

@@ -137,6 +137,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.governance",
         "poc.governance_records",
         "poc.latency_profile",
+        "poc.latency_scenarios",
         "poc.latency_telemetry",
         "poc.licences",
         "poc.models",

@@ -18,6 +18,7 @@ from tiny_components import lora, make_arm, write_models
 from poc import audit, baseline, cli, generate
 from poc.errors import EXIT_CODE, DeviceLostError, InputError
 from poc.generate import Families, GeneratedBatch, Machine, QualitySetup, _publish
+from poc.latency_calls import complete_rounds
 from poc.pipelines.animatediff import AnimateDiffFamily
 from poc.records import (
     Arm,
@@ -27,12 +28,14 @@ from poc.records import (
     ClipStatus,
     Generation,
     LatencyFailure,
+    LatencySample,
+    LatencyScenario,
     LatencySpec,
+    OfflineSpec,
 )
 from poc.run import _devices
 from poc.run_folder import LATENCY_FAILURES
 from poc.store import RunStore
-from poc.turns import complete_rounds
 
 SMALLEST = ClipShape(num_frames=2, height=32, width=32, fps=8)
 FIRST = make_arm(steps=1, shape=SMALLEST)
@@ -226,6 +229,98 @@ def test_an_arm_without_memory_is_recorded_and_the_others_are_timed(
     assert any("could not be timed: failed" in finding for finding in store.findings)
 
 
+def _scenarios(store: RunStore) -> RunStore:
+    """Let the run ask for an A/A control, and for batches of two in its first two rounds."""
+    latency = LatencySpec(
+        warmup=1, repeats=3, control=True, offline=OfflineSpec(clips=2, repeats=2)
+    )
+    store.plan = store.plan.model_copy(
+        update={"spec": store.plan.spec.model_copy(update={"latency": latency})}
+    )
+    return store
+
+
+def _calls(store: RunStore) -> list[tuple[str, str, int, int]]:
+    return sorted((s.arm_id, s.scenario, s.round, s.clips) for s in store.timed())
+
+
+WHOLE_PASS = sorted(
+    [(arm.id, "single", number, 1) for arm in (FIRST, SECOND) for number in (-1, 0, 1, 2)]
+    + [(FIRST.id, "control", number, 1) for number in (0, 1, 2)]
+    + [(arm.id, "offline", number, 2) for arm in (FIRST, SECOND) for number in (0, 1)]
+)
+
+
+def test_control_and_batches_are_timed_beside_single_clips(store: RunStore) -> None:
+    _time(_scenarios(store))
+    _time(store)  # all is there: nothing is timed again
+
+    assert _calls(store) == WHOLE_PASS
+    assert {s.scenario for s in store.latency()} == {LatencyScenario.SINGLE}
+    for one in store.timed():
+        parts = (one.text_s, one.denoise_s, one.decode_s, one.encode_s)
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(one.total_s)
+
+
+def test_a_pass_stopped_among_the_batches_times_that_round_again(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    own = RunStore.append_latency
+
+    def stop_at(self: RunStore, sample: LatencySample) -> None:
+        if (sample.scenario, sample.round) == (LatencyScenario.OFFLINE, 1):
+            raise Stopped
+        own(self, sample)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "append_latency", stop_at)
+        with pytest.raises(Stopped):
+            _time(_scenarios(store))
+    _time(store)
+
+    again = [(FIRST.id, "single", 1, 1), (SECOND.id, "single", 1, 1), (FIRST.id, "control", 1, 1)]
+    assert _calls(store) == sorted(WHOLE_PASS + again)
+
+
+def test_a_batch_without_memory_leaves_single_clips_timed(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = AnimateDiffFamily.denoise
+
+    def greedy(self: AnimateDiffFamily, embeddings: Any, seeds: Any) -> Any:
+        if len(seeds) > 1 and self._ready().loras:
+            torch.empty(TOO_MUCH)
+        return own(self, embeddings, seeds)
+
+    monkeypatch.setattr(AnimateDiffFamily, "denoise", greedy)
+    _time(_scenarios(store))
+    _time(store)
+
+    (failure,) = store.latency_failures()
+    assert (failure.arm_id, failure.scenario) == (SECOND.id, LatencyScenario.OFFLINE)
+    assert _calls(store) == [c for c in WHOLE_PASS if c[:2] != (SECOND.id, "offline")]
+
+
+def test_the_first_clip_of_a_batch_is_the_rounds_single_clip(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, ...]] = []
+    own = AnimateDiffFamily.denoise
+
+    def watched(self: AnimateDiffFamily, embeddings: Any, seeds: Any) -> Any:
+        seen.append(tuple(seeds))
+        return own(self, embeddings, seeds)
+
+    monkeypatch.setattr(AnimateDiffFamily, "denoise", watched)
+    _time(_scenarios(store))
+
+    assert set(seen) == {(0,), (1,), (2,), (3,), (0, 1), (1, 2), (2, 3)}
+
+
 def test_a_lost_device_stops_the_process_and_the_next_one_times_the_others(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,7 +395,7 @@ def test_a_failure_goes_along_into_a_baseline_and_an_audit(store: RunStore) -> N
 
 
 def test_where_no_arm_is_left_every_round_is_complete(store: RunStore) -> None:
-    both = [FIRST.id, SECOND.id]
+    both = [(arm.id, LatencyScenario.SINGLE) for arm in (FIRST, SECOND)]
 
     assert complete_rounds([], store.plan, both) == 1 + 3
     assert complete_rounds([], store.plan, both[:1]) == 0

@@ -35,7 +35,7 @@ from poc.pipelines.random_weights import (
     write_random,
 )
 from poc.preflight import Surroundings, preflight
-from poc.records import Light, Verdict
+from poc.records import LatencyScenario, Light, Verdict
 from poc.run import read_plan
 from poc.spec import read_spec
 from poc.store import RunStore
@@ -260,6 +260,7 @@ def shortened(text: str) -> str:
         ("steps: 4\n    guidance: 1.5", "steps: 2\n    guidance: 1.5"),
         ("steps: [1, 2, 4, 8]", "steps: [1, 2]"),
         ("warmup: 2, repeats: 29", "warmup: 1, repeats: 6"),
+        ("clips: 4, repeats: 6", "clips: 2, repeats: 6"),
     ):
         text = changed(text, old, new)
     return text
@@ -297,6 +298,10 @@ def test_the_spec_runs_from_architectures_to_times(table: Path) -> None:
 
     assert len(timed) == 6 * len(store.plan.arms)
     assert all(sample.denoise_s > 0 and sample.decode_s > 0 for sample in timed)
+    batches = [one for one in store.timed() if one.scenario is LatencyScenario.OFFLINE]
+    assert [one.clips for one in batches] == [2] * 6 * len(store.plan.arms)
+    control = [one for one in store.timed() if one.scenario is LatencyScenario.CONTROL]
+    assert [one.arm_id for one in control] == [store.plan.baseline_id] * 6
     assert store.generations() == ()
     assert store.plan.batches == ()
     assert (table.parent / "runs" / run.RANDOM_WEIGHTS).is_dir()
@@ -361,6 +366,7 @@ def test_nothing_is_fetched_and_nothing_unpinned_stops_it() -> None:
 
 
 HEAD: Final = "kind: demonstration"
+TIMED: Final = "latency: {warmup: 2, repeats: 29, control: true, offline: {clips: 4, repeats: 6}}"
 MOTION: Final = changed(CRITERIA, "metric: clip_score", "metric: latency_p50_s")
 
 
@@ -369,7 +375,7 @@ MOTION: Final = changed(CRITERIA, "metric: clip_score", "metric: latency_p50_s")
     [
         (HEAD, "kind: procurement", "'kind': with random weights expected 'demonstration'"),
         ("metrics: []", "metrics: [motion]", "'metrics': expected none"),
-        ("latency: {warmup: 2, repeats: 29}", "latency: null", "'latency': random weights are"),
+        (TIMED, "latency: null", "'latency': random weights are"),
         ("weights: random", "weights: null", "'metrics': expected at least one, got none"),
         ("weights: random", "weights: zeros", "'weights': expected"),
     ],

@@ -18,8 +18,8 @@ import pytest
 import small_run
 from tiny_components import make_arm
 
-from poc.generate import _timed
-from poc.records import LatencySample, Prompt, Telemetry
+from poc.generate import _Request, _timed
+from poc.records import LatencySample, LatencyScenario, Prompt, Telemetry
 from poc.telemetry import CLOCK_REASONS, FIELDS, Meter
 
 ROOT: Final = Path(__file__).parent.parent
@@ -311,7 +311,8 @@ def timed(steps: _Steps, meter: Meter, monkeypatch: pytest.MonkeyPatch) -> Laten
     prompt = Prompt(id="p", text="a", text_ja="a", language="en", attributes={})
     with monkeypatch.context() as patched:
         patched.setattr("poc.generate.time.perf_counter", lambda: steps.now)
-        return _timed(steps, make_arm(), prompt, 0, meter)  # type: ignore[arg-type]
+        request = _Request(LatencyScenario.SINGLE, 0, (prompt,))
+        return _timed(steps, make_arm(), request, meter)  # type: ignore[arg-type]
 
 
 def test_asking_the_driver_costs_no_timed_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ import small_run
 
 from poc import turns
 from poc.errors import InputError
-from poc.records import LatencySample, Plan
-from poc.turns import Turns, complete_rounds, rounds_of_other
+from poc.latency_calls import complete_rounds
+from poc.records import LatencySample, LatencySpec, Plan
+from poc.turns import Turns, rounds_of_other
 
 
 def _samples(plan: Plan, rounds: int) -> list[LatencySample]:
@@ -20,7 +21,8 @@ def _samples(plan: Plan, rounds: int) -> list[LatencySample]:
 
 
 def test_a_round_counts_once_every_arm_has_it() -> None:
-    plan = sim.plan([sim.teacher(), sim.arm(sim.STUDENT)], prompts=1)
+    latency = LatencySpec(warmup=1, repeats=3)
+    plan = sim.plan([sim.teacher(), sim.arm(sim.STUDENT)], prompts=1, latency=latency)
     samples = _samples(plan, 3)
 
     assert complete_rounds(samples, plan) == 4  # the cold one and three
@@ -48,6 +50,8 @@ def test_any_two_runs_time_every_round_one_after_the_other() -> None:
 
 def test_a_run_waits_until_the_other_has_its_rounds(tmp_path: Path) -> None:
     other, plan = tmp_path / "b", small_run.plan(prompts=1)
+    asked = plan.spec.model_copy(update={"latency": LatencySpec(warmup=1, repeats=2)})
+    plan = plan.model_copy(update={"spec": asked})
     waits = threading.Thread(target=lambda: Turns(tmp_path / "a", other, patience_s=20).until(3))
     waits.start()
     with small_run.open_store(other, plan) as store:

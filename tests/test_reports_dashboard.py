@@ -11,11 +11,22 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import reports_fixture as fixture
 from streamlit.testing.v1 import AppTest
 
-from poc.records import Telemetry
+from poc.latency_scenarios import scenario_outcomes
+from poc.records import (
+    Arm,
+    Estimate,
+    LatencySample,
+    LatencyScenario,
+    LatencySpec,
+    OfflineSpec,
+    Plan,
+    Telemetry,
+)
 from poc.vote_records import Outcome, Verdict
 from reports import dashboard, telemetry
 from reports.content import make_content
@@ -382,6 +393,74 @@ def test_energy_and_clocks_stand_on_the_page_and_in_documents_where_the_driver_t
     assert throttled in said
     assert energy in said
     assert "Not measured" not in said
+
+
+def timed_in_batches(again: float) -> tuple[Plan, list[LatencySample]]:
+    """A run with an A/A control, `again` times as slow, and with batches of four."""
+    made = fixture.plan(count=1)
+    latency = LatencySpec(
+        warmup=1, repeats=12, control=True, offline=OfflineSpec(clips=4, repeats=12)
+    )
+    made = made.model_copy(
+        update={"spec": made.spec.model_copy(update={"latency": latency}), "baseline_id": BASE.id}
+    )
+    single = [one for one in fixture.latency(made) if one.round >= 0]
+    control = [
+        one.model_copy(update={"scenario": LatencyScenario.CONTROL, "total_s": one.total_s * again})
+        for one in single
+        if one.arm_id == made.baseline_id
+    ]
+    batches = [
+        one.model_copy(
+            update={"scenario": LatencyScenario.OFFLINE, "clips": 4, "total_s": 2.0 * one.total_s}
+        )
+        for one in single
+    ]
+    return made, [*single, *control, *batches]
+
+
+BASE = fixture.plan(count=1).arms[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "again", "key"), [("en", 1.0, "said"), ("ja", 1.0, "said"), ("ja", 1.25, "off")]
+)
+def test_throughput_and_the_control_stand_on_the_page_and_in_documents(
+    open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, language: Language,
+    again: float, key: str,
+) -> None:  # fmt: skip
+    made, samples = timed_in_batches(again)
+    added = scenario_outcomes(made, samples, seed=0)
+    own = fixture.estimates_of
+
+    def with_scenarios(one: Arm, baseline: Arm) -> list[Estimate]:
+        return [*own(one, baseline), *(o.estimate for o in added if o.estimate.arm_id == one.id)]
+
+    monkeypatch.setattr(fixture, "latency", lambda _made: samples)
+    monkeypatch.setattr(fixture, "estimates_of", with_scenarios)
+    run = fixture.write_run(tmp_path / "demo", made)
+    app, text = open_app(tmp_path, language, "app_pages/latency.py"), load_text(language)
+    content = make_content(load_run(run), text)
+
+    # Four clips in the time of two: twice the clips a second, for every arm.
+    seconds = np.median([one.total_s for one in samples if one.arm_id == BASE.id][:12])
+    throughput = text("number.clips_per_s", value=f"{2 / seconds:.3g}")
+    ratio = text("number.ratio", value=f"{again:.2f}")
+    interval = text("number.interval", low=ratio, high=ratio)
+    control = text(f"latency.control.{key}", value=ratio, interval=interval, n=12)
+    assert throughput in tabled(app)
+    assert control in words(app)
+    said = {line.term: line.said for line in content.method}
+    assert said[text("method.control")] == control
+    assert throughput in said[text("method.offline")]
+    assert not app.exception
+
+
+def test_a_run_without_batches_says_nothing_of_throughput(open_app: Open, runs: Path) -> None:
+    app, text = open_app(runs, "en", "app_pages/latency.py"), load_text("en")
+
+    assert text("latency.offline") not in words(app)
+    assert text("method.control") not in words(app)
 
 
 @pytest.mark.parametrize(

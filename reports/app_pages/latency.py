@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from poc.records import Arm
-from reports import app, charts, telemetry
+from reports import app, charts, telemetry, throughput
 from reports.charts import Theme
 from reports.judged import SPEED
 from reports.tidy import latency_rows, spread_table, stage_table
@@ -33,6 +33,7 @@ def draw(shown: app.Shown) -> None:
     parts = stage_table(view, text, arms)
     st.altair_chart(charts.stages(parts, subject, _PAGE), width="stretch")
     _table(shown, arms)
+    _batches(shown, arms)
     _device(shown, arms)
 
 
@@ -48,6 +49,24 @@ def _table(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
         app.table(latency_rows(view, text, arms))
     every = latency_rows(view, text, view.plan.arms)
     app.download(pd.DataFrame(every), text, f"{view.name}-latency")
+
+
+def _batches(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
+    """Draw throughput and the A/A control, where the plan asks for them."""
+    text, view = shown.text, shown.view
+    if said := throughput.control(view, text):
+        st.markdown(f"**{text('method.control')}**")
+        st.markdown(app.plain(said))
+    offline = view.plan.spec.latency.offline if view.plan.spec.latency else None
+    if offline is None:
+        return
+    st.markdown(f"**{text('latency.offline')}**")
+    about = text("latency.offline.about", clips=offline.clips, level=shown.content.level)
+    st.caption(about)
+    if arms:
+        app.table(throughput.rows(view, text, arms))
+    every = throughput.rows(view, text, view.plan.arms)
+    app.download(pd.DataFrame(every), text, f"{view.name}-throughput")
 
 
 def _device(shown: app.Shown, arms: tuple[Arm, ...]) -> None:

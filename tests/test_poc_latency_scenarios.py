@@ -1,0 +1,290 @@
+"""Laws of the latency pass besides single clips: the A/A control, and batches with throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simulated_runs as sim
+from planning_fixture import changed, write_spec
+
+from poc.decide import decide
+from poc.errors import InputError
+from poc.estimate import Evidence, evaluate
+from poc.front import find
+from poc.latency_calls import (
+    Call,
+    asked,
+    clips_timed,
+    complete_rounds,
+    failed_calls,
+    timed_all,
+)
+from poc.latency_scenarios import CONTROL, OFFLINE_MEMORY, THROUGHPUT
+from poc.models import MODELS
+from poc.plan import summary
+from poc.records import (
+    Comparison,
+    Estimate,
+    LatencyFailure,
+    LatencySample,
+    LatencyScenario,
+    LatencySpec,
+    OfflineSpec,
+    Plan,
+)
+from poc.spec import read_spec
+from poc.table import table
+
+SINGLE, AGAIN, OFFLINE = LatencyScenario
+ROUNDS, BATCHES, CLIPS = 12, 7, 4
+TEACHER, STUDENT = sim.teacher(), sim.arm(sim.STUDENT)
+WHOLE = LatencySpec(
+    warmup=2,
+    repeats=ROUNDS,
+    control=True,
+    offline=OfflineSpec(clips=CLIPS, repeats=BATCHES),
+)
+
+
+def a_plan(latency: LatencySpec = WHOLE, arms: int = 2) -> Plan:
+    others = [STUDENT, *(sim.arm(f"{n:016x}") for n in range(2, arms))][: arms - 1]
+    return sim.plan([TEACHER, *others], prompts=5, latency=latency)
+
+
+def sample(call: Call, number: int, total_s: float, **changes: Any) -> LatencySample:
+    fields: dict[str, Any] = {
+        "arm_id": call[0],
+        "scenario": call[1],
+        "clips": CLIPS if call[1] is OFFLINE else 1,
+        "prompt_id": f"p{max(0, number) % 5:04}",
+        "round": number,
+        "text_s": 0.0,
+        "denoise_s": total_s,
+        "decode_s": 0.0,
+        "encode_s": 0.0,
+        "total_s": total_s,
+        "peak_memory_bytes": 1000 + number,
+        "device": "cpu",
+    }
+    return LatencySample(**(fields | changes))
+
+
+Seconds = Callable[[Call, int], float]
+
+
+def timed(plan: Plan, seconds: Seconds) -> list[LatencySample]:
+    """Return all that a plan asks for, the cold calls too."""
+    cold = [sample(call, -1, 9.0) for call in asked(plan) if call[1] is SINGLE]
+    warm = [
+        sample(call, number, seconds(call, number))
+        for call, rounds in asked(plan).items()
+        for number in range(rounds)
+    ]
+    return cold + warm
+
+
+def even(call: Call, number: int) -> float:
+    """The baseline takes 8 seconds a clip and half of that in a batch; the others an eighth."""
+    alone = (8.0 if call[0] == TEACHER.id else 1.0) * (1 + 0.01 * number)
+    return alone * CLIPS / 2 if call[1] is OFFLINE else alone
+
+
+def evidence(
+    plan: Plan, samples: list[LatencySample], failures: tuple[LatencyFailure, ...] = ()
+) -> Evidence:
+    return evaluate(plan, [], [], samples, [], closed_reason=None, latency_failures=failures)
+
+
+def the(found: Evidence, arm_id: str, metric: str, how: Comparison) -> Estimate:
+    arms = {one.arm.id: one for one in found.estimates.arms}
+    one = find(arms[arm_id], metric, how)
+    assert one is not None
+    return one
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+def test_a_plan_without_scenarios_asks_for_single_clips_alone() -> None:
+    plan = a_plan(LatencySpec(warmup=1, repeats=3))
+
+    assert {scenario for _, scenario in asked(plan)} == {SINGLE}
+    assert sum(clips_timed(plan, arm) for arm in plan.arms) == 2 * (1 + 3)
+
+
+def test_the_plan_counts_every_clip_of_every_scenario() -> None:
+    plan = a_plan()
+    teacher, student = (clips_timed(plan, arm) for arm in plan.arms)
+
+    assert student == (2 + ROUNDS) + CLIPS * (2 + BATCHES)
+    assert teacher == student + ROUNDS
+    nfe = [arm.sampling.nfe for arm in plan.arms]
+    assert summary(plan).nfe_latency == teacher * nfe[0] + student * nfe[1]
+
+
+@pytest.mark.parametrize("arms", range(1, 8))
+def test_the_control_lies_half_a_round_away_from_the_baseline(arms: int) -> None:
+    single = [call for call in asked(a_plan(arms=arms)) if call[1] is not OFFLINE]
+    away = single.index((TEACHER.id, AGAIN)) - single.index((TEACHER.id, SINGLE))
+
+    around = min(away % len(single), -away % len(single))
+    assert around == len(single) // 2
+
+
+def test_a_round_is_complete_with_its_control_and_its_batches() -> None:
+    plan = a_plan()
+    samples = timed(plan, even)
+    for call in ((TEACHER.id, AGAIN), (STUDENT.id, OFFLINE)):
+        without = [s for s in samples if (s.arm_id, s.scenario, s.round) != (*call, 4)]
+        assert complete_rounds(without, plan) == 1 + 4
+        assert not timed_all(without, plan)
+        assert complete_rounds(without, plan, {call}) == 1 + ROUNDS
+    assert complete_rounds(samples, plan) == 1 + ROUNDS
+    assert timed_all(samples, plan)
+
+
+def test_an_arm_that_fails_alone_is_not_waited_for_in_batches_but_not_the_other_way() -> None:
+    def failed(scenario: LatencyScenario) -> frozenset[Call]:
+        one = LatencyFailure(
+            arm_id="a", scenario=scenario, round=0, reason="no", peak_memory_bytes=None
+        )
+        return failed_calls([one])
+
+    assert failed(OFFLINE) == {("a", OFFLINE)}
+    assert failed(SINGLE) == {("a", SINGLE), ("a", AGAIN), ("a", OFFLINE)}
+
+
+def test_records_of_single_clips_keep_the_text_that_they_had() -> None:
+    one = sample((STUDENT.id, SINGLE), 0, 1.0)
+    failure = LatencyFailure(arm_id="a", round=0, reason="no", peak_memory_bytes=None)
+
+    assert not {"scenario", "clips"} & one.model_dump(mode="json").keys()
+    assert "scenario" not in failure.model_dump(mode="json")
+    assert LatencySpec(warmup=1, repeats=2).to_json() == '{"repeats":2,"warmup":1}'
+    batch = sample((STUDENT.id, OFFLINE), 0, 1.0)
+    assert LatencySample.from_json(batch.to_json()) == batch
+
+
+SPEC_LATENCY = "latency: {warmup: 1, repeats: 7}"
+
+
+@pytest.mark.parametrize(
+    ("latency", "said"),
+    [
+        ("{warmup: 1, repeats: 7, offline: {clips: 4, repeats: 8}}", "at most the 7"),
+        ("{warmup: 1, repeats: 7, offline: {clips: 1, repeats: 7}}", "of at least 2, got 1"),
+        ("{warmup: 1, repeats: 7, control: 1}", "expected true or false, got 1"),
+    ],
+)
+def test_batches_that_could_not_be_timed_are_refused(
+    tmp_path: Path, latency: str, said: str
+) -> None:
+    text = (MODELS.parent / "tiny.yaml").read_text("utf-8")
+    path = write_spec(tmp_path, changed(text, SPEC_LATENCY, f"latency: {latency}"))
+
+    with pytest.raises(InputError, match=said):
+        read_spec(path)
+
+
+# --- estimates -----------------------------------------------------------------------------------
+
+
+def test_throughput_is_clips_by_seconds_with_the_order_statistics_of_rounds() -> None:
+    plan = a_plan()
+    found = evidence(plan, timed(plan, even))
+    value = the(found, STUDENT.id, THROUGHPUT, Comparison.VALUE)
+    gain = the(found, STUDENT.id, THROUGHPUT, Comparison.RATIO)
+
+    each = [CLIPS / even((STUDENT.id, OFFLINE), number) for number in range(BATCHES)]
+    assert value.value == pytest.approx(np.median(each))
+    assert (value.low, value.high) == pytest.approx((min(each), max(each)))
+    assert (value.n_clips, value.n_prompts, value.n_missing) == (CLIPS * BATCHES, 5, 0)
+    assert gain.value == pytest.approx(8.0)
+    assert find(found.estimates.arms[0], THROUGHPUT, Comparison.RATIO) is None
+    memory = the(found, STUDENT.id, OFFLINE_MEMORY, Comparison.VALUE)
+    assert memory.value == 1000 + BATCHES - 1
+
+
+def test_seconds_of_a_clip_are_those_of_single_ones_whatever_batches_take() -> None:
+    plan, alone = a_plan(), a_plan(LatencySpec(warmup=2, repeats=ROUNDS))
+    whole = evidence(plan, timed(plan, even))
+    bare = evidence(alone, timed(alone, even))
+
+    for metric in ("latency_p50_s", "latency_denoise_p50_s", "peak_memory_bytes"):
+        one, other = (the(e, STUDENT.id, metric, Comparison.VALUE) for e in (whole, bare))
+        assert (one.value, one.low, one.high, one.n_clips) == (
+            other.value,
+            other.low,
+            other.high,
+            other.n_clips,
+        )
+
+
+def test_the_baseline_against_itself_is_one_where_the_machine_is_steady() -> None:
+    plan = a_plan()
+    samples = timed(plan, even)
+    control = the(evidence(plan, samples), TEACHER.id, CONTROL, Comparison.RATIO)
+
+    assert (control.value, control.low, control.high) == (1, 1, 1)
+    assert control.n_clips == ROUNDS
+
+
+def unsteady(call: Call, number: int) -> float:
+    """Every second call of the baseline takes a fifth longer."""
+    return even(call, number) * (1.2 if call[1] is AGAIN else 1.0)
+
+
+@pytest.mark.parametrize(("seconds", "is_said"), [(even, False), (unsteady, True)])
+def test_a_decision_says_that_the_machine_was_not_steady(seconds: Seconds, is_said: bool) -> None:
+    plan = a_plan()
+    found = evidence(plan, timed(plan, seconds))
+    decision = decide(plan, found.estimates, plan.criteria, found.draws, licences={})
+    said = [one for one in decision.reasons if "not steady" in one.text_en]
+
+    assert bool(said) == is_said
+    if is_said:
+        assert "1.2 [1.2, 1.2] times its own seconds" in said[0].text_en
+        assert "1.2 [1.2, 1.2]" in said[0].text_ja
+
+
+def test_the_table_shows_control_and_throughput() -> None:
+    plan = a_plan()
+    found = evidence(plan, timed(plan, even))
+    decision = decide(plan, found.estimates, plan.criteria, found.draws, licences={})
+    lines = table(found.estimates, decision).splitlines()
+
+    assert "A/A control, seconds of the baseline by its own: 1.00 [1.00,1.00]" in lines
+    (line,) = (line for line in lines if "times the baseline's" in line)
+    assert "8.00 [8.00,8.00] times the baseline's" in line
+
+
+def test_a_batch_that_has_no_memory_costs_throughput_alone() -> None:
+    plan = a_plan()
+    failure = LatencyFailure(
+        arm_id=STUDENT.id, scenario=OFFLINE, round=2, reason="no room", peak_memory_bytes=None
+    )
+    found = evidence(plan, timed(plan, even), (failure,))
+    lost = the(found, STUDENT.id, THROUGHPUT, Comparison.VALUE)
+
+    assert lost.value is None
+    assert lost.reason == "failed in round 2 (offline): no room"
+    assert the(found, STUDENT.id, "latency_p50_s", Comparison.VALUE).value is not None
+    assert found.estimates.arms[1].not_timed is None
+    assert found.estimates.arms[1].arm.id == STUDENT.id
+
+
+def test_a_clock_that_stood_still_gives_no_throughput() -> None:
+    plan = a_plan()
+
+    def still(call: Call, number: int) -> float:
+        return 0.0 if (call, number) == ((STUDENT.id, OFFLINE), 3) else even(call, number)
+
+    found = evidence(plan, timed(plan, still))
+    for how in (Comparison.VALUE, Comparison.RATIO):
+        one = the(found, STUDENT.id, THROUGHPUT, how)
+        assert one.value is None
+        assert "too coarse" in one.reason
