@@ -35,7 +35,7 @@ def summary(view: RunView, text: Text) -> str:
         return ""
     arms = dict.fromkeys((focus_arm(view).id, view.baseline.id))
     said = (
-        text("latency.offline.of", arm=row[text("column.arm")], value=row[_label(text)])
+        f"{row[text('column.arm')]}: {row[_label(text)]}"
         for row in rows(view, text, [arm for arm in view.plan.arms if arm.id in arms])
     )
     return text("latency.offline.said", clips=offline.clips, arms=text("list.comma").join(said))
