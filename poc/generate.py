@@ -102,6 +102,30 @@ class GeneratedBatch:
     duration_s: float
     peak_memory_bytes: int | None = None
     """Of a batch that failed."""
+    network_s: float = 0.0
+    """Of `duration_s` the time in which networks were at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupation:
+    """How much of the time of making clips was the networks'.
+
+    The rest is loading, switching arms, judging and writing clips, and waiting for each other.
+    """
+
+    network_s: float
+    """Summed over processes."""
+    wall_s: float
+    processes: int
+
+    @property
+    def idle_share(self) -> float:
+        """Return the share of the time in which no network was at work, from 0 to 1.
+
+        >>> Occupation(network_s=90.0, wall_s=60.0, processes=2).idle_share
+        0.25
+        """
+        return max(0.0, 1.0 - self.network_s / (self.wall_s * self.processes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +215,11 @@ def quality_pass(
     deadline: Callable[[], bool],
     progress: Progress,
     imports: Mapping[str, ImportedClips] = MappingProxyType({}),
-) -> None:
+) -> Occupation | None:
     """Make every clip of the plan that has no record yet, block after block.
 
     `deadline` is asked before each block; once it says True no further block is begun, so a run
-    that is stopped is balanced over its arms.
+    that is stopped is balanced over its arms. Returns None where no network had anything to do.
     """
     plan = store.plan
     done = {generation.batch_id for generation in store.generations()}
@@ -211,10 +235,14 @@ def quality_pass(
     progress("generate", count, len(plan.batches))
     tasks = _until(open_batches, deadline)
     workers = max(1, min(machine.makers, len(open_batches)))
+    start, network_s = time.perf_counter(), 0.0
     for outcome in run_tasks(setup, tasks, workers=workers, threads=machine.threads):
         _publish(store, outcome.task, outcome.result, outcome.error, outcome.worker)
+        network_s += outcome.result.network_s if outcome.result else 0.0
         count += 1
         progress("generate", count, len(plan.batches))
+    wall_s = time.perf_counter() - start
+    return Occupation(network_s, wall_s, workers) if network_s else None
 
 
 def _until(batches: Sequence[Batch], deadline: Callable[[], bool]) -> Iterator[Batch]:
@@ -281,6 +309,7 @@ def _generate(
         embeddings = family.encode_reused([prompts[clip.prompt_id] for clip in batch.clips])
         latents = family.denoise(embeddings, [_seed(clip) for clip in batch.clips])
         frames, finite = family.decode(latents)
+        network_s = time.perf_counter() - start  # decoding ends with frames in the host's memory
     except (RuntimeError, MemoryError, ValueError) as error:
         if _device_is_lost(error):
             raise
@@ -289,7 +318,7 @@ def _generate(
         _clip(request, arm, clip, finite=is_finite)
         for request, clip, is_finite in zip(batch.clips, frames, finite, strict=True)
     )
-    return GeneratedBatch(clips, resolved, time.perf_counter() - start)
+    return GeneratedBatch(clips, resolved, time.perf_counter() - start, network_s=network_s)
 
 
 def _failed_batch(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
@@ -54,6 +54,9 @@ from poc.store import Manifest, RunStore
 from poc.turns import Turns
 from poc.video_judge import named_video
 from poc.vote_records import VotesOfRun
+
+if TYPE_CHECKING:
+    from poc.generate import Occupation
 
 Progress = Callable[[str, int, int], None]
 Clock = tuple[int, int]
@@ -109,6 +112,8 @@ class RunResult:
     """None: no prices were given, or no arm is recommended."""
     rights: RightsOfRun | None = None
     """None: no rights file was given."""
+    occupation: Occupation | None = None
+    """None: nothing was made by this command."""
 
     @property
     def all_ok(self) -> bool:
@@ -133,6 +138,7 @@ class RunResult:
         stated: dict[str, Any] = {"rights": str(self.decision.rights)} if basis else {}
         failed = {arm.arm.name: arm.not_timed.told for arm in self.estimates.arms if arm.not_timed}
         stated |= {"not_timed": failed} if failed else {}
+        stated |= {"occupation": asdict(self.occupation)} if self.occupation else {}
         return (
             stated
             | ({"valid_until": until} if basis or until else {})
@@ -208,9 +214,11 @@ def run(
     imports = _imports(plan, spec_path)
     manifest = Manifest.of(spec_path.read_text("utf-8"), plan, take_fingerprint(), warnings)
     with RunStore.create_or_open(out, plan=plan, manifest=manifest) as store:
-        _make(store, folders, machine, until, imports=imports, turns=turns, progress=progress)
+        occupation = _make(
+            store, folders, machine, until, imports=imports, turns=turns, progress=progress
+        )
         measure(store, judges, measuring, sets=folders_of(plan, spec_path), progress=progress)
-        return conclude(store, models)
+        return replace(conclude(store, models), occupation=occupation)
 
 
 def _devices(given: str) -> tuple[str, ...]:
@@ -332,20 +340,23 @@ def _make(
     imports: dict[str, ImportedClips],
     turns: Turns | None,
     progress: Progress,
-) -> None:
+) -> Occupation | None:
     """Run both passes; a run that stopped at its `--until` is taken up again."""
     from poc.generate import latency_pass, quality_pass
 
     if (store.closed_reason or "").startswith(_UNTIL):
         store.reopen("started again")
     if store.closed_reason is not None:
-        return
+        return None
     deadline = _deadline(until)
-    quality_pass(store, folders, machine, deadline=deadline, progress=progress, imports=imports)
+    occupation = quality_pass(
+        store, folders, machine, deadline=deadline, progress=progress, imports=imports
+    )
     if until is not None and store.pending_batches():
         store.close(f"{_UNTIL} {until[0]:02d}:{until[1]:02d}: stopped at a complete block")
-        return
+        return occupation
     latency_pass(store, folders, machine, turns=turns, progress=progress)
+    return occupation
 
 
 def judges_of(

@@ -57,6 +57,23 @@ def test_a_run_ends_in_a_decision_line(whole: Path, capsys: pytest.CaptureFixtur
     }
 
 
+def test_a_run_says_for_how_long_no_network_was_at_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def occupation() -> dict[str, float] | None:
+        assert run(tmp_path / "run", "--json") == 0
+        found = json.loads(capsys.readouterr().out).get("occupation")
+        return None if found is None else dict(found)
+
+    made = occupation()
+    generations = RunStore.open_reader(tmp_path / "run").generations()
+
+    assert made is not None
+    assert made["processes"] == 1
+    assert 0 < made["network_s"] < sum(one.duration_s for one in generations) < made["wall_s"]
+    assert occupation() is None  # nothing was made again
+
+
 def test_a_finished_run_makes_nothing_again(whole: Path) -> None:
     journals = ("generations.jsonl", "measurements.jsonl", "resolved.jsonl")
     before = [(whole / name).read_bytes() for name in journals]

@@ -22,6 +22,12 @@ def print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json
         return
     print(plain(result.table))
     print(f"\n{claims_text(result.claims)}\n")
+    if (made := result.occupation) is not None:
+        print(
+            f"generating: no network at work in {made.idle_share:.0%} of {made.wall_s:.0f} s "
+            f"on {made.processes} {'process' if made.processes == 1 else 'processes'} (loading, "
+            "switching arms, judging and writing clips)"
+        )
     for name, place in places.items():
         print(f"{name + ':':<11}{place}")
     print(f"decision: {result.decision.decision}")
