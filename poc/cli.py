@@ -23,6 +23,7 @@ from poc.commands import (
     rate,
     redact,
     report,
+    reproduce,
     rights,
     run,
     train,
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_baseline(commands)
     rate.add_rate(commands)
     decide.add_verify(commands)
+    reproduce.add_reproduce(commands)
     run.add_close(commands)
     redact.add_redact(commands)
     report.add_report(commands)

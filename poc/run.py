@@ -14,6 +14,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
@@ -583,6 +585,28 @@ def decide_again(
         if asked is not None:
             check_criteria(store.plan.spec, asked)
         return conclude(store, read_models(), Beside(asked, rights, cost, on))
+
+
+def derived_estimates(path: Path) -> Estimates:
+    """Derive the estimates of a run again; writes nothing. Raises `InputError` for no run."""
+    return derive(RunStore.open_reader(path), read_models()).estimates
+
+
+def read_estimates(path: Path) -> Estimates:
+    """Read the estimates of a report: estimates.json, or a folder with it.
+
+    Raises `InputError` where there are none.
+    """
+    file = path / "estimates.json" if path.is_dir() else path
+    try:
+        return Estimates.from_json(run_folder.read_text(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{file}: expected the estimates of a run, as `poc report --format summary` keeps "
+            f"them, got something else ({where}: {first['msg']}). Give another file or folder."
+        ) from error
 
 
 def verify(
