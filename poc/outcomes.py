@@ -75,9 +75,7 @@ def outcome(
 ) -> Outcome:
     """Return an estimate with its draws; without `interval` it is the draws' percentiles."""
     if interval is None and draws is not None:
-        upper = intervals.tail(LEVEL)
-        low, high = np.quantile(draws, [1 - upper, upper])
-        interval = Interval(float(low), float(high), method)
+        interval = Interval(*intervals.ends(draws), method)
     estimate = Estimate(
         arm_id=arm_id,
         metric=metric,
@@ -178,7 +176,7 @@ class _Scale(NamedTuple):
 
 
 def _mean(sample: Sample, value: float, draws: FloatArray | None) -> Outcome:
-    """Return a mean, difference or ratio: bootstrap from 15 prompts, else t."""
+    """Return a mean, difference or ratio: t, and from 15 prompts no nearer than a bootstrap."""
     on_log = sample.comparison is Comparison.RATIO
     if on_log and value <= 0:
         return _of(sample, value, None, None, "a mean of 0 has no interval on a ratio's scale")
@@ -228,10 +226,15 @@ def _by_bootstrap(
     kept = draws[np.isfinite(draws)]
     if on_log and kept.min() <= 0:
         return _of(sample, value, None, None, "the mean comes too close to 0 for a ratio")
-    logs = np.log(kept) if on_log else kept
-    wide = scale.value + intervals.stretch(sample.n_prompts) * (logs - scale.value)
-    interval = intervals.bca(scale.value, wide, scale.jackknife, cluster=sample.cluster)
-    return _finish(sample, value, interval, wide, on_log=on_log)
+    booted, name = intervals.bca_draws(
+        scale.value, np.log(kept) if on_log else kept, scale.jackknife
+    )
+    freedom = sample.n_prompts - 1
+    student = intervals.t_draws(scale.value, scale.standard_error, freedom, len(booted))
+    outer = intervals.farther(booted, student)
+    low, high = intervals.ends(outer)
+    method = f"bootstrap over {sample.cluster}s ({name}) or t, the farther end"
+    return _finish(sample, value, Interval(low, high, method), outer, on_log=on_log)
 
 
 PAIRED = {Comparison.DIFFERENCE: "paired ", Comparison.RATIO: "paired, on logarithms: "}

@@ -949,7 +949,7 @@ class Estimate(Record):
     level: float
     """Confidence level of the interval, such as 0.95."""
     method: str
-    """How the interval was made, such as 'paired bootstrap over prompts (BCa)'."""
+    """How the interval was made, such as 'order statistics 2 and 6 of 7'."""
     n_clips: int
     n_prompts: int
     n_missing: int
