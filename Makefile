@@ -34,7 +34,7 @@ help:
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
 	@echo 'make endure    kill the program at every flush, fill the disk, and what else needs minutes (an hour)'
-	@echo 'make bench     time the program, into tests/benchmarks/results.json (half an hour)'
+	@echo 'make bench     time the program, into results.json and viewers.json of tests/benchmarks (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
 	@echo 'make golden    take the numbers of the golden clip anew: earlier results are not comparable then'
@@ -82,7 +82,9 @@ endure: setup
 	@$(OFFLINE) $(BIN)/python -m pytest tests/endurance -s $(PYTEST)
 
 bench: setup
-	@$(BIN)/python tests/benchmarks/speed.py
+	@code=0; $(BIN)/python tests/benchmarks/speed.py || code=1; \
+	  PYTHONPATH=tests $(BIN)/python tests/benchmarks/viewers.py \
+	    --out tests/benchmarks/viewers.json || code=1; exit $$code
 
 report-card: setup
 	@$(OFFLINE) $(BIN)/python tests/benchmarks/report_card.py
