@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from poc.intervals import FloatArray, median_draws, median_interval
-from poc.latency_calls import asked, failed_calls
+from poc.latency_calls import asked, clips_a_call, failed_calls
 from poc.latency_estimates import (
     LATENCY,
     Timings,
@@ -93,8 +93,7 @@ def _offline(
     outcomes = []
     for arm in plan.generated:
         own, reason = found.get(arm.id), told.get(arm.id, "no batch was timed")
-        wanted = asked(plan)[arm.id, LatencyScenario.OFFLINE]
-        size = Size(0, 0, wanted) if own is None else _size(plan, own, own.by_round, wanted)
+        size = _size(plan, arm.id, own, own.by_round if own else ())
         outcomes.append(_throughput(arm.id, own, size, reason))
         outcomes.append(_memory(arm.id, own, size, reason))
         if arm.id != plan.baseline_id:
@@ -102,9 +101,14 @@ def _offline(
     return outcomes
 
 
-def _size(plan: Plan, timing: Timings, rounds: Collection[int], wanted: int) -> Size:
+def _size(plan: Plan, arm_id: str, timing: Timings | None, rounds: Collection[int]) -> Size:
+    """Return the clips of these rounds, and the clips of those that are missing."""
+    gone = max(0, asked(plan)[arm_id, LatencyScenario.OFFLINE] - len(rounds))
+    missing = gone * clips_a_call(plan, LatencyScenario.OFFLINE)
+    if timing is None:
+        return Size(0, 0, missing)
     clips = sum(sample.clips for r in rounds for sample in timing.by_round[r])
-    return Size(clips, _prompts(plan, timing, rounds), max(0, wanted - len(rounds)))
+    return Size(clips, _prompts(plan, timing, rounds), missing)
 
 
 def _prompts(plan: Plan, timing: Timings, rounds: Iterable[int]) -> int:
@@ -136,8 +140,7 @@ def _throughput(arm_id: str, timing: Timings | None, size: Size, reason: str) ->
 
 def _gain(plan: Plan, arm_id: str, own: Timings | None, base: Timings | None, seed: int) -> Outcome:
     """Return how many times the baseline's throughput an arm has."""
-    how, wanted = Comparison.RATIO, asked(plan)[arm_id, LatencyScenario.OFFLINE]
-    size = Size(0, 0, wanted)
+    how, size = Comparison.RATIO, _size(plan, arm_id, None, ())
     if own is None or base is None:
         whose = "no batch was timed" if own is None else "no batch of the baseline was timed"
         return outcome(arm_id, THROUGHPUT, how, n=size, reason=whose)
@@ -146,7 +149,7 @@ def _gain(plan: Plan, arm_id: str, own: Timings | None, base: Timings | None, se
     reason = reason or ("" if rounds else "no round has both arms")
     if reason:
         return outcome(arm_id, THROUGHPUT, how, n=size, reason=reason)
-    size = _size(plan, own, rounds, wanted)
+    size = _size(plan, arm_id, own, rounds)
     columns = np.stack([_clips_per_s(own, rounds), _clips_per_s(base, rounds)], axis=1)
     return ratio_of_medians(arm_id, THROUGHPUT, columns, seed=seed, n=size)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from poc.latency_calls import clips_a_call
 from poc.latency_scenarios import CONTROL, OFFLINE_MEMORY, THROUGHPUT
-from poc.records import Arm, Comparison, Estimate
+from poc.records import Arm, Comparison, Estimate, LatencyScenario
 from reports import text as words
 from reports.judged import focus_arm
 from reports.load import RunView
@@ -20,12 +21,10 @@ def control(view: RunView, text: Text) -> str:
     if found.value is None:
         return text("latency.control.none", why=words.shown(found.reason))
     value, interval = words.estimate(text, found)
-    key = "latency.control.off" if _is_off(found) else "latency.control.said"
+    if found.low is None or found.high is None:
+        return text("latency.control.few", value=value, n=found.n_clips)
+    key = "latency.control.said" if found.low <= 1 <= found.high else "latency.control.off"
     return text(key, value=value, interval=interval, n=found.n_clips)
-
-
-def _is_off(found: Estimate) -> bool:
-    return found.low is not None and found.high is not None and not found.low <= 1 <= found.high
 
 
 def summary(view: RunView, text: Text) -> str:
@@ -55,11 +54,17 @@ def _rows(view: RunView, text: Text, arms: Sequence[Arm]) -> Iterator[dict[str, 
         memory = view.estimate(arm.id, OFFLINE_MEMORY, Comparison.VALUE)
         yield {
             text("column.arm"): words.arm_name(text, arm),
-            text("column.n"): str(found.n_clips),
+            text("column.n"): _count(view, text, found),
             _label(text): _said(text, found),
             text("column.speed_ratio"): _said(text, gain),
             text("column.memory"): _said(text, memory),
         }
+
+
+def _count(view: RunView, text: Text, found: Estimate) -> str:
+    """Return the clips and the calls that made them: an interval stands on the calls."""
+    calls = found.n_clips // clips_a_call(view.plan, LatencyScenario.OFFLINE)
+    return text("latency.offline.n", n=found.n_clips, calls=calls)
 
 
 def _label(text: Text) -> str:

@@ -395,16 +395,16 @@ def test_energy_and_clocks_stand_on_the_page_and_in_documents_where_the_driver_t
     assert "Not measured" not in said
 
 
-def timed_in_batches(again: float) -> tuple[Plan, list[LatencySample]]:
+def timed_in_batches(again: float, rounds: int) -> tuple[Plan, list[LatencySample]]:
     """A run with an A/A control, `again` times as slow, and with batches of four."""
     made = fixture.plan(count=1)
     latency = LatencySpec(
-        warmup=1, repeats=12, control=True, offline=OfflineSpec(clips=4, repeats=12)
+        warmup=1, repeats=rounds, control=True, offline=OfflineSpec(clips=4, repeats=rounds)
     )
     made = made.model_copy(
         update={"spec": made.spec.model_copy(update={"latency": latency}), "baseline_id": BASE.id}
     )
-    single = [one for one in fixture.latency(made) if one.round >= 0]
+    single = [one for one in fixture.latency(made) if 0 <= one.round < rounds]
     control = [
         one.model_copy(update={"scenario": LatencyScenario.CONTROL, "total_s": one.total_s * again})
         for one in single
@@ -423,13 +423,19 @@ BASE = fixture.plan(count=1).arms[0]
 
 
 @pytest.mark.parametrize(
-    ("language", "again", "key"), [("en", 1.0, "said"), ("ja", 1.0, "said"), ("ja", 1.25, "off")]
+    ("language", "again", "rounds", "key"),
+    [
+        ("en", 1.0, 12, "said"),
+        ("ja", 1.0, 12, "said"),
+        ("ja", 1.25, 12, "off"),
+        ("en", 1.25, 5, "few"),
+    ],
 )
 def test_throughput_and_the_control_stand_on_the_page_and_in_documents(
     open_app: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, language: Language,
-    again: float, key: str,
+    again: float, rounds: int, key: str,
 ) -> None:  # fmt: skip
-    made, samples = timed_in_batches(again)
+    made, samples = timed_in_batches(again, rounds)
     added = scenario_outcomes(made, samples, seed=0)
     own = fixture.estimates_of
 
@@ -443,12 +449,13 @@ def test_throughput_and_the_control_stand_on_the_page_and_in_documents(
     content = make_content(load_run(run), text)
 
     # Four clips in the time of two: twice the clips a second, for every arm.
-    seconds = np.median([one.total_s for one in samples if one.arm_id == BASE.id][:12])
-    throughput = text("number.clips_per_s", value=f"{2 / seconds:.3g}")
+    seconds = np.median([one.total_s for one in samples if one.arm_id == BASE.id][:rounds])
+    throughput = text("number.clips_per_s", value=f"{2 / seconds:#.3g}")
     ratio = text("number.ratio", value=f"{again:.2f}")
     interval = text("number.interval", low=ratio, high=ratio)
-    control = text(f"latency.control.{key}", value=ratio, interval=interval, n=12)
+    control = text(f"latency.control.{key}", value=ratio, interval=interval, n=rounds)
     assert throughput in tabled(app)
+    assert text("latency.offline.n", n=4 * rounds, calls=rounds) in tabled(app)
     assert control in words(app)
     said = {line.term: line.said for line in content.method}
     assert said[text("method.control")] == control
