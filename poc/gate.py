@@ -278,6 +278,8 @@ def _not_judged(pairs: Sequence[Pair], limits: GateLimits) -> tuple[NotJudged, .
         for one in limits.not_judged
         if one.metric in asked or (timed and one.metric.startswith("latency_"))
     ]
+    if any(_has_batches(side.run.plan) for pair in pairs for side in (pair.head, pair.base)):
+        named.append(_BATCHES)
     return tuple(named if timed else [*named, _UNTIMED])
 
 
@@ -285,6 +287,15 @@ _UNTIMED = NotJudged(
     metric="latency and memory",
     reason="neither run has a latency pass, so nothing guards speed here; give the spec one",
 )
+
+_BATCHES = NotJudged(
+    metric="throughput_clips_per_s",
+    reason="No limit is set for clips in batches, nor for their memory; single clips are judged.",
+)
+
+
+def _has_batches(plan: Plan) -> bool:
+    return plan.spec.latency is not None and plan.spec.latency.offline is not None
 
 
 def _is_timed(run: GateRun) -> bool:

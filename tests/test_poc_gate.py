@@ -17,7 +17,15 @@ from scipy import stats
 from poc.gate import compare
 from poc.gate_records import GateGroup, GateResult, GateRun, GateStatus
 from poc.gate_verdicts import ALARM_RATE, holm
-from poc.records import ClipStatus, Comparison, Estimate, LatencySample, LatencySpec, Measurement
+from poc.records import (
+    ClipStatus,
+    Comparison,
+    Estimate,
+    LatencySample,
+    LatencySpec,
+    Measurement,
+    OfflineSpec,
+)
 
 PASS, REGRESSION = GateStatus.PASS, GateStatus.REGRESSION
 NOT_COMPARABLE, INCONCLUSIVE = GateStatus.NOT_COMPARABLE, GateStatus.INCONCLUSIVE
@@ -429,6 +437,14 @@ def test_that_speed_is_guarded_by_nothing_is_said_where_neither_run_times_anythi
 
     assert any("nothing guards speed" in reason for reason in said)
     assert not any("guards speed" in one.reason for one in g.check(base, base).not_judged)
+
+
+def test_batches_that_are_timed_and_not_judged_are_named(base: GateRun) -> None:
+    asked = LatencySpec(warmup=1, repeats=12, offline=OfflineSpec(clips=4, repeats=6))
+    run = g.gate_run("base", spec={"latency": asked})
+
+    assert "throughput_clips_per_s" in {one.metric for one in g.check(run, run).not_judged}
+    assert "throughput_clips_per_s" not in {one.metric for one in g.check(base, base).not_judged}
 
 
 def test_an_arm_of_which_no_metric_is_judged_does_not_pass() -> None:
