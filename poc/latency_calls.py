@@ -54,6 +54,24 @@ def clips_a_call(plan: Plan, scenario: LatencyScenario) -> int:
     return offline.clips if offline and scenario is LatencyScenario.OFFLINE else 1
 
 
+def misfit(sample: LatencySample, plan: Plan) -> str:
+    """Say why a sample is none that a plan asks for; empty where it is one.
+
+    A round may be there twice: a pass that was stopped within it takes it up again.
+    """
+    rounds = asked(plan).get((sample.arm_id, sample.scenario))
+    if rounds is None:
+        return f"the plan times arm {sample.arm_id} in no scenario {sample.scenario}"
+    first = COLD if sample.scenario is LatencyScenario.SINGLE else 0
+    if not first <= sample.round < rounds:
+        return f"round {sample.round} is not in the {rounds} planned ({sample.scenario})"
+    clips = clips_a_call(plan, sample.scenario)
+    if sample.clips != clips:
+        return f"a call is planned as {clips} clips ({sample.scenario}), not {sample.clips}"
+    known = any(prompt.id == sample.prompt_id for prompt in plan.prompts)
+    return "" if known else f"prompt {sample.prompt_id} is not in the plan"
+
+
 def failed_calls(failures: Iterable[LatencyFailure]) -> frozenset[Call]:
     """Return what could not be timed, and is not waited for.
 
@@ -73,7 +91,8 @@ def timed_all(samples: Iterable[LatencySample], plan: Plan, failed: Collection[C
         if sample.round != COLD:
             rounds.setdefault((sample.arm_id, sample.scenario), set()).add(sample.round)
     return all(
-        call in failed or len(rounds.get(call, ())) >= count for call, count in asked(plan).items()
+        call in failed or rounds.get(call, set()).issuperset(range(count))
+        for call, count in asked(plan).items()
     )
 
 
@@ -89,7 +108,7 @@ def complete_rounds(
     for sample in samples:
         seen.setdefault(sample.round, set()).add((sample.arm_id, sample.scenario))
     wanted = {call: rounds for call, rounds in asked(plan).items() if call not in failed}
-    last, count = max(asked(plan).values(), default=COLD), 0
+    last, count = plan.spec.latency.repeats if plan.spec.latency else COLD, 0
     while count <= last and _of_round(COLD + count, wanted) <= seen.get(COLD + count, set()):
         count += 1
     return count

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from poc.differences import differences
 from poc.fingerprint import Fingerprint
-from poc.latency_calls import failed_calls
+from poc.latency_calls import failed_calls, misfit
 from poc.records import (
     Batch,
     ClipResult,
@@ -140,7 +140,9 @@ class Published:
 
     def refuse_latency(self, new: LatencySample) -> str:
         """Say why a sample does not fit; a round that is timed again adds to it."""
-        return "" if new.arm_id in self.arms else f"arm {new.arm_id} is not in the plan"
+        if new.arm_id not in self.arms:
+            return f"arm {new.arm_id} is not in the plan"
+        return misfit(new, self.plan)
 
     def refuse_latency_failure(self, new: LatencyFailure) -> str:
         """Say why a failure does not fit: of an unknown arm, or of one that has failed before."""

@@ -194,6 +194,8 @@ def folder(
     measurement; the last `leave_out` batches of all were never made.
     """
     plan: Plan = small_run.plan(prompts=prompts, steps=steps)
+    latency = LatencySpec(warmup=1, repeats=rounds) if rounds else None
+    plan = plan.model_copy(update={"spec": plan.spec.model_copy(update={"latency": latency})})
     if criteria_minimum is not None:
         edited = criteria(criteria_minimum)
         plan = plan.model_copy(

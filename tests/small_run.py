@@ -77,7 +77,7 @@ def _spec(steps: tuple[int, ...], prompts: int) -> r.SweepSpec:
         arms=(_arm_spec(steps),),
         metrics=("clip_score",),
         references=(),
-        latency=None,
+        latency=r.LatencySpec(warmup=1, repeats=3),
         criteria="small.yaml",
     )
 

@@ -32,6 +32,7 @@ from poc.records import (
     LatencyScenario,
     LatencySpec,
     OfflineSpec,
+    Plan,
 )
 from poc.run import _devices
 from poc.run_folder import LATENCY_FAILURES
@@ -144,12 +145,11 @@ def test_the_record_of_a_failed_batch_has_its_peak_memory() -> None:
 ONE_CPU = Machine(workers=1, threads=1, devices=("cpu",))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
+def _plan(latency: LatencySpec) -> Plan:
     small = small_run.plan(prompts=1)
     prompt = small.prompts[0].model_copy(update={"text": PROMPTS["p"]})
-    spec = small.spec.model_copy(update={"latency": LatencySpec(warmup=1, repeats=3)})
-    plan = small.model_copy(
+    spec = small.spec.model_copy(update={"latency": latency})
+    return small.model_copy(
         update={
             "spec": spec,
             "arms": (FIRST, SECOND),
@@ -158,7 +158,21 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
             "batches": (),
         }
     )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    plan = _plan(LatencySpec(warmup=1, repeats=3))
     with small_run.open_store(tmp_path / "run", plan) as opened:
+        yield opened
+
+
+@pytest.fixture
+def scenarios(tmp_path: Path) -> Iterator[RunStore]:
+    """A run that asks for an A/A control, and for batches of two in its first two rounds."""
+    batches = OfflineSpec(clips=2, repeats=2)
+    plan = _plan(LatencySpec(warmup=1, repeats=3, control=True, offline=batches))
+    with small_run.open_store(tmp_path / "scenarios", plan) as opened:
         yield opened
 
 
@@ -172,7 +186,7 @@ def _loaded_once(
     request: pytest.FixtureRequest, families: Families, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Let every latency pass of this file find the pipeline that the one before has loaded."""
-    if "store" in request.fixturenames:
+    if not {"store", "scenarios"}.isdisjoint(request.fixturenames):
         monkeypatch.setattr(generate, "Families", lambda *_: families)
 
 
@@ -229,17 +243,6 @@ def test_an_arm_without_memory_is_recorded_and_the_others_are_timed(
     assert any("could not be timed: failed" in finding for finding in store.findings)
 
 
-def _scenarios(store: RunStore) -> RunStore:
-    """Let the run ask for an A/A control, and for batches of two in its first two rounds."""
-    latency = LatencySpec(
-        warmup=1, repeats=3, control=True, offline=OfflineSpec(clips=2, repeats=2)
-    )
-    store.plan = store.plan.model_copy(
-        update={"spec": store.plan.spec.model_copy(update={"latency": latency})}
-    )
-    return store
-
-
 def _calls(store: RunStore) -> list[tuple[str, str, int, int]]:
     return sorted((s.arm_id, s.scenario, s.round, s.clips) for s in store.timed())
 
@@ -251,20 +254,20 @@ WHOLE_PASS = sorted(
 )
 
 
-def test_control_and_batches_are_timed_beside_single_clips(store: RunStore) -> None:
-    _time(_scenarios(store))
-    _time(store)  # all is there: nothing is timed again
+def test_control_and_batches_are_timed_beside_single_clips(scenarios: RunStore) -> None:
+    _time(scenarios)
+    _time(scenarios)  # all is there: nothing is timed again
 
-    assert _calls(store) == WHOLE_PASS
-    assert {s.scenario for s in store.latency()} == {LatencyScenario.SINGLE}
-    for one in store.timed():
+    assert _calls(scenarios) == WHOLE_PASS
+    assert {s.scenario for s in scenarios.latency()} == {LatencyScenario.SINGLE}
+    for one in scenarios.timed():
         parts = (one.text_s, one.denoise_s, one.decode_s, one.encode_s)
         assert min(parts) > 0
         assert sum(parts) == pytest.approx(one.total_s)
 
 
 def test_a_pass_stopped_among_the_batches_times_that_round_again(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
+    scenarios: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stopped(BaseException):
         pass
@@ -279,15 +282,15 @@ def test_a_pass_stopped_among_the_batches_times_that_round_again(
     with monkeypatch.context() as patched:
         patched.setattr(RunStore, "append_latency", stop_at)
         with pytest.raises(Stopped):
-            _time(_scenarios(store))
-    _time(store)
+            _time(scenarios)
+    _time(scenarios)
 
     again = [(FIRST.id, "single", 1, 1), (SECOND.id, "single", 1, 1), (FIRST.id, "control", 1, 1)]
-    assert _calls(store) == sorted(WHOLE_PASS + again)
+    assert _calls(scenarios) == sorted(WHOLE_PASS + again)
 
 
 def test_a_batch_without_memory_leaves_single_clips_timed(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
+    scenarios: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = AnimateDiffFamily.denoise
 
@@ -297,16 +300,16 @@ def test_a_batch_without_memory_leaves_single_clips_timed(
         return own(self, embeddings, seeds)
 
     monkeypatch.setattr(AnimateDiffFamily, "denoise", greedy)
-    _time(_scenarios(store))
-    _time(store)
+    _time(scenarios)
+    _time(scenarios)
 
-    (failure,) = store.latency_failures()
+    (failure,) = scenarios.latency_failures()
     assert (failure.arm_id, failure.scenario) == (SECOND.id, LatencyScenario.OFFLINE)
-    assert _calls(store) == [c for c in WHOLE_PASS if c[:2] != (SECOND.id, "offline")]
+    assert _calls(scenarios) == [c for c in WHOLE_PASS if c[:2] != (SECOND.id, "offline")]
 
 
 def test_the_first_clip_of_a_batch_is_the_rounds_single_clip(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
+    scenarios: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, ...]] = []
     own = AnimateDiffFamily.denoise
@@ -316,7 +319,7 @@ def test_the_first_clip_of_a_batch_is_the_rounds_single_clip(
         return own(self, embeddings, seeds)
 
     monkeypatch.setattr(AnimateDiffFamily, "denoise", watched)
-    _time(_scenarios(store))
+    _time(scenarios)
 
     assert set(seen) == {(0,), (1,), (2,), (3,), (0, 1), (1, 2), (2, 3)}
 

@@ -21,11 +21,13 @@ from poc.latency_calls import (
     clips_timed,
     complete_rounds,
     failed_calls,
+    misfit,
     timed_all,
 )
 from poc.latency_scenarios import CONTROL, OFFLINE_MEMORY, THROUGHPUT
 from poc.models import MODELS
 from poc.plan import summary
+from poc.published import Published
 from poc.records import (
     Comparison,
     Estimate,
@@ -147,6 +149,55 @@ def test_a_round_is_complete_with_its_control_and_its_batches() -> None:
     assert timed_all(samples, plan)
 
 
+def test_a_round_that_nobody_asked_for_stands_for_none_that_is_missing() -> None:
+    plan = a_plan()
+    moved = [
+        one.model_copy(update={"round": 99}) if one.round == 4 else one for one in timed(plan, even)
+    ]
+
+    assert not timed_all(moved, plan)
+
+
+def test_a_plan_with_nothing_to_time_keeps_no_other_run_waiting() -> None:
+    plan = a_plan(LatencySpec(warmup=1, repeats=ROUNDS))
+    elsewhere = tuple(arm.model_copy(update={"family": "imported"}) for arm in plan.arms)
+
+    assert complete_rounds([], plan.model_copy(update={"arms": elsewhere})) == 1 + ROUNDS
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "changes", "said"),
+    [
+        ((TEACHER.id, OFFLINE), 0, {"clips": 1000}, "planned as 4 clips (offline), not 1000"),
+        ((TEACHER.id, SINGLE), 0, {"clips": 4}, "planned as 1 clips (single), not 4"),
+        ((TEACHER.id, OFFLINE), BATCHES, {}, "round 7 is not in the 7 planned (offline)"),
+        ((TEACHER.id, OFFLINE), -1, {}, "round -1 is not in the 7 planned (offline)"),
+        ((TEACHER.id, AGAIN), -1, {}, "round -1 is not in the 12 planned (control)"),
+        ((TEACHER.id, SINGLE), ROUNDS, {}, "round 12 is not in the 12 planned (single)"),
+        ((TEACHER.id, SINGLE), -2, {}, "round -2 is not in the 12 planned (single)"),
+        ((STUDENT.id, AGAIN), 0, {}, "in no scenario control"),
+        ((TEACHER.id, OFFLINE), 0, {"prompt_id": "p9"}, "prompt p9 is not in the plan"),
+    ],
+)
+def test_a_run_takes_no_sample_that_its_plan_does_not_ask_for(
+    call: Call, number: int, changes: dict[str, Any], said: str
+) -> None:
+    plan = a_plan()
+    forged = sample(call, number, 1.0, **changes)
+
+    assert said in misfit(forged, plan)
+    assert said in Published(plan).refuse_latency(forged)
+
+
+def test_a_run_takes_every_sample_that_its_plan_asks_for() -> None:
+    plan = a_plan()
+
+    assert {misfit(one, plan) for one in timed(plan, even)} == {""}
+    assert (
+        misfit(sample((TEACHER.id, SINGLE), 0, 1.0), a_plan(LatencySpec(warmup=1, repeats=1))) == ""
+    )
+
+
 def test_an_arm_that_fails_alone_is_not_waited_for_in_batches_but_not_the_other_way() -> None:
     def failed(scenario: LatencyScenario) -> frozenset[Call]:
         one = LatencyFailure(
@@ -207,6 +258,44 @@ def test_throughput_is_clips_by_seconds_with_the_order_statistics_of_rounds() ->
     assert find(found.estimates.arms[0], THROUGHPUT, Comparison.RATIO) is None
     memory = the(found, STUDENT.id, OFFLINE_MEMORY, Comparison.VALUE)
     assert memory.value == 1000 + BATCHES - 1
+
+
+def test_missing_batches_are_counted_in_clips_as_those_that_are_there() -> None:
+    plan = a_plan()
+    lost = [s for s in timed(plan, even) if s.scenario is not OFFLINE or s.round < 5]
+    some = evidence(plan, lost)
+    none = evidence(plan, [s for s in lost if s.scenario is not OFFLINE])
+
+    for how in (Comparison.VALUE, Comparison.RATIO):
+        one = the(some, STUDENT.id, THROUGHPUT, how)
+        assert (one.n_clips, one.n_missing) == (CLIPS * 5, CLIPS * (BATCHES - 5))
+        one = the(none, STUDENT.id, THROUGHPUT, how)
+        assert (one.value, one.n_clips, one.n_missing) == (None, 0, CLIPS * BATCHES)
+
+
+def test_a_batch_timed_twice_after_a_stop_counts_as_one_round() -> None:
+    plan = a_plan()
+    call = (STUDENT.id, OFFLINE)
+    twice = [*timed(plan, even), *(sample(call, 3, seconds) for seconds in (0.001, 50.0))]
+    value = the(evidence(plan, twice), STUDENT.id, THROUGHPUT, Comparison.VALUE)
+    once = the(evidence(plan, timed(plan, even)), STUDENT.id, THROUGHPUT, Comparison.VALUE)
+
+    assert (value.value, value.low, value.high) == (once.value, once.low, once.high)
+    assert value.n_clips == CLIPS * (BATCHES + 2)  # all of them were timed
+
+
+def test_batches_of_two_devices_have_no_throughput() -> None:
+    plan = a_plan()
+    mixed = [
+        one.model_copy(update={"device": "another"})
+        if (one.arm_id, one.scenario, one.round) == (STUDENT.id, OFFLINE, 3)
+        else one
+        for one in timed(plan, even)
+    ]
+    for how in (Comparison.VALUE, Comparison.RATIO):
+        one = the(evidence(plan, mixed), STUDENT.id, THROUGHPUT, how)
+        assert one.value is None
+        assert one.reason == "not comparable: timed on another and on cpu"
 
 
 def test_seconds_of_a_clip_are_those_of_single_ones_whatever_batches_take() -> None:

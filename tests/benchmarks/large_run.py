@@ -80,6 +80,7 @@ def _plan(path: Path, clips: int) -> Plan:
     replicates = math.ceil(clips / (prompts * _ARMS))
     spec |= {"prompts": prompts, "replicates": replicates, "metrics": list(METRICS)}
     spec |= {"references": [], "criteria": "large-criteria.yaml", "batch_size": 8}
+    spec["latency"] = {"warmup": 1, "repeats": TIMED}
     criteria_path = path.with_name("large-criteria.yaml")
     criteria_path.write_text(yaml.safe_dump(criteria, allow_unicode=True), "utf-8")
     path.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True), "utf-8")
