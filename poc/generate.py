@@ -28,7 +28,15 @@ from poc.fingerprint import (
     reset_peak_memory,
 )
 from poc.imported import ImportedClips, NotDeliveredError
-from poc.latency_calls import COLD, Call, asked, clips_a_call, complete_rounds, failed_calls
+from poc.latency_calls import (
+    COLD,
+    Call,
+    asked,
+    clips_a_call,
+    complete_batches,
+    complete_rounds,
+    failed_calls,
+)
 from poc.records import (
     Arm,
     Batch,
@@ -436,10 +444,14 @@ def latency_pass(
 
     timer = _Timer(store, Families(folders, machine.device), spec.warmup)
     done = max(0, complete_rounds(store.timed(), plan, timer.failed) - 1)
-    if done >= spec.repeats:
+    batches = range(
+        complete_batches(store.timed(), plan, timer.failed),
+        spec.offline.repeats if spec.offline else 0,
+    )
+    if done >= spec.repeats and not batches:
         return
     set_up_process(machine.threads)
-    for arm in plan.generated:
+    for arm in plan.generated if done < spec.repeats else ():
         timer.warm_up(arm, LatencyScenario.SINGLE, cold=done == 0)
     for number in range(done, spec.repeats):
         progress("latency", number, spec.repeats)
@@ -449,6 +461,10 @@ def latency_pass(
     if turns:
         turns.after_all(spec.repeats)
     progress("latency", spec.repeats, spec.repeats)
+    for number in batches:
+        progress("batches", number, batches.stop)
+        timer.batches(number)
+    progress("batches", batches.stop, batches.stop)
 
 
 class _Timer:
@@ -482,16 +498,22 @@ class _Timer:
         self._warm.add((arm.id, scenario))
 
     def round(self, number: int) -> None:
-        """Time all that is asked of a round, each call once; batches follow after single clips.
+        """Time every single clip that is asked of a round, the control's too."""
+        calls = asked(self._store.plan)
+        self._time([call for call in calls if call[1] is not LatencyScenario.OFFLINE], number)
 
-        The order is rotated, so that no call always follows the same one: neither does the control.
+    def batches(self, number: int) -> None:
+        """Time every batch that is asked of a round.
+
+        After the last single clip: a batch leaves memory behind that is none of a single clip's.
         """
-        plan = self._store.plan
-        arms = {arm.id: arm for arm in plan.arms}
-        calls = [call for call, rounds in asked(plan).items() if number < rounds]
-        batched = [call for call in calls if call[1] is LatencyScenario.OFFLINE]
-        alone = [call for call in calls if call not in batched]
-        for arm_id, scenario in [*_rotated(alone, number), *_rotated(batched, number)]:
+        calls = asked(self._store.plan)
+        self._time([call for call in calls if call[1] is LatencyScenario.OFFLINE], number)
+
+    def _time(self, calls: Sequence[Call], number: int) -> None:
+        """Time each call once, in a rotated order, so that none always follows the same one."""
+        arms = {arm.id: arm for arm in self._store.plan.arms}
+        for arm_id, scenario in _rotated(calls, number):
             self._keep_warm(arms[arm_id], scenario)
             if (sample := self._call(arms[arm_id], scenario, number)) is not None:
                 self._store.append_latency(sample)

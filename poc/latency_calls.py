@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import takewhile
 
 from poc.records import Arm, LatencyFailure, LatencySample, LatencyScenario, Plan
 
@@ -99,19 +100,37 @@ def timed_all(samples: Iterable[LatencySample], plan: Plan, failed: Collection[C
 def complete_rounds(
     samples: Iterable[LatencySample], plan: Plan, failed: Collection[Call] = ()
 ) -> int:
-    """Return how many rounds, from the cold one (which counts) on, hold all that is asked of them.
+    """Return how many rounds, from the cold one (which counts) on, hold all single clips asked for.
 
-    What could not be timed (`failed`) is not waited for; where nothing else is left, all rounds
-    are complete.
+    The control is among these. What could not be timed (`failed`) is not waited for; where nothing
+    else is left, all rounds are complete.
     """
+    wanted = {call: n for call, n in asked(plan).items() if call[1] is not LatencyScenario.OFFLINE}
+    last = plan.spec.latency.repeats - 1 if plan.spec.latency else COLD - 1
+    return _complete(samples, wanted, failed, range(COLD, last + 1))
+
+
+def complete_batches(
+    samples: Iterable[LatencySample], plan: Plan, failed: Collection[Call] = ()
+) -> int:
+    """Return how many rounds of batches hold all that is asked of them."""
+    wanted = {call: n for call, n in asked(plan).items() if call[1] is LatencyScenario.OFFLINE}
+    return _complete(samples, wanted, failed, range(max(wanted.values(), default=0)))
+
+
+def _complete(
+    samples: Iterable[LatencySample],
+    wanted: Mapping[Call, int],
+    failed: Collection[Call],
+    numbers: range,
+) -> int:
+    """Return how many of the rounds, from the first on, hold every call that is wanted."""
     seen: dict[int, set[Call]] = {}
     for sample in samples:
         seen.setdefault(sample.round, set()).add((sample.arm_id, sample.scenario))
-    wanted = {call: rounds for call, rounds in asked(plan).items() if call not in failed}
-    last, count = plan.spec.latency.repeats if plan.spec.latency else COLD, 0
-    while count <= last and _of_round(COLD + count, wanted) <= seen.get(COLD + count, set()):
-        count += 1
-    return count
+    open_calls = {call: rounds for call, rounds in wanted.items() if call not in failed}
+    whole = (_of_round(number, open_calls) <= seen.get(number, set()) for number in numbers)
+    return sum(1 for _ in takewhile(bool, whole))
 
 
 def _of_round(number: int, wanted: Mapping[Call, int]) -> set[Call]:

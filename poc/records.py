@@ -324,7 +324,7 @@ class Prompt(Record):
 
 
 class OfflineSpec(Record):
-    """The offline scenario: `clips` in one call of each arm, in the first `repeats` rounds."""
+    """The offline scenario: `clips` in one call, every arm in each of `repeats` rounds."""
 
     clips: Annotated[int, Field(ge=2, le=256)]
     repeats: Annotated[int, Field(ge=1, le=10000)]

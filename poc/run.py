@@ -199,7 +199,7 @@ def run(
 
     for each in devices:
         check_device(each)
-    turns = None if in_turns_with is None else Turns(out, in_turns_with)
+    turns = None if in_turns_with is None else _turns(plan, out, in_turns_with)
     check_golden(networks=True)
     folders = _random_folders(plan, models, out) if plan.spec.weights else _verified(plan, models)
     machine = Machine(workers, threads=1, devices=devices)
@@ -221,6 +221,16 @@ def run(
         )
         measure(store, judges, measuring, sets=folders_of(plan, spec_path), progress=progress)
         return replace(conclude(store, models), occupation=occupation)
+
+
+def _turns(plan: Plan, out: Path, other: Path) -> Turns:
+    """Return the turns of two runs; batches have none, and would disturb each other."""
+    if plan.spec.latency and plan.spec.latency.offline:
+        raise InputError(
+            f"--in-turns-with {other}: expected a spec that times single clips alone, got one with "
+            "'latency.offline'. Take that out of both specs."
+        )
+    return Turns(out, other)
 
 
 def _devices(given: str) -> tuple[str, ...]:

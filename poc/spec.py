@@ -618,12 +618,6 @@ def _latency_problems(spec: SweepSpec, node: Node) -> Iterator[Problem]:
     if latency.control and any(arm.family == "imported" for arm in own):
         text = "'control': the baseline was made elsewhere and is not timed. Remove it."
         yield Problem(node.get("latency", "control").line, text)
-    if latency.offline and latency.offline.repeats > latency.repeats:
-        text = (
-            f"'offline.repeats': expected at most the {latency.repeats} of 'latency.repeats', in "
-            f"whose rounds batches are timed, got {latency.offline.repeats}."
-        )
-        yield Problem(node.get("latency", "offline", "repeats").line, text)
 
 
 def _metric_fault(metric: str) -> str:

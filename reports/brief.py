@@ -140,13 +140,20 @@ def _sizes(brief: Brief, text: Text) -> Iterator[Block]:
         lines.append(Line(text("brief.sizes.difference"), shown))
     mean = text("brief.sizes.mean.said", value=f"{brief.mean_difference:.2f}")
     lines.append(Line(text("brief.sizes.mean"), mean))
+    yield Terms((*lines, Line(text("brief.sizes.latency"), _timed(brief, text))))
+
+
+def _timed(brief: Brief, text: Text) -> str:
+    """Return what the latency pass will time of each setting."""
     timed = brief.plan.spec.latency
-    speed = (
-        text("brief.sizes.latency.said", warmup=timed.warmup, repeats=timed.repeats)
-        if timed
-        else text("brief.sizes.latency.none")
-    )
-    yield Terms((*lines, Line(text("brief.sizes.latency"), speed)))
+    if timed is None:
+        return text("brief.sizes.latency.none")
+    said = [text("brief.sizes.latency.said", warmup=timed.warmup, repeats=timed.repeats)]
+    if timed.control:
+        said.append(text("brief.sizes.latency.control", repeats=timed.repeats))
+    if timed.offline:
+        said.append(text("brief.sizes.latency.offline", **timed.offline.model_dump()))
+    return text("list.comma").join(said)
 
 
 def _people(brief: Brief, text: Text) -> Iterator[Block]:

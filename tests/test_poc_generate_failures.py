@@ -285,8 +285,15 @@ def test_a_pass_stopped_among_the_batches_times_that_round_again(
             _time(scenarios)
     _time(scenarios)
 
-    again = [(FIRST.id, "single", 1, 1), (SECOND.id, "single", 1, 1), (FIRST.id, "control", 1, 1)]
-    assert _calls(scenarios) == sorted(WHOLE_PASS + again)
+    assert _calls(scenarios) == WHOLE_PASS  # it was the first of its round
+
+
+def test_batches_come_after_the_last_single_clip(scenarios: RunStore) -> None:
+    """A process that made a batch keeps memory that a single clip never needed."""
+    _time(scenarios)
+    order = [one.scenario is LatencyScenario.OFFLINE for one in scenarios.timed()]
+
+    assert order == sorted(order)
 
 
 def test_a_batch_without_memory_leaves_single_clips_timed(

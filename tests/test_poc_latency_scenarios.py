@@ -19,6 +19,7 @@ from poc.latency_calls import (
     Call,
     asked,
     clips_timed,
+    complete_batches,
     complete_rounds,
     failed_calls,
     misfit,
@@ -38,6 +39,7 @@ from poc.records import (
     OfflineSpec,
     Plan,
 )
+from poc.run import _turns
 from poc.spec import read_spec
 from poc.table import table
 
@@ -137,16 +139,23 @@ def test_the_control_lies_half_a_round_away_from_the_baseline(arms: int) -> None
     assert around == len(single) // 2
 
 
-def test_a_round_is_complete_with_its_control_and_its_batches() -> None:
+@pytest.mark.parametrize(
+    ("call", "rounds", "batches"),
+    [((TEACHER.id, AGAIN), 1 + 4, BATCHES), ((STUDENT.id, OFFLINE), 1 + ROUNDS, 4)],
+)
+def test_a_round_is_complete_with_all_that_is_asked_of_it(
+    call: Call, rounds: int, batches: int
+) -> None:
     plan = a_plan()
     samples = timed(plan, even)
-    for call in ((TEACHER.id, AGAIN), (STUDENT.id, OFFLINE)):
-        without = [s for s in samples if (s.arm_id, s.scenario, s.round) != (*call, 4)]
-        assert complete_rounds(without, plan) == 1 + 4
-        assert not timed_all(without, plan)
-        assert complete_rounds(without, plan, {call}) == 1 + ROUNDS
-    assert complete_rounds(samples, plan) == 1 + ROUNDS
-    assert timed_all(samples, plan)
+    without = [s for s in samples if (s.arm_id, s.scenario, s.round) != (*call, 4)]
+
+    assert (complete_rounds(without, plan), complete_batches(without, plan)) == (rounds, batches)
+    assert not timed_all(without, plan)
+    for whole, failed in ((samples, set[Call]()), (without, {call})):
+        assert complete_rounds(whole, plan, failed) == 1 + ROUNDS
+        assert complete_batches(whole, plan, failed) == BATCHES
+        assert timed_all(whole, plan, failed)
 
 
 def test_a_round_that_nobody_asked_for_stands_for_none_that_is_missing() -> None:
@@ -226,7 +235,6 @@ SPEC_LATENCY = "latency: {warmup: 1, repeats: 7}"
 @pytest.mark.parametrize(
     ("latency", "said"),
     [
-        ("{warmup: 1, repeats: 7, offline: {clips: 4, repeats: 8}}", "at most the 7"),
         ("{warmup: 1, repeats: 7, offline: {clips: 1, repeats: 7}}", "of at least 2, got 1"),
         ("{warmup: 1, repeats: 7, control: 1}", "expected true or false, got 1"),
     ],
@@ -239,6 +247,14 @@ def test_batches_that_could_not_be_timed_are_refused(
 
     with pytest.raises(InputError, match=said):
         read_spec(path)
+
+
+def test_two_runs_that_take_turns_time_no_batches(tmp_path: Path) -> None:
+    alone = a_plan(LatencySpec(warmup=1, repeats=3, control=True))
+
+    assert _turns(alone, tmp_path / "a", tmp_path / "b").other == tmp_path / "b"
+    with pytest.raises(InputError, match="'latency.offline'. Take that out"):
+        _turns(a_plan(), tmp_path / "a", tmp_path / "b")
 
 
 # --- estimates -----------------------------------------------------------------------------------
