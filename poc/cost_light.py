@@ -136,10 +136,15 @@ def _conditions(result: CostResult) -> Iterator[Finding]:
         yield said.time_on(result.gpu_model, result.seconds.doubt)
     yield from (said.justify_over(name) for name in _cheaper(result))
     if result.examples:
-        labels = {one.name: one.label for one in result.tornado}
-        yield said.replace_examples(
-            len(result.examples), [labels[name] for name in result.examples[:3]]
-        )
+        yield example_inputs(result)
+
+
+def example_inputs(result: CostResult) -> Finding:
+    """Return the condition on inputs that are examples, those that move the result most first."""
+    labels = {one.name: one.label for one in result.tornado}
+    return said.replace_examples(
+        len(result.examples), [labels[name] for name in result.examples[:3]]
+    )
 
 
 def _cheaper(result: CostResult) -> Iterator[AlternativeName]:

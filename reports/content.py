@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from poc.records import Arm, ArmDecision, Verdict, Weight
-from reports import claims, evidence, judged, money, outlook, people, rights
+from reports import actions, claims, evidence, judged, money, outlook, people, rights
 from reports import text as words
 from reports.judged import focus_arm, light_mark
 from reports.load import RunView
@@ -36,7 +36,7 @@ def make_content(view: RunView, text: Text) -> Content:
     """Put a run into words."""
     focus = focus_arm(view)
     decision = view.decision
-    step = decision.next_measurement
+    todo = actions.actions(view, text, focus)
     numbers = (
         people.key_number(view, text, focus, judged.measured_quality(view, text, focus)),
         judged.speed_number(view, text, focus),
@@ -62,8 +62,8 @@ def make_content(view: RunView, text: Text) -> Content:
         ways=money.ways(view, text, focus),
         rights=rights.rights(view, text),
         stops=tuple(outlook.stops(view, text, focus)),
-        gaps=tuple(dict.fromkeys(outlook.gaps(view, text, focus))),
-        next_step=text.pick(step) if step else text("next.none"),
+        actions=todo,
+        actions_note=actions.note(view, text, todo),
         judges=tuple(outlook.judges(view, text, focus)),
         criteria=tuple(judged.criteria(view, text, focus)),
         rule=judged.rule(view, text),

@@ -7,7 +7,7 @@ section looks, never in what it says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reports.model import Cell, ClaimNumber, Content, Line, Mark, RightsPage
@@ -68,6 +68,8 @@ class Table:
 
     head: tuple[str, ...]
     rows: tuple[Row, ...]
+    shares: tuple[float, ...] = ()
+    """How the columns share the width; where empty, by what they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,12 @@ def board_sections(content: Content, text: Text) -> tuple[Section, ...]:
     return (
         _section(text, "section.conclusion", _conclusion(content, text)),
         _section(text, "section.asked", [Terms(content.request)]),
+        _section(text, "section.actions", _actions(content, text)),
         _section(text, "section.numbers", _numbers(content, text)),
         _section(text, "section.worst", [Paragraph(content.worst, "about")]),
         _section(text, "section.ways", _ways(content, text)),
         _section(text, "section.rights", _rights(content.rights, text)),
-        _section(text, "section.onward", _onward(content, text)),
+        _section(text, "section.stops", _stops(content, text)),
         _section(text, "section.judges", [Terms(content.judges)]),
         _section(text, "remark.section", [Bullets(content.remarks)]),
     )
@@ -146,6 +149,15 @@ def marked(mark: Mark | None, text: Text, *small: str) -> Entry:
     return Entry(mark.word, tuple(one for one in small if one), mark.level)
 
 
+def first_rows(table: Table, most: int, text: Text) -> Table:
+    """Return a table with as many rows as there is room for, and how many more there are."""
+    if len(table.rows) <= most:
+        return table
+    more = Entry(text("document.more", n=len(table.rows) - most))
+    rest = Row((more, *[Entry("")] * (len(table.head) - 1)))
+    return replace(table, rows=(*table.rows[:most], rest))
+
+
 # --- first page ----------------------------------------------------------------------------------
 
 
@@ -162,6 +174,34 @@ def _conclusion(content: Content, text: Text) -> Iterator[Block]:
     if content.reasons:
         yield Heading(text("section.reasons"))
         yield Bullets(content.reasons)
+
+
+def actions_table(content: Content, text: Text) -> Table:
+    """Return what is to be done, by whom, by when, and what it can change; the next step first."""
+    head = tuple(text(f"column.action.{name}") for name in ("what", "who", "due", "effect"))
+    return Table(
+        head,
+        tuple(
+            Row(
+                (
+                    Entry(row.what, (text("action.next"),) if row.is_next else ()),
+                    Entry(row.who),
+                    Entry(row.due),
+                    Entry(row.effect),
+                ),
+                chosen=row.is_next,
+            )
+            for row in content.actions
+        ),
+        shares=(0.5, 0.2, 0.1, 0.2),
+    )
+
+
+def _actions(content: Content, text: Text) -> Iterator[Block]:
+    if content.actions:
+        yield actions_table(content, text)
+    if content.actions_note:
+        yield Paragraph(content.actions_note)
 
 
 def _numbers(content: Content, text: Text) -> Iterator[Block]:
@@ -241,13 +281,8 @@ def _parts(page: RightsPage, text: Text) -> Iterator[Block]:
         yield Paragraph(page.instead)
 
 
-def _onward(content: Content, text: Text) -> Iterator[Block]:
-    yield Heading(text("section.stops"))
+def _stops(content: Content, text: Text) -> Iterator[Block]:
     yield Terms(content.stops) if content.stops else Paragraph(text("section.stops.none"))
-    yield Heading(text("section.gaps"))
-    yield Bullets(content.gaps) if content.gaps else Paragraph(text("section.gaps.none"))
-    yield Heading(text("section.next.happens"))
-    yield Paragraph(content.next_step)
 
 
 # --- evidence ------------------------------------------------------------------------------------

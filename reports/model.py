@@ -295,6 +295,19 @@ class RightsPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionRow:
+    """Something still to be done; `who` and `due` say so where nobody has set them."""
+
+    what: str
+    who: str
+    due: str
+    effect: str
+    """The light or verdict that it can change."""
+    is_next: bool = False
+    """The cheapest step that could change the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Everything a report says about a run, in one language, in reading order."""
 
@@ -319,8 +332,9 @@ class Content:
     ways: Ways
     rights: RightsPage
     stops: tuple[Line, ...]
-    gaps: tuple[str, ...]
-    next_step: str
+    actions: tuple[ActionRow, ...]
+    actions_note: str
+    """That nothing is missing, or no further measurement proposed; else empty."""
     judges: tuple[Line, ...]
     criteria: tuple[CriterionRow, ...]
     rule: str

@@ -1,11 +1,10 @@
-"""What is asked, what would stop it, what is missing, and who judged. Formats; decides nothing."""
+"""What is asked, what would stop it, and who judged. Formats; decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from poc.records import Arm, ArmRole, Comparison, Weight
-from poc.vote_records import VoteStatus
 from reports import evidence, judged, money, people
 from reports import text as words
 from reports.load import RunView
@@ -16,11 +15,10 @@ from reports.text import Text
 
 def asked(view: RunView, text: Text, focus: Arm) -> str:
     """Return what the reader is asked for; nothing where the run only demonstrates."""
-    step = view.decision.next_measurement
     key = f"asked.{view.decision.decision}"
-    if view.decision.decision == "INSUFFICIENT_EVIDENCE" and step is None:
+    if view.decision.decision == "INSUFFICIENT_EVIDENCE" and view.decision.next_measurement is None:
         key = f"{key}.none"
-    said = text(key, arm=words.arm_name(text, focus), step=text.pick(step) if step else "")
+    said = text(key, arm=words.arm_name(text, focus))
     return text("asked.demonstration", asked=said) if view.demonstration else said
 
 
@@ -52,22 +50,6 @@ def stops(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
     priced = view.decision.price_basis
     if priced is not None and priced.valid_until is not None:
         yield Line(text("lights.economic"), text("stop.after", day=priced.valid_until))
-
-
-def gaps(view: RunView, text: Text, focus: Arm) -> Iterator[str]:
-    """Yield what is missing for a better answer: votes, prices, rights, then the conditions."""
-    votes = people.votes_on(view, focus)
-    if votes is None:
-        yield text("gap.people.none")
-    elif votes.status is VoteStatus.INSUFFICIENT:
-        yield text("gap.people.few")
-    if view.decision.price_basis is None and view.decision.recommended_arm_id is not None:
-        yield text("gap.money")
-    if view.decision.rights_basis is None:
-        yield text("gap.rights")
-    if any(summary.counts.pending for summary in view.estimates.arms):
-        yield text("warning.incomplete")
-    yield from (text.pick(condition) for condition in view.decision.conditions)
 
 
 def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:

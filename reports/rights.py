@@ -31,8 +31,8 @@ def rights(view: RunView, text: Text) -> RightsPage:
         key = "rights.none" if basis is None else "rights.absent"
         return RightsPage(mark=mark, said=text(key), how=text("rights.how"))
     result = view.rights.result
-    arms = _arms(view, result)
-    parts = _parts(arms)
+    arms = arms_of(view, result)
+    parts = parts_of(arms)
     bad = [one for one in parts if one.judgement is not Judgement.PERMITTED]
     day = basis.valid_until
     return RightsPage(
@@ -40,16 +40,17 @@ def rights(view: RunView, text: Text) -> RightsPage:
         said=_use(text, result),
         last_day=text("rights.last_day", day=day) if day else text("rights.no_last_day"),
         whose=tuple(_whose(text, result, parts, date.fromisoformat(day))) if day else (),
-        reasons=tuple(_pick(text, reason) for reason in result.reasons),
+        reasons=tuple(pick(text, reason) for reason in result.reasons),
         parts=tuple(_part(text, one) for one in bad),
-        cleared=tuple(_named(text, one) for one in parts if one not in bad),
+        cleared=tuple(named(text, one) for one in parts if one not in bad),
         instead=_instead(text, arms),
         open=tuple(_item(text, one) for one in result.open_items),
         missing=tuple(words.shown(role) for role in result.missing_roles),
     )
 
 
-def _arms(view: RunView, result: RightsResult) -> tuple[ArmRights, ...]:
+def arms_of(view: RunView, result: RightsResult) -> tuple[ArmRights, ...]:
+    """Return the arms that the rights light is about."""
     chosen = view.decision.recommended_arm_id
     if chosen is not None:
         return tuple(arm for arm in result.arms if arm.arm_id == chosen)
@@ -58,7 +59,7 @@ def _arms(view: RunView, result: RightsResult) -> tuple[ArmRights, ...]:
     return tuple(arm for arm in result.arms if arm.arm_id in candidates)
 
 
-def _parts(arms: Sequence[ArmRights]) -> list[PartRights]:
+def parts_of(arms: Sequence[ArmRights]) -> list[PartRights]:
     """Return every different part once, the worst first."""
     found = {(part.part, part.kind): part for arm in arms for part in arm.parts}
     return sorted(found.values(), key=lambda one: -severity(one.judgement))
@@ -85,27 +86,28 @@ def _whose(
     for item in result.open_items:
         if item.due == day:
             who = words.shown(item.owner or "", 80)
-            yield text("rights.ends.item", item=_pick(text, item.question), owner=who)
+            yield text("rights.ends.item", item=pick(text, item.question), owner=who)
     for part in parts:
         if part.waiver is not None and part.waiver.expires == day:
             who = words.shown(part.waiver.owner, 80)
-            yield text("rights.ends.waiver", part=_named(text, part), owner=who)
+            yield text("rights.ends.waiver", part=named(text, part), owner=who)
         elif part.valid_until == day:
-            yield text("rights.ends.part", part=_named(text, part))
+            yield text("rights.ends.part", part=named(text, part))
 
 
-def _named(text: Text, part: PartRights) -> str:
+def named(text: Text, part: PartRights) -> str:
+    """Return a part's name with what it does."""
     return text("rights.part", name=words.shown(part.part, 80), kind=text(f"part.{part.kind}"))
 
 
 def _part(text: Text, part: PartRights) -> PartRow:
     waiver = part.waiver
     return PartRow(
-        name=_named(text, part),
+        name=named(text, part),
         licence=words.shown(part.licence, 120) or text("rights.no_licence"),
         mark=Mark(text(f"judgement.{part.judgement}"), _LEVELS[part.judgement]),
-        reasons=tuple(_pick(text, one) for one in part.reasons),
-        ways_out=tuple(_pick(text, one) for one in part.way_out),
+        reasons=tuple(pick(text, one) for one in part.reasons),
+        ways_out=tuple(pick(text, one) for one in part.way_out),
         waived=""
         if waiver is None
         else text(
@@ -125,11 +127,12 @@ def _instead(text: Text, arms: Sequence[ArmRights]) -> str:
 
 def _item(text: Text, item: OpenItem) -> Line:
     if item.owner is None:
-        return Line(_pick(text, item.question), text("rights.unanswered"))
+        return Line(pick(text, item.question), text("rights.unanswered"))
     key = "rights.late" if item.late else "rights.due"
     said = text(key, owner=words.shown(item.owner, 80), day=item.due)
-    return Line(_pick(text, item.question), said)
+    return Line(pick(text, item.question), said)
 
 
-def _pick(text: Text, statement: Statement) -> str:
+def pick(text: Text, statement: Statement) -> str:
+    """Return a statement of a rights answer in one language."""
     return words.shown(statement.ja if text.language == "ja" else statement.en, _LIMIT)

@@ -119,6 +119,9 @@ def test_money_rights_and_votes_are_on_the_decision_page(
     assert all(row.cost in tables for row in content.ways.rows)
     assert all(way in tables for part in content.rights.parts for way in part.ways_out)
     assert all(line.said in tables for line in (*content.stops, *content.judges))
+    for row in content.actions:
+        assert all(one in tables for one in (row.what, row.who, row.effect))
+        assert row.due.replace("-", "\u2011") in tables
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -389,8 +389,9 @@ def test_the_page_reads_from_the_answer_to_who_judged(run: Path, language: Langu
     text, said, found = load_text(language), article(run, language), content(run, language)
     order = [
         found.headline, found.sureness, text("section.asked"), found.asked,
+        text("section.actions"), found.actions[0].what,
         text("section.numbers"), text("section.worst"), text("section.ways"), text("rights.parts"),
-        text("section.stops"), text("section.gaps"), text("section.next.happens"),
+        text("section.stops"),
         text("section.judges"), text("section.criteria.about", arm=found.focus),
     ]  # fmt: skip
     place = 0
@@ -485,11 +486,11 @@ def test_clips_that_are_not_there_yet_are_no_failures(run: Path) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_sentence_that_quotes_a_section_quotes_one_that_there_is(language: Language) -> None:
     text = load_text(language)
-    quotes = {"en": "“(.+?)”", "ja": "「(.+?)」"}[language]
+    below = {"en": "below under (.+?)[.,]", "ja": "下記「(.+?)」"}[language]
 
-    quoted = re.findall(quotes, text("asked.CONDITIONAL", arm="x", step=""))
-
-    assert set(quoted) <= {text("section.gaps")}
+    for key in ("asked.CONDITIONAL", "asked.INSUFFICIENT_EVIDENCE"):
+        (quoted,) = re.findall(below, text(key, arm="x"))
+        assert quoted.casefold() == text("section.actions").casefold()
 
 
 def test_the_rule_of_a_pass_is_told_and_that_lines_were_fixed_only_where_they_were(
@@ -534,7 +535,7 @@ def test_a_demonstration_is_marked_on_every_part_and_a_real_run_on_none(
 ) -> None:
     real = fixture.write_run(tmp_path / "real", fixture.plan("procurement", count=1), drawn=0)
 
-    assert page_of(run).count('class="demo"') == 2 * 8
+    assert page_of(run).count('class="demo"') == 2 * 9
     assert 'class="demo"' not in html.render(load_run(real))
     assert content(run).asked.startswith("Nothing: this is a demonstration.")
     for name in ("money.json", "rights.json", "rating/votes.json"):
@@ -580,4 +581,5 @@ def test_where_no_arm_is_recommended_nobody_is_blamed_for_missing_prices(bare: P
     found = content(bare)
 
     assert found.numbers[2].cell.reason == "No setting is recommended, so none was priced."
-    assert not any("--cost" in line for line in (*found.gaps, *found.numbers[2].lines))
+    said = (*(row.what for row in found.actions), *found.numbers[2].lines)
+    assert not any("--cost" in line for line in said)

@@ -147,7 +147,7 @@ def test_the_conclusion_the_numbers_and_the_lights_are_said(
 ) -> None:
     said, content = read(page).words[language], make_content(view, load_text(language))
 
-    for sentence in (content.banner, content.headline, content.sureness, content.next_step):
+    for sentence in (content.banner, content.headline, content.sureness, content.actions[0].what):
         assert sentence
         assert sentence in said
     for number in content.numbers:

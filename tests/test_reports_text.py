@@ -31,7 +31,7 @@ SAME = {
     "missing.cell", "list.comma", "punctuation.aside", "punctuation.colon", "picture.number",
     "clips.with", "money.against", "part.lora", "rights.part",
     "n.clips", "number.none", "number.pixels", "number.plain", "provenance.python", "term.n",
-    "term.nfe", "watermark", "page.language",
+    "term.nfe", "watermark", "action.rights.way", "page.language",
 }  # fmt: skip
 """Sentences of signs, names and numbers only; all others must hold Japanese letters in Japanese."""
 

@@ -10,7 +10,7 @@ import streamlit as st
 from reports import app, charts, scenarios
 from reports.charts import Theme
 from reports.export.clips import worst_html
-from reports.model import CriterionRow, KeyNumber, Line, Mark, PartRow, WayRow
+from reports.model import ActionRow, CriterionRow, KeyNumber, Line, Mark, PartRow, WayRow
 from reports.text import Text
 from reports.tidy import acceptance_table
 
@@ -20,13 +20,14 @@ _PAGE: Final = Theme()
 def draw(shown: app.Shown) -> None:
     """Draw the page from top to bottom, as an executive reads it: the answer first."""
     _conclusion(shown)
+    _actions(shown)
     _numbers(shown)
     _acceptance(shown)
     _worst(shown)
     _ways(shown)
     scenarios.draw(shown)
     _rights(shown)
-    _onward(shown)
+    _stops(shown)
     _heading(shown, "section.judges")
     app.lines(shown.content.judges, shown.text("column.term"), shown.text("column.said"))
     _criteria(shown)
@@ -63,6 +64,28 @@ def _conclusion(shown: app.Shown) -> None:
         _bullets(content.reasons)
     st.subheader(text("section.asked"))
     st.info(app.plain(content.asked))
+
+
+def _actions(shown: app.Shown) -> None:
+    text, content = shown.text, shown.content
+    _heading(shown, "section.actions")
+    if content.actions:
+        columns = [text(f"column.action.{name}") for name in ("what", "who", "due", "effect")]
+        rows = [(_what(text, row), row.who, _day(row), row.effect) for row in content.actions]
+        app.table([dict(zip(columns, row, strict=True)) for row in rows])
+    if content.actions_note:
+        st.markdown(app.plain(content.actions_note))
+
+
+def _day(row: ActionRow) -> str:
+    """Return a day that no line breaks apart."""
+    return row.due.replace("-", "\u2011")
+
+
+def _what(text: Text, row: ActionRow) -> str:
+    return (
+        f"{text('action.next')}{text('punctuation.colon')}{row.what}" if row.is_next else row.what
+    )
 
 
 def _numbers(shown: app.Shown) -> None:
@@ -161,21 +184,13 @@ def _part(text: Text, row: PartRow) -> dict[str, str | Mark]:
     }
 
 
-def _onward(shown: app.Shown) -> None:
+def _stops(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
-    _heading(shown, "section.onward")
-    st.markdown(f"**{text('section.stops')}**")
+    _heading(shown, "section.stops")
     if content.stops:
         app.lines(content.stops, text("column.criterion"), text("column.stop"))
     else:
         st.markdown(text("section.stops.none"))
-    st.markdown(f"**{text('section.gaps')}**")
-    if content.gaps:
-        _bullets(content.gaps)
-    else:
-        st.markdown(text("section.gaps.none"))
-    st.markdown(f"**{text('section.next.happens')}**")
-    st.markdown(app.plain(content.next_step))
 
 
 def _criteria(shown: app.Shown) -> None:

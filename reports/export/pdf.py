@@ -23,8 +23,10 @@ from reports.document import (
     Entry,
     Row,
     Table,
+    actions_table,
     board_sections,
     evidence_sections,
+    first_rows,
     marked,
     ways_table,
 )
@@ -37,7 +39,7 @@ from reports.text import Language, Text, load_text
 from reports.tidy import acceptance_table, points_table
 
 FILE_NAME: Final = "report.pdf"
-_MOST: Final = {"reasons": 3, "stops": 9, "gaps": 5, "criteria": 10}
+_MOST: Final = {"reasons": 3, "stops": 9, "actions": 8, "criteria": 10}
 """Lines of each part that the first page holds; the rest stand on the pages after it."""
 
 _PROMPT: Final = 90
@@ -145,6 +147,9 @@ def _board(
         "request_title": text("section.asked"),
         "request": content.request,
         "numbers": [_tile(one) for one in content.numbers],
+        "actions_title": text("section.actions"),
+        "actions": first_rows(actions_table(content, text), _MOST["actions"], text),
+        "actions_note": content.actions_note,
         "scorecard_title": text("document.scorecard", arm=content.focus, level=content.level),
         "scorecard": _scorecard(content, text),
         "rule": content.rule,
@@ -167,12 +172,8 @@ def _board(
         "rights_title": text("document.risks"),
         "rights_mark": content.rights.mark,
         "rights": [content.rights.last_day, content.rights.said],
-        "gaps_title": text("section.gaps"),
-        "gaps": _part(content.gaps, "gaps", text) or [text("section.gaps.none")],
         "stops_title": text("section.stops"),
         "stops": _part(content.stops, "stops", text) or [Line(text("section.stops.none"), "")],
-        "next_title": text("section.next.happens"),
-        "next": content.next_step,
         "known_title": text("document.known"),
         "known": [*content.basis, content.judges[0]],
     }
@@ -204,11 +205,7 @@ def _scorecard(content: Content, text: Text) -> Table:
         )
         for row in content.criteria
     ]
-    most = _MOST["criteria"]
-    if len(rows) > most:
-        more = Entry(text("document.more", n=len(rows) - most))
-        rows = [*rows[:most], Row((more, *[Entry("")] * 6))]
-    return Table(head, tuple(rows))
+    return first_rows(Table(head, tuple(rows)), _MOST["criteria"], text)
 
 
 def _part(items: tuple[Any, ...], name: str, text: Text) -> list[Any]:

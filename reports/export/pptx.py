@@ -10,6 +10,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,10 +19,28 @@ import pandas as pd
 
 from poc.errors import InputError
 from reports.content import make_content
-from reports.document import Entry, Row, Table, entry, marked, ways_table
+from reports.document import (
+    Entry,
+    Row,
+    Table,
+    actions_table,
+    entry,
+    marked,
+    ways_table,
+)
 from reports.export.files import publish
 from reports.export.slide_charts import add_acceptance, add_scatter
-from reports.export.slide_text import ALARM, INK, QUIET, add_run, add_table, colour_of, emu, say
+from reports.export.slide_text import (
+    ALARM,
+    INK,
+    QUIET,
+    add_run,
+    add_table,
+    colour_of,
+    emu,
+    rows_within,
+    say,
+)
 from reports.export.stills import Still, StillColumn, still_columns
 from reports.load import RunView, load_run
 from reports.model import Content, Line
@@ -33,8 +52,8 @@ FILE_NAME: Final = "report.pptx"
 _WIDE, _HIGH, _EDGE = 13.333, 7.5, 0.5
 """Inches."""
 _MOST_ROWS: Final = 12
-_MOST_FIRST: Final = 3
-"""Lines of what is missing on the first slide; all stand on a later one."""
+_FOOT: Final = 6.9
+"""Inches down to which words stand; the number is below."""
 _MOST_JUDGED: Final = 4
 """Arms whose judged clips one slide has room for."""
 _INSET: Final = 0.1
@@ -93,7 +112,8 @@ def _fill(slides: _Slides, view: RunView, text: Text, content: Content) -> None:
     for column in still_columns(view, text):
         slides.clips(column, content.worst)
     slides.table(text("section.ways"), ways_table(content, text), money)
-    slides.onward(content.remarks)
+    slides.actions(content.sureness)
+    slides.stops(content.remarks)
     slides.lines(text("document.known"), content.basis, content.sureness)
 
 
@@ -147,7 +167,7 @@ class _Slides:
     # --- slides ----------------------------------------------------------------------------------
 
     def conclusion(self, remark: str) -> None:
-        """Add the answer: the light, how sure, what is asked, what is missing, what comes next."""
+        """Add the answer: the light, how sure, what is asked, what is to be done."""
         content, text = self._content, self._text
         slide = self._slide(content.title, (content.sureness, remark))
         half, colon = (_WIDE - 2 * _EDGE) / 2, text("punctuation.colon")
@@ -155,30 +175,37 @@ class _Slides:
         say(about, content.question, 12, QUIET)
         say(about, content.subject, 11, QUIET)
         box = self._box(slide, (_EDGE, 1.5, _WIDE - 2 * _EDGE, 1.7))
-        say(box, content.mark.word, 28, colour_of(content.mark), bold=True)
-        say(box, content.headline, 20, INK, bold=True)
-        say(box, content.sureness, 14, QUIET, before=4)
+        say(box, content.mark.word, 24, colour_of(content.mark), bold=True)
+        say(box, content.headline, 18, INK, bold=True)
+        say(box, content.sureness, 12, QUIET, before=4)
         for warning in content.warnings:
             say(box, warning, 12, ALARM)
-        left = self._box(slide, (_EDGE, 3.2, half - 0.8, 3.8))
+        top = 3.05 + 0.22 * len(content.warnings)
+        left = self._box(slide, (_EDGE, top, half - 0.8, 1.9))
         for light in content.lights:
             said = f"{light.title}{colon}{light.mark.word}"
-            say(left, said, 16, colour_of(light.mark), bold=True, before=6)
-            say(left, light.question, 11, QUIET)
-        say(left, text("section.gaps"), 16, INK, bold=True, before=14)
-        for gap in self._first(content.gaps or (text("section.gaps.none"),)):
-            say(left, f"・{gap}", 12, INK)
-        right = self._box(slide, (_EDGE + half - 0.6, 3.2, half + 0.6, 3.8))
-        say(right, text("section.asked"), 16, INK, bold=True)
+            say(left, said, 14, colour_of(light.mark), bold=True, before=4)
+            say(left, light.question, 10, QUIET)
+        right = self._box(slide, (_EDGE + half - 0.6, top, half + 0.6, 1.9))
+        say(right, text("section.asked"), 15, INK, bold=True)
         for line in content.request:
-            say(right, f"{line.term}{colon}{line.said}", 13, INK, before=4)
-        say(right, text("section.next.happens"), 16, INK, bold=True, before=14)
-        say(right, content.next_step, 13, INK, before=4)
+            say(right, f"{line.term}{colon}{line.said}", 12, INK, before=3)
+        self._first_actions(slide, top + 1.95)
 
-    def _first(self, gaps: Sequence[str]) -> Iterator[str]:
-        yield from gaps[:_MOST_FIRST]
-        if len(gaps) > _MOST_FIRST:
-            yield self._text("document.more", n=len(gaps) - _MOST_FIRST)
+    def _first_actions(self, slide: Any, top: float) -> None:
+        """Add as many rows of what is to be done as there is room for, and how many more are."""
+        content, text = self._content, self._text
+        head = self._box(slide, (_EDGE, top, _WIDE - 2 * _EDGE, 0.35))
+        say(head, text("section.actions"), 15, INK, bold=True)
+        table, width = actions_table(content, text), _WIDE - 2 * (_EDGE + _INSET)
+        most = rows_within(table, width, 11, _FOOT - top - 0.35)
+        more = len(table.rows) - most
+        beside = [text("document.elsewhere.slide", n=more)] if more > 0 else []
+        for said in filter(None, (content.actions_note, *beside)):
+            add_run(head.paragraphs[0], f"  {said}", 11, QUIET)
+        if table.rows:
+            first = replace(table, rows=table.rows[:most])
+            add_table(slide, first, (_EDGE + _INSET, top + 0.35, width), 11)
 
     def numbers(self, remarks: Sequence[str]) -> None:
         """Add the three numbers."""
@@ -202,26 +229,35 @@ class _Slides:
         for line in lines:
             say(box, f"{line.term}{self._text('punctuation.colon')}{line.said}", 16, INK, before=8)
 
-    def onward(self, remarks: Sequence[str]) -> None:
-        """Add risks and rights, what stops it, what is missing and what comes next."""
+    def actions(self, remark: str) -> None:
+        """Add what is to be done, on as many slides as its rows take; or that nothing is."""
+        content, title = self._content, self._text("section.actions")
+        table, width, size = actions_table(content, self._text), _WIDE - 2 * _EDGE, 12
+        if not table.rows:
+            slide = self._slide(title, (remark,))
+            say(self._box(slide, (_EDGE, 1.2, width, 1)), content.actions_note, 16, INK)
+        while table.rows:
+            most = rows_within(table, width, size, 5.4)
+            slide = self._slide(title, (remark,))
+            add_table(slide, replace(table, rows=table.rows[:most]), (_EDGE, 1.2, width), size)
+            table = replace(table, rows=table.rows[most:])
+
+    def stops(self, remarks: Sequence[str]) -> None:
+        """Add what stops it, risks and rights."""
         content, text = self._content, self._text
-        slide = self._slide(text("section.onward"), remarks)
+        slide = self._slide(text("section.stops"), remarks)
         colon, half = text("punctuation.colon"), (_WIDE - 2 * _EDGE) / 2
         left = self._box(slide, (_EDGE, 1.2, half - 0.2, 5.7))
-        say(left, text("section.stops"), 15, INK, bold=True)
         for line in content.stops:
             say(left, f"{line.term}{colon}{line.said}", 13, INK, before=4)
-        say(left, text("document.risks"), 15, INK, bold=True, before=14)
-        say(left, content.rights.mark.word, 13, colour_of(content.rights.mark), bold=True)
+        if not content.stops:
+            say(left, text("section.stops.none"), 13, INK)
+        right = self._box(slide, (_EDGE + half, 1.2, half, 5.7))
+        say(right, text("document.risks"), 15, INK, bold=True)
+        say(right, content.rights.mark.word, 13, colour_of(content.rights.mark), bold=True)
         for said in (content.rights.last_day, content.rights.said):
             if said:
-                say(left, said, 13, INK)
-        right = self._box(slide, (_EDGE + half, 1.2, half, 5.7))
-        say(right, text("section.gaps"), 15, INK, bold=True)
-        for gap in content.gaps or (text("section.gaps.none"),):
-            say(right, f"・{gap}", 13, INK, before=4)
-        say(right, text("section.next.happens"), 15, INK, bold=True, before=14)
-        say(right, content.next_step, 13, INK)
+                say(right, said, 13, INK)
 
     def table(self, title: str, table: Table, remark: str) -> None:
         """Add a table; rows beyond one slide stand in the other documents, and that is said."""

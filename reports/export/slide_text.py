@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from itertools import accumulate
 from typing import Any, Final
 
 from reports.document import Entry, Row, Table
@@ -123,8 +124,18 @@ def _write(cell: Any, entry: Entry, size: float, *, ink: str, ground: str) -> No
         say(cell.text_frame, line, size - 2, QUIET)
 
 
+def rows_within(table: Table, width: float, size: float, high: float) -> int:
+    """Return how many rows, below the head, `high` inches surely have room for; at least one."""
+    widths = _widths(table, width, size)
+    left = high - _height(Row(tuple(map(Entry, table.head))), widths, size)
+    bottoms = accumulate(_height(row, widths, size) for row in table.rows)
+    return max(1, sum(bottom <= left for bottom in bottoms))
+
+
 def _widths(table: Table, width: float, size: float) -> list[float]:
     """Return the widths of columns: short words take what they need, sentences share the rest."""
+    if table.shares:
+        return [share * width for share in table.shares]
     rows = (map(len_shown, table.head), *(map(_longest, row.entries) for row in table.rows))
     said = [max(column) for column in zip(*rows, strict=True)]
     wanted = [(min(one, _BROAD) + 1) * size * _LETTER / 72 + _MARGINS for one in said]
