@@ -55,7 +55,15 @@ def started(runs: Path, *more: str, port: int = 0, kill: bool = False) -> Iterat
     port = port or free_port()
     options = ["--server.port", str(port), "--server.headless", "true", *more]
     command = [sys.executable, "-m", "poc", "dashboard", str(runs), "--", *options]
-    log = runs.parent / "dashboard.log"
+    with running(command, port, runs.parent / "dashboard.log", kill=kill) as served:
+        yield served
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, log: Path, *, kill: bool = False
+) -> Iterator[tuple[str, int]]:
+    """Start any Streamlit program; yields its address and process id once it answers."""
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as program:
         try:
             address = f"http://127.0.0.1:{port}"
