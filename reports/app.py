@@ -6,22 +6,23 @@ The run is read once per change of its files and shared by all visitors; pages o
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from poc.records import Arm
+from reports import kept
 from reports import text as words
 from reports.charts import Subject
-from reports.content import make_content
 from reports.export.clips import stylesheet
-from reports.load import RunNotShownError, RunView, list_runs, load_run
+from reports.kept import Stamp, stamp
+from reports.load import RunNotShownError, RunView, list_runs
 from reports.model import Cell, Content, Line, Mark
 from reports.player import first_arms, player_data
 from reports.text import LANGUAGES, Language, Text, language_of, load_text
@@ -42,10 +43,8 @@ _PLAYER: Final = st.components.v2.component(
 
 _STATE: Final = "poc_shown"
 _ARMS: Final = "poc_arms"
-_WATCHED: Final = (
-    "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
-    "money.json", "rights.json", "rating/votes.json", "rating/answers",
-)  # fmt: skip
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,8 @@ class Shown:
     view: RunView
     text: Text
     content: Content
+    stamp: Stamp
+    """The version of the run's files that `view` was read from."""
 
     def subject(self, metric: str) -> Subject:
         """Return what a chart of `metric` needs to know of this run."""
@@ -96,15 +97,17 @@ def choose_run(text: Text) -> Shown | None:
         st.info(text("app.empty", folder=words.shown(str(folder))))
         st.code(f"poc run --out {folder / 'demo'}", language="bash")
         return None
-    first = next((i for i, run in enumerate(runs) if _is_readable(run)), 0)
+    first = next((i for i, run in enumerate(runs) if kept.is_readable(run)), 0)
     chosen = st.sidebar.selectbox(
         text("app.run"), runs, index=first, format_func=_run_name, key="run",
         placeholder=text("app.choose"),
     )  # fmt: skip
-    view = _read(text, chosen)
+    version = stamp(chosen)
+    view = _read(text, chosen, version)
     if view is None:
         return None
-    return Shown(view, text, _content(str(chosen), _stamp(chosen), text.language))
+    content = kept.content(str(chosen), version, text.language)
+    return Shown(view, text, content, version)
 
 
 def choose_other(chosen: Shown) -> RunView | None:
@@ -118,7 +121,7 @@ def choose_other(chosen: Shown) -> RunView | None:
         text("compare.with"), others, index=None, format_func=_run_name, key="other",
         placeholder=text("app.choose"),
     )  # fmt: skip
-    return None if other is None else _read(text, other)
+    return None if other is None else _read(text, other, stamp(other))
 
 
 def choose_arms(chosen: Shown) -> tuple[Arm, ...]:
@@ -144,6 +147,33 @@ def choose_arms(chosen: Shown) -> tuple[Arm, ...]:
 def keep(chosen: Shown) -> None:
     """Hand the chosen run to the page that is drawn next."""
     st.session_state[_STATE] = chosen
+
+
+# --- once for all visitors -----------------------------------------------------------------------
+
+
+def once(shown: Shown, make: Callable[..., T], *choices: Hashable) -> T:
+    """Return what `make(shown, *choices)` returns and draw what it draws, made once for everybody.
+
+    Made anew for another run, another version of its files, another language, other choices. So
+    `make` is a function of a module, draws no widget, and asks nothing but its arguments: neither
+    the session nor the clock.
+    """
+    code = make.__code__
+    place = code.co_filename, code.co_qualname
+    key = str(shown.view.path), shown.stamp, shown.text.language
+    return _once(place, key, choices, shown, make)  # type: ignore[no-any-return]
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _once(
+    place: tuple[str, str],  # noqa: ARG001 - the first three are what tells results apart
+    key: tuple[str, Stamp, Language],  # noqa: ARG001
+    choices: tuple[Hashable, ...],
+    _shown: Shown,
+    _make: Callable[..., Any],
+) -> Any:
+    return _make(_shown, *choices)
 
 
 # --- drawing -------------------------------------------------------------------------------------
@@ -230,48 +260,30 @@ def player(
         st.info(chosen.text("section.clips.none"))
 
 
-def download(table: pd.DataFrame, text: Text, name: str) -> None:
-    """Offer a table as CSV whose cells no spreadsheet takes for a formula."""
-    safe = table.map(words.harmless_cell).to_csv(index=False).encode("utf-8-sig")
+def csv(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV whose cells no spreadsheet takes for a formula."""
+    return table.map(words.harmless_cell).to_csv(index=False).encode("utf-8-sig")
+
+
+def download(shown: Shown, make: Callable[[Shown], bytes], what: str) -> None:
+    """Offer the CSV that `make` makes once of a run, under the run's name and `what` it holds."""
+    name = f"{shown.view.name}-{what}"
+    safe = once(shown, make)
     st.download_button(
-        text("app.download"), safe, file_name=f"{name}.csv", mime="text/csv", key=f"csv-{name}"
+        shown.text("app.download"), safe, f"{name}.csv", mime="text/csv", key=f"csv-{name}"
     )
 
 
 # --- runs ----------------------------------------------------------------------------------------
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _load(path: str, stamp: tuple[int, ...]) -> RunView:  # noqa: ARG001 - the stamp is the version
-    return load_run(Path(path))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _content(path: str, stamp: tuple[int, ...], language: Language) -> Content:
-    """Put a run into words once per language, not whenever somebody touches a page."""
-    return make_content(_load(path, stamp), load_text(language))
-
-
-def _read(text: Text, run: Path) -> RunView | None:
+def _read(text: Text, run: Path, version: Stamp) -> RunView | None:
     """Return a run; None, with the reason on the page, where it cannot be shown."""
     try:
-        return _load(str(run), _stamp(run))
+        return kept.view(str(run), version)
     except RunNotShownError as problem:
         _explain(text, problem)
         return None
-
-
-def _stamp(run: Path) -> tuple[int, ...]:
-    files = [run / name for name in _WATCHED]
-    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
-
-
-def _is_readable(run: Path) -> bool:
-    try:
-        _load(str(run), _stamp(run))
-    except RunNotShownError:
-        return False
-    return True
 
 
 def _run_name(run: Path) -> str:

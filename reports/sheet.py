@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -165,8 +166,23 @@ def viewing_copy(strip: Path, frames: int, packet: bytes = b"") -> bytes | None:
 
     `packet`: what is written into it of its origin, as XMP.
 
-    A damaged picture hurts nobody else: its place in the sheet says that it is missing.
+    A damaged picture hurts nobody else: its place in the sheet says that it is missing. The last
+    copies stay in memory, for as long as their files are what they were.
     """
+    try:
+        found = strip.stat()
+    except OSError:
+        return None
+    return _copied(strip, (found.st_mtime_ns, found.st_size), frames, packet)
+
+
+@lru_cache(maxsize=512)
+def _copied(
+    strip: Path,
+    version: tuple[int, int],  # noqa: ARG001 - tells a file from what lay there before
+    frames: int,
+    packet: bytes,
+) -> bytes | None:
     try:
         with Image.open(strip) as opened:
             picture = opened.convert("RGB")

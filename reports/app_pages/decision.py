@@ -19,13 +19,21 @@ _PAGE: Final = Theme()
 
 def draw(shown: app.Shown) -> None:
     """Draw the page from top to bottom, as an executive reads it: the answer first."""
+    app.once(shown, _answer)
+    scenarios.draw(shown)
+    app.once(shown, _grounds)
+
+
+def _answer(shown: app.Shown) -> None:
     _conclusion(shown)
     _actions(shown)
     _numbers(shown)
     _acceptance(shown)
     _worst(shown)
     _ways(shown)
-    scenarios.draw(shown)
+
+
+def _grounds(shown: app.Shown) -> None:
     _rights(shown)
     _stops(shown)
     _heading(shown, "section.judges")

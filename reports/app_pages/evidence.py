@@ -16,11 +16,19 @@ from reports.tidy import shown_estimates
 def draw(shown: app.Shown) -> None:
     """Draw the page: one tab a subject."""
     text = shown.text
-    parts = (_method, _results, _people_and_money, _origin, _compare, _words)
     names = ("method", "results", "people", "origin", "compare", "words")
-    for tab, part in zip(st.tabs([text(f"tab.{name}") for name in names]), parts, strict=True):
+    tabs = st.tabs([text(f"tab.{name}") for name in names])
+    method, results, people, origin, compare, words = tabs
+    with results:
+        app.once(shown, _results)
+        app.download(shown, _estimates_csv, "estimates")
+        app.once(shown, _claims)
+    with compare:
+        _compare(shown)
+    fixed = (method, _method), (people, _people_and_money), (origin, _origin), (words, _words)
+    for tab, part in fixed:
         with tab:
-            part(shown)
+            app.once(shown, part)
 
 
 def _method(shown: app.Shown) -> None:
@@ -36,7 +44,7 @@ def _method(shown: app.Shown) -> None:
 
 
 def _results(shown: app.Shown) -> None:
-    text, content, view = shown.text, shown.content, shown.view
+    text, content = shown.text, shown.content
     st.subheader(text("section.missing"))
     missing = (*content.missing, *content.lost)
     if missing:
@@ -47,13 +55,19 @@ def _results(shown: app.Shown) -> None:
     app.table(_verdicts(shown))
     _contrasts(shown)
     st.subheader(text("app.table"))
-    every = pd.DataFrame(shown_estimates(view, text))
+    every = _estimates(shown)
     # Streamlit's own download of this table knows no formulas: names are the spec's words.
     arm = text("column.arm")
     safe = every.assign(**{arm: every[arm].map(harmless_cell)}) if len(every) else every
     st.dataframe(safe, hide_index=True, width="stretch")
-    app.download(every, text, f"{view.name}-estimates")
-    _claims(shown)
+
+
+def _estimates(shown: app.Shown) -> pd.DataFrame:
+    return pd.DataFrame(shown_estimates(shown.view, shown.text))
+
+
+def _estimates_csv(shown: app.Shown) -> bytes:
+    return app.csv(_estimates(shown))
 
 
 def _people_and_money(shown: app.Shown) -> None:

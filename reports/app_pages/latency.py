@@ -15,6 +15,9 @@ from reports.tidy import latency_rows, spread_table, stage_table
 
 _PAGE: Final = Theme(height=460)
 
+Chosen = tuple[str, ...]
+"""Ids of the arms that the visitor chose, in the plan's order."""
+
 
 def draw(shown: app.Shown) -> None:
     """Draw the page from top to bottom."""
@@ -24,7 +27,19 @@ def draw(shown: app.Shown) -> None:
     if not view.latency:
         st.info(text("method.latency.none"))
         return
-    arms, subject = app.choose_arms(shown), shown.subject(SPEED)
+    chosen = tuple(arm.id for arm in app.choose_arms(shown))
+    app.once(shown, _clips, chosen)
+    app.download(shown, _clips_csv, "latency")
+    app.once(shown, _batches, chosen)
+    if view.plan.spec.latency and view.plan.spec.latency.offline:
+        app.download(shown, _batches_csv, "throughput")
+    app.once(shown, _device, chosen)
+
+
+def _clips(shown: app.Shown, chosen: Chosen) -> None:
+    """Draw how the times of the chosen arms spread, where they go, and all that is known."""
+    text, view = shown.text, shown.view
+    arms, subject = _arms(shown, chosen), shown.subject(SPEED)
     st.markdown(f"**{text('latency.spread')}**")
     st.caption(text("latency.spread.about"))
     st.altair_chart(charts.spread(spread_table(view, text, arms), subject, _PAGE), width="stretch")
@@ -32,28 +47,28 @@ def draw(shown: app.Shown) -> None:
     st.caption(text("latency.stages.about"))
     parts = stage_table(view, text, arms)
     st.altair_chart(charts.stages(parts, subject, _PAGE), width="stretch")
-    _table(shown, arms)
-    _batches(shown, arms)
-    _device(shown, arms)
+    st.markdown(f"**{text('app.table')}**")
+    st.caption(text("latency.table.about", level=shown.content.level))
+    if arms:
+        app.table(latency_rows(view, text, arms))
+
+
+def _arms(shown: app.Shown, chosen: Chosen) -> tuple[Arm, ...]:
+    return tuple(map(shown.view.arm, chosen))
 
 
 def _is_speed(term: str, shown: app.Shown) -> bool:
     return term == shown.text("method.latency")
 
 
-def _table(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
-    text, view = shown.text, shown.view
-    st.markdown(f"**{text('app.table')}**")
-    st.caption(text("latency.table.about", level=shown.content.level))
-    if arms:
-        app.table(latency_rows(view, text, arms))
-    every = latency_rows(view, text, view.plan.arms)
-    app.download(pd.DataFrame(every), text, f"{view.name}-latency")
+def _clips_csv(shown: app.Shown) -> bytes:
+    view = shown.view
+    return app.csv(pd.DataFrame(latency_rows(view, shown.text, view.plan.arms)))
 
 
-def _batches(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
+def _batches(shown: app.Shown, chosen: Chosen) -> None:
     """Draw throughput and the A/A control, where the plan asks for them."""
-    text, view = shown.text, shown.view
+    text, view, arms = shown.text, shown.view, _arms(shown, chosen)
     if said := throughput.control(view, text):
         st.markdown(f"**{text('method.control')}**")
         st.markdown(app.plain(said))
@@ -65,13 +80,16 @@ def _batches(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
     st.caption(about)
     if arms:
         app.table(throughput.rows(view, text, arms))
-    every = throughput.rows(view, text, view.plan.arms)
-    app.download(pd.DataFrame(every), text, f"{view.name}-throughput")
 
 
-def _device(shown: app.Shown, arms: tuple[Arm, ...]) -> None:
+def _batches_csv(shown: app.Shown) -> bytes:
+    view = shown.view
+    return app.csv(pd.DataFrame(throughput.rows(view, shown.text, view.plan.arms)))
+
+
+def _device(shown: app.Shown, chosen: Chosen) -> None:
     """Draw energy, clocks and throttling, or that they were not measured."""
-    text, view = shown.text, shown.view
+    text, view, arms = shown.text, shown.view, _arms(shown, chosen)
     st.markdown(f"**{text('latency.device')}**")
     st.markdown(app.plain(telemetry.summary(view, text)))
     if not view.telemetry.device.n_read:

@@ -48,6 +48,17 @@ def draw(shown: app.Shown) -> None:
         key="trade_off",
     )
     _clips_of(shown, _chosen_id(clicked))
+    app.once(shown, _by_steps)
+    _any_metric(shown)
+    _slices(shown)
+    app.once(shown, _arms)
+
+
+def _by_steps(shown: app.Shown) -> None:
+    """Draw quality by number of steps: for each style, then as a curve."""
+    text, content, view = shown.text, shown.content, shown.view
+    metric = view.estimates.quality_metric
+    points, subject = points_table(view, text, metric), shown.subject(metric)
     st.subheader(text("section.heat_map"))
     st.caption(text("section.heat_map.about", level=content.level))
     _chart(charts.heat_map(points, subject, _PAGE))
@@ -56,10 +67,6 @@ def draw(shown: app.Shown) -> None:
     _chart(charts.step_curve(points, subject, _PAGE))
     if said := judged.smallest_step(view, text):
         st.markdown(app.plain(said))
-    _any_metric(shown)
-    _slices(shown)
-    st.subheader(text("section.arms"))
-    _arms(shown)
 
 
 def _chosen_id(clicked: object) -> str | None:
@@ -112,6 +119,11 @@ def _any_metric(shown: app.Shown) -> None:
         placeholder=text("app.choose"),
         key="metric",
     )
+    app.once(shown, _bars, metric)
+
+
+def _bars(shown: app.Shown, metric: str) -> None:
+    text = shown.text
     st.caption(app.plain(words.metric_help(text, metric)))
     points = points_table(shown.view, text, metric)
     _chart(charts.metric_bars(points, shown.subject(metric), _PAGE))
@@ -123,17 +135,20 @@ def _slices(shown: app.Shown) -> None:
         return
     st.subheader(text("section.slices"))
     st.caption(app.plain(text("section.slices.about", level=content.level)))
-    titles = {one.title: one for one in content.slices}
-    title = st.selectbox(
-        text("app.slices"), list(titles), placeholder=text("app.choose"), key="slices"
-    )
-    chosen = titles[title]
+    titles = list(dict.fromkeys(one.title for one in content.slices))
+    title = st.selectbox(text("app.slices"), titles, placeholder=text("app.choose"), key="slices")
+    app.once(shown, _slice, title)
+
+
+def _slice(shown: app.Shown, title: str) -> None:
+    chosen = next(one for one in shown.content.slices if one.title == title)
     rows: list[list[str | Cell]] = [[row.name, *row.cells] for row in chosen.rows]
-    app.wide_table([text("column.arm"), *chosen.columns], rows)
+    app.wide_table([shown.text("column.arm"), *chosen.columns], rows)
 
 
 def _arms(shown: app.Shown) -> None:
     text, content = shown.text, shown.content
+    st.subheader(text("section.arms"))
     heads = ("arm", "nfe", "clips", "light", "front")
     columns = [text(f"column.{name}") for name in heads] + [one.term for one in content.arm_columns]
     rows: list[list[str | Cell]] = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Final
@@ -73,6 +74,7 @@ class SheetText:
     rows: tuple[SheetRow, ...]
 
 
+@cache
 def environment() -> Environment:
     """Return the templates of this package: everything escaped, nothing undefined."""
     return Environment(
