@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -35,13 +36,27 @@ def view(path: str, stamp: Stamp) -> RunView:  # noqa: ARG001 - the stamp is the
     Raises:
         RunNotShownError: it cannot be shown.
     """
-    return load_run(Path(path))
+    found = load_run(Path(path))
+    _spare()
+    return found
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def content(path: str, stamp: Stamp, language: Language) -> Content:
     """Put a run into words once per language, not whenever somebody touches a page."""
-    return make_content(view(path, stamp), load_text(language))
+    found = make_content(view(path, stamp), load_text(language))
+    _spare()
+    return found
+
+
+def _spare() -> None:
+    """Keep the garbage collector from what is in memory now.
+
+    Streamlit collects after every page, and going through all records of a large run takes longer
+    than any page. They form no cycles: a run that is dropped is freed without the collector.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def is_readable(run: Path) -> bool:

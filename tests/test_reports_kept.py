@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +89,21 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(kept, "load_run", and_note)
     return read
+
+
+def test_the_records_of_a_run_are_spared_by_the_collector_and_freed_all_the_same(
+    runs: Path,
+) -> None:
+    gc.unfreeze()
+    found = kept.view(str(runs / "few"), (1,))
+    seen = {id(one) for one in gc.get_objects()}  # what a collection goes through
+    gone = weakref.ref(found)
+
+    assert id(found.measurements) not in seen
+    assert not any(id(one) in seen for one in found.measurements)
+    del found
+    st.cache_resource.clear()
+    assert gone() is None
 
 
 def test_content_is_of_its_run_version_and_language(runs: Path) -> None:
