@@ -78,8 +78,8 @@ def tail(level: float) -> float:
 def ends(draws: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """Return the interval that draws have.
 
-    >>> ends(np.arange(101.0), 0.9)
-    (5.0, 95.0)
+    >>> ends(np.arange(101.0), 0.5)
+    (25.0, 75.0)
     """
     low, high = np.quantile(draws, [1 - tail(level), tail(level)])
     return float(low), float(high)

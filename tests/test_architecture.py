@@ -139,6 +139,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.front",
         "poc.governance",
         "poc.governance_records",
+        "poc.latency_calls",
         "poc.latency_profile",
         "poc.latency_scenarios",
         "poc.latency_telemetry",

@@ -79,15 +79,18 @@ def _actions(shown: app.Shown) -> None:
     _heading(shown, "section.actions")
     if content.actions:
         columns = [text(f"column.action.{name}") for name in ("what", "who", "due", "effect")]
-        rows = [(_what(text, row), row.who, _day(row), row.effect) for row in content.actions]
+        columns[2] = _unbroken(columns[2])
+        rows = [
+            (_what(text, row), row.who, _unbroken(row.due), row.effect) for row in content.actions
+        ]
         app.table([dict(zip(columns, row, strict=True)) for row in rows])
     if content.actions_note:
         st.markdown(app.plain(content.actions_note))
 
 
-def _day(row: ActionRow) -> str:
-    """Return a day that no line breaks apart."""
-    return row.due.replace("-", "\u2011")
+def _unbroken(short: str) -> str:
+    """Return a day, or a word in its place, that no line breaks apart: its column is narrow."""
+    return short.replace("-", "\u2011") if short.isascii() else "\u2060".join(short)
 
 
 def _what(text: Text, row: ActionRow) -> str:
