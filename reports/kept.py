@@ -16,7 +16,8 @@ from reports.text import LANGUAGES, Language, load_text
 
 WATCHED: Final = (
     "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
-    "money.json", "rights.json", "rating/votes.json", "rating/answers",
+    "money.json", "rights.json", "rating/votes.json", "rating/answers", "latency.jsonl",
+    "redactions.jsonl",
 )  # fmt: skip
 
 Stamp = tuple[int, ...]

@@ -15,8 +15,8 @@ from reports.tidy import latency_rows, spread_table, stage_table
 
 _PAGE: Final = Theme(height=460)
 
+# Ids of the arms that the visitor chose, in the plan's order. (A string here Streamlit would draw.)
 Chosen = tuple[str, ...]
-"""Ids of the arms that the visitor chose, in the plan's order."""
 
 
 def draw(shown: app.Shown) -> None:
