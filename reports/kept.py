@@ -17,7 +17,7 @@ from reports.text import LANGUAGES, Language, load_text
 WATCHED: Final = (
     "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
     "money.json", "rights.json", "rating/votes.json", "rating/answers", "latency.jsonl",
-    "redactions.jsonl",
+    "redactions.jsonl", "clips",
 )  # fmt: skip
 
 Stamp = tuple[int, ...]

@@ -66,6 +66,17 @@ def test_a_file_written_anew_is_a_new_version(tmp_path: Path, name: str) -> None
     assert len({before, first, kept.stamp(tmp_path)}) == 3
 
 
+def test_a_clip_that_is_taken_away_makes_a_new_version(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    strip(clips / "one.png", 90)
+    os.utime(clips, ns=(1, 1))
+    before = kept.stamp(tmp_path)
+    (clips / "one.png").unlink()
+
+    assert kept.stamp(tmp_path) != before
+
+
 def test_a_view_is_of_its_run_and_version_and_read_once(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
