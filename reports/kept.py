@@ -54,8 +54,10 @@ def _spare() -> None:
     """Keep the garbage collector from what is in memory now.
 
     Streamlit collects after every page, and going through all records of a large run takes longer
-    than any page. They form no cycles: a run that is dropped is freed without the collector.
+    than any page. They form no cycles: a run that is dropped is freed without the collector. What
+    was in use at an earlier call and is not any more, such as a visitor's session, goes now.
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
 

@@ -117,6 +117,20 @@ def test_the_records_of_a_run_are_spared_by_the_collector_and_freed_all_the_same
     assert gone() is None
 
 
+def test_what_visitors_left_behind_goes_when_the_next_run_is_read(runs: Path) -> None:
+    class Session:
+        def __init__(self) -> None:
+            self.itself = self
+
+    session = Session()
+    left = weakref.ref(session)
+    kept.view(str(runs / "few"), (1,))
+    del session
+    kept.view(str(runs / "few"), (2,))
+
+    assert left() is None
+
+
 def test_content_is_of_its_run_version_and_language(runs: Path) -> None:
     few, many = str(runs / "few"), str(runs / "many")
     first = kept.content(few, (1,), "en")
