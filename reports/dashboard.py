@@ -17,8 +17,8 @@ from reports.access import let_in
 from reports.app import choose_language, choose_run, heading, keep
 
 # Where no `.streamlit/config.toml` lies: this machine alone, no telemetry, no looking for edits of
-# the source (it costs each visitor more than a page). A comment and not a string below it, because
-# Streamlit would print a string that stands alone in its entry file.
+# the source, which would go through all modules for every visitor. A comment and not a string
+# below it, because Streamlit would print a string that stands alone in its entry file.
 CAREFUL: Final[Mapping[str, str]] = {
     "server.address": "127.0.0.1",
     "server.fileWatcherType": "none",
