@@ -152,9 +152,10 @@ def _part(text: Text, part: PartRights, effect: str) -> ActionRow:
 
     The other ways stand with the part among the rights.
     """
-    first, *others = part.way_out or part.reasons
-    said = {"part": rights.named(text, part), "way": rights.pick(text, first), "n": len(others)}
-    what = text("action.rights.ways" if others else "action.rights.way", **said)
+    ways, what = part.way_out or part.reasons, rights.named(text, part)
+    if ways:
+        said = {"part": what, "way": rights.pick(text, ways[0]), "n": len(ways) - 1}
+        what = text("action.rights.ways" if len(ways) > 1 else "action.rights.way", **said)
     if part.waiver is None:
         return _row(text, what, effect)
     owner = words.shown(part.waiver.owner, 80)

@@ -181,6 +181,7 @@ def _once(
 
 def heading(chosen: Shown) -> None:
     """Draw what stands above every page: demonstration banner and warnings."""
+    st.html(f"<style>{stylesheet('table.css')}</style>")
     if chosen.content.banner:
         st.warning(chosen.content.banner)
     for warning in chosen.content.warnings:

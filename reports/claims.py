@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,9 +47,11 @@ def _row(view: RunView, text: Text, result: ClaimResult) -> ClaimRow:
         published=_published(text, claim),
         numbers=tuple(_number(view, text, one) for one in result.results),
         mark=_mark(text, result.status),
-        reasons=_sentences(text, result.reasons),
-        differs=_sentences(
-            text, tuple(d.said for d in result.differs if d.condition is not Condition.WORLD)
+        reasons=tuple(_sentence(text, result, one) for one in result.reasons),
+        differs=tuple(
+            _sentence(text, result, one.said)
+            for one in result.differs
+            if one.condition is not Condition.WORLD
         ),
     )
 
@@ -57,8 +60,15 @@ def _mark(text: Text, status: ClaimStatus) -> Mark:
     return Mark(text(f"claim.{status}"), _LEVELS[status])
 
 
-def _sentences(text: Text, findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    return tuple(words.shown(text.pick(one)) for one in findings)
+def _sentence(text: Text, result: ClaimResult, one: Finding) -> str:
+    """Return a sentence with the names of metrics in the place of their ids."""
+    said, labels = text.pick(one), {}
+    for test in result.results:
+        labels[test.metric] = words.metric_label(text, test.metric)
+    if labels:
+        ids = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, labels))})(?!\w)", re.ASCII)
+        said = ids.sub(lambda found: labels[found[0]], said)
+    return words.shown(said)
 
 
 def _published(text: Text, claim: Claim) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from poc.records import Arm, ClipStatus
-from reports import people, telemetry, throughput
+from reports import people, remarks, telemetry, throughput
 from reports import text as words
 from reports.judged import SPEED, focus_arm
 from reports.load import RunView
@@ -80,7 +80,9 @@ def missing(view: RunView, text: Text) -> Iterator[Line]:
         gaps = [e for e in summary.estimates if e.value is None and e.comparison == "value"]
         for found in gaps:
             arm, metric = words.arm_name(text, summary.arm), words.metric_label(text, found.metric)
-            yield Line(text("missing.cell", arm=arm, metric=metric), words.shown(found.reason))
+            yield Line(
+                text("missing.cell", arm=arm, metric=metric), remarks.reason(text, found.reason)
+            )
 
 
 def lost(view: RunView, text: Text) -> Iterator[Line]:
@@ -129,11 +131,11 @@ def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
     notes: dict[str, dict[str, None]] = {}
     for summary in view.estimates.arms:
         for found in summary.estimates:
-            kept = (note for note in found.notes if words.is_protocol(note))
+            kept = (note for note in found.notes if remarks.is_protocol(note))
             notes.setdefault(found.metric, {}).update(dict.fromkeys(kept))
     sets = ((metric, None, None) for metric in notes if notes[metric])
     for metric, version, extractor in (*view.taken, *sets):
-        said = (words.note(text, one) for one in sorted(notes.get(metric, ())))
+        said = (remarks.note(text, one) for one in sorted(notes.get(metric, ())))
         yield {
             text("column.metric"): words.metric_label(text, metric),
             text("column.version"): text("number.none") if version is None else str(version),

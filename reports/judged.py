@@ -22,6 +22,7 @@ from poc.records import (
     Verdict,
 )
 from poc.verdicts import FAIL_SHARE, PASS_SHARE, TARGET_SHARE
+from reports import remarks
 from reports import text as words
 from reports.load import RunView
 from reports.model import (
@@ -84,8 +85,7 @@ def speed_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
     if found is None:
         return _nfe_number(view, text, focus)
     base = view.estimate(view.baseline.id, SPEED, Comparison.VALUE)
-    against = view.estimate(focus.id, SPEED, Comparison.RATIO)
-    lines = [_against(text, against)] if against is not None and against.value is not None else []
+    lines = [*_speed_up(view, text, focus)]
     lines += [text("numbers.baseline", value=words.estimate(text, base)[0])] if base else []
     devices = sorted({sample.device for sample in view.latency})
     lines += [text("numbers.device", device=words.shown(", ".join(devices)))] if devices else []
@@ -117,9 +117,14 @@ def measured_quality(view: RunView, text: Text, focus: Arm) -> str:
     return text("numbers.program", metric=label, value=value, interval=interval)
 
 
-def _against(text: Text, found: Estimate) -> str:
-    value, interval = words.estimate(text, found)
-    return text(f"numbers.{found.comparison}", value=value, interval=interval)
+def _speed_up(view: RunView, text: Text, focus: Arm) -> Iterator[str]:
+    """Yield how many times as fast as the baseline an arm makes a clip: what people call speed."""
+    for one in view.claims.splits:
+        found = one.whole
+        if one.arm.id == focus.id and found.value is not None:
+            value = words.number(text, "", Comparison.RATIO, found.value)
+            interval = words.interval(text, "", Comparison.RATIO, (found.low, found.high))
+            yield text("numbers.speed_up", value=value, interval=interval)
 
 
 def _nfe_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
@@ -134,9 +139,9 @@ def cell(text: Text, found: Estimate | None) -> Cell:
         return Cell(text("number.none"), "", "", text("cell.absent"))
     value, interval = words.estimate(text, found)
     n = text("n.clips", n=found.n_clips) if found.value is not None else ""
-    notes = tuple(words.note(text, note) for note in found.notes)
+    notes = tuple(remarks.note(text, note) for note in found.notes)
     interval = interval if found.value is not None else ""
-    return Cell(value, interval, n, words.shown(found.reason), notes)
+    return Cell(value, interval, n, remarks.reason(text, found.reason), notes)
 
 
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:

@@ -9,15 +9,16 @@ from typing import Final
 
 import streamlit as st
 
+from poc.run_folder import CLIPS, JOURNALS, MANIFEST, PLAN, RARE_JOURNALS
 from reports.content import make_content
 from reports.load import RunNotShownError, RunView, list_runs, load_run
 from reports.model import Content
 from reports.text import LANGUAGES, Language, load_text
 
 WATCHED: Final = (
-    "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json", "decision.json",
-    "money.json", "rights.json", "rating/votes.json", "rating/answers", "latency.jsonl",
-    "redactions.jsonl", "clips",
+    MANIFEST, PLAN, *JOURNALS, *RARE_JOURNALS, CLIPS,
+    "estimates.json", "decision.json", "money.json", "rights.json",
+    "rating/votes.json", "rating/answers",
 )  # fmt: skip
 
 Stamp = tuple[int, ...]

@@ -239,32 +239,11 @@ def estimate(text: Text, found: Estimate) -> tuple[str, str]:
     return value, interval(text, found.metric, found.comparison, (found.low, found.high))
 
 
-_NOTES: Final = (
-    ("note.noise_floor", re.compile(r"noise floor (?P<value>\S+) at n = (?P<n>\d+)")),
-    ("note.extractor", re.compile(r"extractor (?P<name>\S.*)")),
-    ("note.against", re.compile(r"against (?P<n>\d+) clips of (?P<name>.+)")),
-)
-"""Notes of estimates that say what a value stands on, as `poc.estimate` words them."""
-
-
 def reference(text: Text, plan: Plan, one: ReferenceSet) -> str:
     """Return a reference set's name and size, or that its folder is not there yet."""
     count = plan.size_of(one)
     key = "method.reference.said" if count else "method.reference.absent"
     return text(key, n=count, name=shown(one.name))
-
-
-def is_protocol(note: str) -> bool:
-    """Return whether a note of an estimate says what its value stands on."""
-    return any(form.fullmatch(note) for _, form in _NOTES)
-
-
-def note(text: Text, said: str) -> str:
-    """Return a note of an estimate in this language; one of another form as it came."""
-    for key, form in _NOTES:
-        if found := form.fullmatch(said):
-            return text(key, **{name: shown(part) for name, part in found.groupdict().items()})
-    return shown(said)
 
 
 def percent(text: Text, share: float | None) -> str:

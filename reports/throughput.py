@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from poc.latency_calls import clips_a_call
 from poc.latency_scenarios import CONTROL, OFFLINE_MEMORY, THROUGHPUT
 from poc.records import Arm, Comparison, Estimate, LatencyScenario
+from reports import remarks
 from reports import text as words
 from reports.judged import focus_arm
 from reports.load import RunView
@@ -19,7 +20,7 @@ def control(view: RunView, text: Text) -> str:
     if found is None:
         return ""
     if found.value is None:
-        return text("latency.control.none", why=words.shown(found.reason))
+        return text("latency.control.none", why=remarks.reason(text, found.reason))
     value, interval = words.estimate(text, found)
     if found.low is None or found.high is None:
         return text("latency.control.few", value=value, n=found.n_clips)
@@ -75,6 +76,6 @@ def _said(text: Text, found: Estimate | None) -> str:
     if found is None:
         return text("number.none")
     if found.value is None:
-        return words.shown(found.reason)
+        return remarks.reason(text, found.reason)
     value, interval = words.estimate(text, found)
     return value if found.low is None else f"{value} ({interval})"

@@ -154,6 +154,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.slicing",
         "poc.spec",
         "poc.speed_split",
+        "poc.run_folder",
         "poc.store",
         "poc.verdicts",
         "poc.vote_intervals",

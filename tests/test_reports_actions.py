@@ -150,6 +150,17 @@ def test_questions_and_approvals_of_the_rights_file_carry_their_owners_and_days(
     assert row(found, "Approve the rights answer").who == "legal"
 
 
+def test_a_part_that_nothing_is_said_of_has_a_row_all_the_same(run: Path) -> None:
+    def silence(found: dict[str, Any]) -> None:
+        for arm in found["result"]["arms"]:
+            for part in arm["parts"]:
+                part |= {"way_out": [], "reasons": []}
+
+    change(run / "rights.json", silence)
+
+    assert row(content(run), "motion (motion adapter)").what == "motion (motion adapter)"
+
+
 def test_votes_still_needed_are_those_of_the_summary_and_change_no_light(run: Path) -> None:
     (votes,) = json.loads((run / "rating" / "votes.json").read_text("utf-8"))["summary"][
         "candidates"

@@ -52,8 +52,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        "manifest.json", "generations.jsonl", "measurements.jsonl", "estimates.json",
-        "decision.json", "money.json", "rights.json", "rating/votes.json",
+        "manifest.json", "plan.json", "generations.jsonl", "measurements.jsonl", "latency.jsonl",
+        "latency_failures.jsonl", "resolved.jsonl", "provenance.jsonl", "closings.jsonl",
+        "redactions.jsonl", "estimates.json", "decision.json", "money.json", "rights.json",
+        "rating/votes.json",
     ],
 )  # fmt: skip
 def test_a_file_written_anew_is_a_new_version(tmp_path: Path, name: str) -> None:

@@ -64,7 +64,7 @@ def _conclusion(shown: app.Shown) -> None:
     st.markdown(f"### {app.plain(content.headline)}")
     st.markdown(app.plain(content.sureness))
     for column, light in zip(st.columns(3), content.lights, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(f"**{app.plain(light.title)}**{_mark(shown)}")
             app.badge(light.mark)
             st.caption(app.plain(light.question))
@@ -104,7 +104,7 @@ def _numbers(shown: app.Shown) -> None:
     about = shown.text("section.numbers.about", arm=shown.content.focus, level=shown.content.level)
     st.caption(app.plain(about))
     for column, number in zip(st.columns(3), shown.content.numbers, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             _number(number)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from string import ascii_lowercase, ascii_uppercase
+
 import pandas as pd
 import streamlit as st
 
 from reports import app, evidence
 from reports.compare import side_by_side, what_differs
-from reports.model import ClaimRow, Mark, SplitRow, SwingRow
+from reports.model import ClaimRow, Line, Mark, SplitRow, SwingRow
 from reports.people_tables import draw_people
 from reports.text import Text, harmless_cell
 from reports.tidy import shown_estimates
@@ -52,7 +55,9 @@ def _results(shown: app.Shown) -> None:
     else:
         st.markdown(text("section.missing.none"))
     st.subheader(text("section.verdicts"))
-    app.table(_verdicts(shown))
+    for weight in ("must", "should"):
+        st.markdown(f"**{text(f'section.verdicts.{weight}')}**")
+        app.table(_verdicts(shown, text(f"weight.{weight}")))
     _contrasts(shown)
     st.subheader(text("app.table"))
     every = _estimates(shown)
@@ -171,23 +176,37 @@ def _claims(shown: app.Shown) -> None:
     st.caption(app.plain(text("section.claims.about", level=content.level)))
     if content.claims_note:
         st.caption(app.plain(content.claims_note))
-    app.table([_claim(text, row) for row in content.claims])
+    letters = _letters(content.claims)
+    app.table([_claim(text, row, letters) for row in content.claims])
+    st.markdown(f"**{text('claims.letters')}**")
+    term, said = text("column.letter"), text("column.differs")
+    app.lines([Line(letter, one) for one, letter in letters.items()], term, said)
     if content.splits:
         st.subheader(text("section.splits"))
         st.caption(app.plain(text("section.splits.about", level=content.level)))
         app.table([_split(text, row) for row in content.splits])
 
 
-def _claim(text: Text, row: ClaimRow) -> dict[str, str | Mark]:
+def _letters(rows: Sequence[ClaimRow]) -> dict[str, str]:
+    """Return a letter for each thing that differs, in the order of their coming."""
+    said = dict.fromkeys(one for row in rows for one in row.differs)
+    return dict(zip(said, (*ascii_lowercase, *ascii_uppercase), strict=False))
+
+
+def _claim(text: Text, row: ClaimRow, letters: Mapping[str, str]) -> dict[str, str | Mark]:
     comma = text("list.comma")
     numbers = [f"{one.label} ({one.arm}): {app.whole_cell(one.cell)}" for one in row.numbers]
+    unmet = " ".join(letters[one] for one in row.reasons if one in letters)
+    reasons = [one for one in row.reasons if one not in letters]
+    if unmet:
+        reasons.append(text("claim.because", letters=unmet))
     return {
         text("column.claim"): row.label,
         text("column.published"): comma.join(row.published),
         text("column.ours"): " / ".join(numbers) or text("number.none"),
         text("column.outcome"): row.mark,
-        text("column.reason"): " / ".join(row.reasons),
-        text("column.differs"): " / ".join(row.differs),
+        text("column.reason"): " / ".join(reasons),
+        text("column.differs"): " ".join(letters[one] for one in row.differs if one in letters),
     }
 
 
@@ -204,15 +223,17 @@ def _split(text: Text, row: SplitRow) -> dict[str, str | Mark]:
     }
 
 
-def _verdicts(shown: app.Shown) -> list[dict[str, str | Mark]]:
+def _verdicts(shown: app.Shown, weight: str) -> list[dict[str, str | Mark]]:
+    """Return each setting's verdicts on the criteria of one weight; musts beside its light."""
     text, content = shown.text, shown.content
     none = text("verdict.none")
     rows: list[dict[str, str | Mark]] = []
     for row in content.arms:
         if row.mark is not None:
             cells = zip(content.criterion_columns, row.verdicts, strict=True)
-            found = {column.term: mark or none for column, mark in cells}
-            rows.append({text("column.arm"): row.name, text("column.light"): row.mark, **found})
+            found = {column.term: mark or none for column, mark in cells if column.said == weight}
+            light = {text("column.light"): row.mark} if weight == text("weight.must") else {}
+            rows.append({text("column.arm"): row.name, **light, **found})
     return rows
 
 
