@@ -26,6 +26,7 @@ _METHODS: Final[Forms] = (
         "how.bootstrap",
         re.compile(r"bootstrap over prompts \((?P<kind>\w+)\) or t, the farther end"),
     ),
+    ("how.bootstrap.alone", re.compile(r"bootstrap over prompts \((?P<kind>\w+)\)")),
     ("how.t", re.compile(r"t on per-prompt values")),
     ("how.order", re.compile(r"order statistics (?P<low>\d+) and (?P<high>\d+) of (?P<n>\d+)")),
     ("how.rounds", re.compile(r"bootstrap over rounds, paired \(percentile\)")),
@@ -61,12 +62,25 @@ _REASONS: Final[Forms] = (
     ("why.features", re.compile(r"fewer than 2 clips, or no reference set, have features")),
     ("why.unpaired", re.compile(r"no prompt and replicate has a value in both arms")),
     ("why.unmeasured", re.compile(r"not measured")),
+    ("why.unvalued", re.compile(r"no clip has a value: (?P<why>.+)")),
+    ("why.single", re.compile(r"1 prompt: an interval needs at least 2")),
+    ("why.zero", re.compile(r"the mean comes too close to 0 for a ratio")),
+    (
+        "why.rounds",
+        re.compile(r"(?P<n>\d+) rounds; an interval of the median needs (?P<needed>\d+)"),
+    ),
+    (
+        "why.clock",
+        re.compile(r"the baseline took 0 seconds in a round: its clock is too coarse for a ratio"),
+    ),
     (
         "why.mixed",
         re.compile(
             r"not comparable with the baseline: reference: (?P<ours>.+) against (?P<its>.+)"
         ),
     ),
+    ("why.unlike", re.compile(r"not comparable with the baseline: (?P<rest>.+)")),
+    ("why.versions", re.compile(r"not comparable: (?P<rest>.+)")),
     (
         "why.same",
         re.compile(r"all (?P<n>\d+) prompts give the same value: no spread to judge by"),

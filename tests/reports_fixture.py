@@ -284,7 +284,7 @@ def estimates_of(one: r.Arm, baseline: r.Arm) -> Iterator[r.Estimate]:
     base = _values(baseline.name)
     for metric, (value, half) in _values(one.name).items():
         if one.style == "neon" and metric in {"kvd", "fvd"}:
-            why = "no reference set for style 'neon'"
+            why = "fewer than 2 clips, or no reference set, have features"
             nothing = {"value": None, "low": None, "high": None, "reason": why}
             yield _estimate(one, metric, r.Comparison.VALUE, **nothing)
             continue

@@ -23,6 +23,7 @@ from poc.records import ArmSummary, ClipStatus, Comparison, Measurement, Measure
 from reports.charts import COLOURS
 from reports.claim_figures import FRAME_PIXELS, draw
 from reports.claim_pictures import Amount, Bar, Curve, Drawing, Frames, InWindow
+from reports.claims import claims
 from reports.claims_page import Section, make_page
 from reports.export.claims import page_name, render, write_claims
 from reports.export.markdown import literal
@@ -200,6 +201,14 @@ def test_no_sentence_is_left_untranslated(view: RunView) -> None:
     for key, sentence in EN.table.items():
         if len(sentence) > 15 and "{" not in sentence and sentence != JA.table[key]:
             assert sentence not in japanese, key
+
+
+def test_no_metric_is_called_by_its_id(view: RunView) -> None:
+    rows = [*claims(view, JA)]
+    said = " ".join(one for row in rows for one in (*row.reasons, *row.differs))
+
+    assert "CLIPスコア" in said
+    assert re.findall(r"[a-z]+_[a-z_]+|\bkvd\b", said, re.ASCII) == []
 
 
 def test_warnings_of_the_run_stand_on_the_page(view: RunView) -> None:

@@ -31,6 +31,7 @@ from poc.vote_records import Outcome, Verdict
 from reports import dashboard, telemetry
 from reports.content import make_content
 from reports.load import load_run
+from reports.model import Content
 from reports.text import LANGUAGES, Language, harmless_cell, load_text, shown
 
 ENTRY = Path(dashboard.__file__)
@@ -156,6 +157,65 @@ def test_no_japanese_is_left_on_an_english_page(open_app: Open, runs: Path, judg
         said = words(open_app(folder, "en", page)).replace(shown(fixture.HOSTILE), "")
 
         assert not re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]+", said), page
+
+
+def test_no_english_sentence_is_left_in_the_tables_of_a_japanese_page(
+    open_app: Open, runs: Path
+) -> None:
+    app = open_app(runs, "ja", "app_pages/evidence.py")
+    (estimates,) = app.dataframe
+    cells = [str(cell) for cell in estimates.value.to_numpy().ravel()]
+    said = re.sub("「.+?」", "", "\n".join([*cells, tabled(app)]))  # a prompt, as it was given
+
+    assert re.findall(r"(?:\b[a-z]{2,} ){3,}", said) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_criterion_stands_once_in_the_table_of_its_weight(
+    open_app: Open, runs: Path, language: Language
+) -> None:
+    text = load_text(language)
+    app = open_app(runs, language, "app_pages/evidence.py")
+    content = make_content(load_run(runs / "demo"), text)
+    must, should = (
+        {plainly(one) for one in table.value.columns}
+        for table in app.table
+        if plainly(table.value.index.name) == text("column.arm")
+        and {plainly(one) for one in table.value.columns} & criteria(content)
+    )
+    weights = {line.term: line.said for line in content.criterion_columns}
+
+    assert must == {
+        text("column.light"),
+        *(one for one in weights if weights[one] == text("weight.must")),
+    }
+    assert should == {w for w in weights if weights[w] == text("weight.should")}
+
+
+def criteria(content: Content) -> set[str]:
+    return {line.term for line in content.criterion_columns}
+
+
+def plainly(said: str) -> str:
+    return re.sub(r"\\(.)", r"\1", said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_differs_from_a_claim_stands_once_under_the_letters_of_its_rows(
+    open_app: Open, runs: Path, language: Language
+) -> None:
+    text = load_text(language)
+    app = open_app(runs, language, "app_pages/evidence.py")
+    content = make_content(load_run(runs / "demo"), text)
+    claims, letters = (
+        next(one.value for one in app.table if one.value.index.name == text(f"column.{name}"))
+        for name in ("claim", "letter")
+    )
+    legend = {letter: plainly(row.iloc[0]) for letter, row in letters.iterrows()}
+
+    assert len(legend) == len(set(legend.values())) > 5
+    for row, marks in zip(content.claims, claims[text("column.differs")], strict=True):
+        assert [legend[one] for one in marks.split()] == list(row.differs)
 
 
 def test_charts_carry_the_watermark(open_app: Open, runs: Path) -> None:

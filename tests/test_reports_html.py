@@ -415,7 +415,7 @@ def test_a_missing_number_says_why_and_is_never_zero(view: RunView) -> None:
     kvd = neon.cells[[c.term for c in content.arm_columns].index("KVD")]
 
     assert (kvd.value, kvd.interval, kvd.n) == ("–", "", "")
-    assert kvd.reason == "no reference set for style 'neon'"
+    assert kvd.reason == "fewer than 2 clips, or no reference set, have features"
     assert len(content.missing) == 2
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from poc import intervals, set_metrics
 from reports import remarks
-from reports.text import load_text
+from reports.text import load_text, metric_label
 
 ROOT = Path(__file__).parent.parent
 RUNS = sorted((ROOT / "reports" / "baselines").rglob("*estimates.json"))
@@ -37,6 +37,14 @@ def test_no_method_of_a_committed_run_is_left_in_english() -> None:
 
 def test_no_reason_of_a_committed_run_is_left_in_english() -> None:
     assert {one for one in said("reason") if not JAPANESE.search(remarks.reason(JA, one))} == set()
+
+
+def test_no_metric_of_a_committed_run_is_shown_by_its_id() -> None:
+    metrics = set(said("metric"))
+
+    assert {one for one in metrics if "_" in metric_label(EN, one)} == set()
+    assert {one for one in metrics if "_" in metric_label(JA, one)} == set()
+    assert not {"kvd", "motion"} & {metric_label(EN, one) for one in metrics}
 
 
 @pytest.mark.parametrize(
