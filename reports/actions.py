@@ -152,10 +152,12 @@ def _part(text: Text, part: PartRights, effect: str) -> ActionRow:
 
     The other ways stand with the part among the rights.
     """
-    ways, what = part.way_out or part.reasons, rights.named(text, part)
+    ways, named = part.way_out or part.reasons, rights.named(text, part)
     if ways:
-        said = {"part": what, "way": rights.pick(text, ways[0]), "n": len(ways) - 1}
+        said = {"part": named, "way": rights.pick(text, ways[0]), "n": len(ways) - 1}
         what = text("action.rights.ways" if len(ways) > 1 else "action.rights.way", **said)
+    else:
+        what = text("action.rights.unclear", part=named)
     if part.waiver is None:
         return _row(text, what, effect)
     owner = words.shown(part.waiver.owner, 80)

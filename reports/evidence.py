@@ -81,7 +81,7 @@ def missing(view: RunView, text: Text) -> Iterator[Line]:
         for found in gaps:
             arm, metric = words.arm_name(text, summary.arm), words.metric_label(text, found.metric)
             yield Line(
-                text("missing.cell", arm=arm, metric=metric), remarks.reason(text, found.reason)
+                text("missing.cell", arm=arm, metric=metric), remarks.said(text, found.reason)
             )
 
 
@@ -135,7 +135,7 @@ def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
             notes.setdefault(found.metric, {}).update(dict.fromkeys(kept))
     sets = ((metric, None, None) for metric in notes if notes[metric])
     for metric, version, extractor in (*view.taken, *sets):
-        said = (remarks.note(text, one) for one in sorted(notes.get(metric, ())))
+        said = (remarks.said(text, one) for one in sorted(notes.get(metric, ())))
         yield {
             text("column.metric"): words.metric_label(text, metric),
             text("column.version"): text("number.none") if version is None else str(version),

@@ -21,6 +21,7 @@ from poc.records import (
     Light,
     Verdict,
 )
+from poc.speed_split import times_as_fast
 from poc.verdicts import FAIL_SHARE, PASS_SHARE, TARGET_SHARE
 from reports import remarks
 from reports import text as words
@@ -119,12 +120,16 @@ def measured_quality(view: RunView, text: Text, focus: Arm) -> str:
 
 def _speed_up(view: RunView, text: Text, focus: Arm) -> Iterator[str]:
     """Yield how many times as fast as the baseline an arm makes a clip: what people call speed."""
-    for one in view.claims.splits:
-        found = one.whole
-        if one.arm.id == focus.id and found.value is not None:
-            value = words.number(text, "", Comparison.RATIO, found.value)
-            interval = words.interval(text, "", Comparison.RATIO, (found.low, found.high))
-            yield text("numbers.speed_up", value=value, interval=interval)
+    seconds = view.estimate(focus.id, SPEED, Comparison.RATIO)
+    if seconds is None or seconds.value is None:
+        return
+    found = times_as_fast(seconds)
+    yield text(
+        "numbers.speed_up",
+        value=words.number(text, "", Comparison.RATIO, found.value),
+        interval=words.interval(text, "", Comparison.RATIO, (found.low, found.high)),
+        share=words.estimate(text, seconds)[0],
+    )
 
 
 def _nfe_number(view: RunView, text: Text, focus: Arm) -> KeyNumber:
@@ -139,9 +144,9 @@ def cell(text: Text, found: Estimate | None) -> Cell:
         return Cell(text("number.none"), "", "", text("cell.absent"))
     value, interval = words.estimate(text, found)
     n = text("n.clips", n=found.n_clips) if found.value is not None else ""
-    notes = tuple(remarks.note(text, note) for note in found.notes)
+    notes = tuple(remarks.said(text, note) for note in found.notes)
     interval = interval if found.value is not None else ""
-    return Cell(value, interval, n, remarks.reason(text, found.reason), notes)
+    return Cell(value, interval, n, remarks.said(text, found.reason), notes)
 
 
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:
@@ -229,7 +234,7 @@ def _criterion_row(
         target_share=words.percent(text, result.target_attainment),
         minimum_share=words.percent(text, result.minimum_attainment),
         mark=Mark(text(f"verdict.{result.verdict}"), str(result.verdict)),
-        reason=words.shown(_reason(result)),
+        reason=remarks.said(text, _reason(result)),
         why=words.shown(criterion.reason_ja if text.language == "ja" else criterion.reason),
     )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
@@ -42,12 +43,13 @@ from poc.records import (
     Record,
     ResolvedArm,
 )
+from poc.run_folder import MANIFEST
 from poc.store import RunStore
 from poc.vote_records import VotesOfRun
 
 R = TypeVar("R", bound=Record)
 
-MANIFEST: Final = "manifest.json"
+
 FILMS: Final = (".webm", ".mp4")
 """Suffixes of viewing copies that a `<video>` plays, as the store names them."""
 
@@ -249,11 +251,13 @@ def list_runs(folder: Path) -> tuple[Path, ...]:
 
 def _view(store: RunStore) -> RunView:
     decision = _derived(store, "decision.json", Decision)
+    estimates = _of_this_plan(store, _derived(store, "estimates.json", Estimates))
+    _check_arms(store, estimates, decision)
     votes, votes_open = _votes(store)
     return RunView(
         path=store.path,
         plan=store.plan,
-        estimates=_of_this_plan(store, _derived(store, "estimates.json", Estimates)),
+        estimates=estimates,
         decision=decision,
         clips=_clips(store),
         measurements=store.measurements(),
@@ -333,6 +337,32 @@ def _of_this_plan(store: RunStore, estimates: Estimates) -> Estimates:
         detail = f"estimates.json belongs to another plan. Type: poc decide {store.path}"
         raise RunNotShownError(store.path, Problem.DAMAGED, detail)
     return estimates
+
+
+def _check_arms(store: RunStore, estimates: Estimates, decision: Decision) -> None:
+    """Refuse derived files that speak of arms, or a day, that this plan does not know."""
+    planned = {arm.id for arm in store.plan.arms}
+    estimated = [summary.arm.id for summary in estimates.arms]
+    compared = [name for one in estimates.contrasts for name in (one.arm_id, one.against_id)]
+    decided = [one.arm_id for one in decision.arms]
+    chosen = [] if decision.recommended_arm_id is None else [decision.recommended_arm_id]
+    for name, arms in (
+        ("estimates.json", (estimates.baseline_id, *estimated, *compared)),
+        ("decision.json", (*decided, *chosen)),
+    ):
+        if unknown := sorted(set(arms) - planned):
+            _refuse(store, name, f"it speaks of arm {unknown[0]!r}, which the plan does not have")
+    if store.plan.baseline_id not in estimated or estimates.baseline_id != store.plan.baseline_id:
+        _refuse(store, "estimates.json", "the baseline is missing, or another than the plan's")
+    try:
+        date.fromisoformat(decision.valid_until or "2000-01-01")
+    except ValueError:
+        _refuse(store, "decision.json", f"valid_until is no day: {decision.valid_until!r}")
+
+
+def _refuse(store: RunStore, name: str, why: str) -> NoReturn:
+    detail = f"{name}: {why}. Delete it, then type: poc decide {store.path}"
+    raise RunNotShownError(store.path, Problem.DAMAGED, detail)
 
 
 def _clips(store: RunStore) -> tuple[ClipView, ...]:

@@ -1,119 +1,94 @@
-"""What an estimate says of itself, which is English in a run, in the reader's language.
+"""What a run says of its estimates and verdicts, in the reader's language.
 
-A sentence of another version of the program is shown as it came.
+A run's own sentences are English. Those of the locale under `said.` are worded as the program
+words them, with gaps, so an English page shows them as they came and a Japanese one says the same.
+What no sentence fits, as one of another version or an error's own words, is shown as it came.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
-from reports.text import Text, shown
+from reports.text import Text, load_text, metric_label, shown
 
-Forms = tuple[tuple[str, re.Pattern[str]], ...]
-"""Keys of the locale, each with the sentence that it stands for; groups are its blanks."""
+_SAID: Final = "said."
+_PROTOCOL: Final = ("said.noise_floor", "said.noise_floor.alone", "said.extractor", "said.against")
+_DEEPEST: Final = 3
+"""Sentences within sentences that are read; deeper ones are nobody's but a forger's."""
+_INNER: Final = ("why", "rest")
+"""Gaps that hold another sentence."""
 
-_NOTES: Final[Forms] = (
-    ("note.noise_floor", re.compile(r"noise floor (?P<value>\S+) at n = (?P<n>\d+)")),
-    ("note.extractor", re.compile(r"extractor (?P<name>\S.*)")),
-    ("note.against", re.compile(r"against (?P<n>\d+) clips of (?P<name>.+)")),
-)
 
-_METHODS: Final[Forms] = (
-    ("how.wilson", re.compile(r"Wilson")),
-    ("how.tango", re.compile(r"paired rates over prompts, Tango's score")),
-    (
-        "how.bootstrap",
-        re.compile(r"bootstrap over prompts \((?P<kind>\w+)\) or t, the farther end"),
-    ),
-    ("how.bootstrap.alone", re.compile(r"bootstrap over prompts \((?P<kind>\w+)\)")),
-    ("how.t", re.compile(r"t on per-prompt values")),
-    ("how.order", re.compile(r"order statistics (?P<low>\d+) and (?P<high>\d+) of (?P<n>\d+)")),
-    ("how.rounds", re.compile(r"bootstrap over rounds, paired \(percentile\)")),
-    (
-        "how.jackknife",
-        re.compile(r"jackknife over prompts, of arm and reference together, skew-corrected"),
-    ),
-    (
-        "how.jackknife.both",
-        re.compile(
-            r"jackknife over prompts and over reference clips, which are taken for independent, "
-            r"skew-corrected"
-        ),
-    ),
-    ("how.frechet", re.compile(r"Frechet distance of video features, no interval")),
-    ("how.maximum.clips", re.compile(r"maximum over timed clips")),
-    ("how.maximum.batches", re.compile(r"maximum over timed batches")),
-    ("how.same", re.compile(r"none needed: every prompt gives the same value")),
-    ("how.none", re.compile(r"none")),
-)
-_BEFORE: Final[Forms] = (
-    ("how.paired.ratio", re.compile(r"paired, on logarithms: (?P<rest>.+)")),
-    ("how.paired", re.compile(r"paired (?P<rest>.+)")),
-    ("how.ratio.rounds", re.compile(r"rounds' ratios, (?P<rest>.+)")),
-)
-"""What may stand before a method: how two arms were compared by it."""
+def said(text: Text, sentence: str) -> str:
+    """Return a method, reason or note of a run; "" for what says nothing.
 
-_REASONS: Final[Forms] = (
-    ("why.frechet", re.compile(r"an interval is given for KVD only; FVD is biased at small n")),
-    ("why.cold", re.compile(r"a single first call has no interval")),
-    ("why.maximum", re.compile(r"a maximum has no interval")),
-    ("why.untimed", re.compile(r"no timed round|no first call was timed")),
-    ("why.features", re.compile(r"fewer than 2 clips, or no reference set, have features")),
-    ("why.unpaired", re.compile(r"no prompt and replicate has a value in both arms")),
-    ("why.unmeasured", re.compile(r"not measured")),
-    ("why.unvalued", re.compile(r"no clip has a value: (?P<why>.+)")),
-    ("why.single", re.compile(r"1 prompt: an interval needs at least 2")),
-    ("why.zero", re.compile(r"the mean comes too close to 0 for a ratio")),
-    (
-        "why.rounds",
-        re.compile(r"(?P<n>\d+) rounds; an interval of the median needs (?P<needed>\d+)"),
-    ),
-    (
-        "why.clock",
-        re.compile(r"the baseline took 0 seconds in a round: its clock is too coarse for a ratio"),
-    ),
-    (
-        "why.mixed",
-        re.compile(
-            r"not comparable with the baseline: reference: (?P<ours>.+) against (?P<its>.+)"
-        ),
-    ),
-    ("why.unlike", re.compile(r"not comparable with the baseline: (?P<rest>.+)")),
-    ("why.versions", re.compile(r"not comparable: (?P<rest>.+)")),
-    (
-        "why.same",
-        re.compile(r"all (?P<n>\d+) prompts give the same value: no spread to judge by"),
-    ),
-)
+    >>> said(load_text("ja"), "a maximum has no interval")
+    '最大値のため信頼区間なし'
+    >>> said(load_text("en"), "a maximum has no interval")
+    'a maximum has no interval'
+    """
+    safe = shown(sentence)
+    return safe if text.language == "en" else _translated(text, safe, _DEEPEST) or safe
 
 
 def is_protocol(note: str) -> bool:
     """Return whether a note of an estimate says what its value stands on."""
-    return any(form.fullmatch(note) for _, form in _NOTES)
+    key, _ = _match(shown(note))
+    return key in _PROTOCOL
 
 
-def note(text: Text, said: str) -> str:
-    """Return a note of an estimate."""
-    return _said(text, _NOTES, said)
+def _translated(text: Text, sentence: str, depth: int) -> str:
+    """Return a sentence in another language; "" where none is known."""
+    key, gaps = _match(sentence)
+    if key:
+        filled = {name: _gap(text, name, gap, depth) for name, gap in gaps.items()}
+        return text(key, **filled)
+    head, colon, rest = sentence.partition(": ")
+    inner = _translated(text, rest, depth - 1) if colon and depth else ""
+    return inner and f"{text.get(f'whose.{head}', head)}{text('punctuation.colon')}{inner}"
 
 
-def reason(text: Text, said: str) -> str:
-    """Return why an estimate has no value or no interval; nothing where it has both."""
-    return _said(text, _REASONS, said)
+def _gap(text: Text, name: str, gap: str, depth: int) -> str:
+    if name in _INNER:
+        return (_translated(text, gap, depth - 1) if depth else "") or gap
+    if name == "differs":
+        return text("list.comma").join(_difference(text, one) for one in gap.split("; "))
+    if name == "metric":
+        return metric_label(text, gap)
+    return text.get(f"whose.{gap}", gap)
 
 
-def method(text: Text, said: str) -> str:
-    """Return how an interval was reckoned; nothing where the run does not say."""
-    for key, form in _BEFORE:
-        found = form.fullmatch(said)
-        if found and not any(whole.fullmatch(said) for _, whole in _METHODS):
-            return text(key, rest=method(text, found["rest"]))
-    return _said(text, _METHODS, said)
+def _difference(text: Text, one: str) -> str:
+    """Return 'reference: a against b', as two numbers that must not be compared differ."""
+    field, colon, pair = one.partition(": ")
+    mine, against, theirs = pair.partition(" against ")
+    if not colon or not against:
+        return one
+    field = text.get(f"differs.{field}", field)
+    return text("differs.pair", field=field, mine=mine, theirs=theirs)
 
 
-def _said(text: Text, forms: Forms, said: str) -> str:
-    for key, form in forms:
-        if found := form.fullmatch(said):
-            return text(key, **{name: shown(part) for name, part in found.groupdict().items()})
-    return shown(said)
+def _match(sentence: str) -> tuple[str, dict[str, str]]:
+    """Return the key of the sentence that fits, and what stands in its gaps."""
+    for key, form in _forms():
+        if found := form.fullmatch(sentence):
+            return key, found.groupdict()
+    return "", {}
+
+
+@cache
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return the sentences that are known, those with the most words of their own first."""
+    found = {key: one for key, one in load_text("en").table.items() if key.startswith(_SAID)}
+    parts = {key: re.split(r"\{(\w+)\}", one) for key, one in found.items()}
+    keys = sorted(parts, key=lambda key: -sum(map(len, parts[key][::2])))
+    return tuple((key, re.compile(_pattern(parts[key]))) for key in keys)
+
+
+def _pattern(parts: list[str]) -> str:
+    gaps = (f"(?P<{name}>.+?)" for name in parts[1::2])
+    return re.escape(parts[0]) + "".join(
+        gap + re.escape(own) for gap, own in zip(gaps, parts[2::2], strict=True)
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from poc.latency_telemetry import ArmTelemetry, DeviceSeen, Energy, Share, Span
 from poc.records import Arm, Comparison
+from reports import remarks
 from reports import text as words
 from reports.judged import focus_arm
 from reports.load import RunView
@@ -79,7 +80,7 @@ def _row(text: Text, name: str, one: ArmTelemetry) -> dict[str, str]:
 
 def _energy(text: Text, energy: Energy) -> str:
     if energy.median_j is None:
-        return words.shown(energy.reason)
+        return remarks.said(text, energy.reason)
     ends = (energy.low_j, energy.high_j)
     return text(
         "number.with_n",

@@ -221,7 +221,7 @@ def number(text: Text, metric: str, how: Comparison, value: float | None) -> str
     unit, scale = _unit(metric)
     if unit == "share":
         kind = "points" if how is Comparison.DIFFERENCE else "share"
-        return text(f"number.{kind}", value=_signed(f"{100 * value:.1f}", how))
+        return text(f"number.{kind}", value=_signed(_percent(100 * value), how))
     return text(f"number.{unit}", value=_signed(_figure(value / scale), how))
 
 
@@ -295,6 +295,17 @@ _UNITS: Final = {
     "px": "pixels",
     "px/frame": "pixels_per_frame",
 }
+
+
+def _percent(value: float) -> str:
+    """Return one decimal; more where a value that is not 0 would read as 0.
+
+    >>> _percent(12.34), _percent(-0.03), _percent(0.0)
+    ('12.3', '-0.03', '0.0')
+    """
+    figure = f"{value:.1f}"
+    is_lost = value and not figure.strip("-0.") and abs(value) >= 1e-4
+    return f"{value:.1g}" if is_lost else figure
 
 
 def _figure(value: float) -> str:

@@ -20,7 +20,7 @@ def control(view: RunView, text: Text) -> str:
     if found is None:
         return ""
     if found.value is None:
-        return text("latency.control.none", why=remarks.reason(text, found.reason))
+        return text("latency.control.none", why=remarks.said(text, found.reason))
     value, interval = words.estimate(text, found)
     if found.low is None or found.high is None:
         return text("latency.control.few", value=value, n=found.n_clips)
@@ -76,6 +76,6 @@ def _said(text: Text, found: Estimate | None) -> str:
     if found is None:
         return text("number.none")
     if found.value is None:
-        return remarks.reason(text, found.reason)
+        return remarks.said(text, found.reason)
     value, interval = words.estimate(text, found)
     return value if found.low is None else f"{value} ({interval})"

@@ -59,16 +59,14 @@ def _shown_estimate(text: Text, arm: str, found: Estimate) -> dict[str, str]:
         text("column.interval"): interval,
         text("column.n"): str(found.n_clips),
         text("column.lost"): str(found.n_missing),
-        text("column.how"): remarks.method(text, found.method),
+        text("column.how"): remarks.said(text, found.method),
         text("column.reason"): _remarks(text, found),
     }
 
 
 def _remarks(text: Text, found: Estimate) -> str:
-    notes = (remarks.note(text, one) for one in found.notes)
-    return text("list.comma").join(
-        one for one in (remarks.reason(text, found.reason), *notes) if one
-    )
+    notes = (remarks.said(text, one) for one in found.notes)
+    return text("list.comma").join(one for one in (remarks.said(text, found.reason), *notes) if one)
 
 
 def measured_metrics(view: RunView) -> tuple[str, ...]:
@@ -199,7 +197,7 @@ def _latency_row(view: RunView, text: Text, arm: Arm) -> dict[str, str]:
     def said(metric: str, how: Comparison = Comparison.VALUE) -> str:
         found = view.estimate(arm.id, metric, how)
         if found is None or found.value is None:
-            return remarks.reason(text, found.reason) if found else text("number.none")
+            return remarks.said(text, found.reason) if found else text("number.none")
         value, interval = words.estimate(text, found)
         return value if found.low is None else f"{value} ({interval})"
 

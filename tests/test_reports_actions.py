@@ -158,7 +158,9 @@ def test_a_part_that_nothing_is_said_of_has_a_row_all_the_same(run: Path) -> Non
 
     change(run / "rights.json", silence)
 
-    assert row(content(run), "motion (motion adapter)").what == "motion (motion adapter)"
+    asked = row(content(run), "motion (motion adapter)").what
+
+    assert asked == "motion (motion adapter): find out whether its rights allow the use"
 
 
 def test_votes_still_needed_are_those_of_the_summary_and_change_no_light(run: Path) -> None:

@@ -30,6 +30,7 @@ from poc.records import (
 from poc.vote_records import Outcome, Verdict
 from reports import dashboard, telemetry
 from reports.content import make_content
+from reports.judged import focus_arm
 from reports.load import load_run
 from reports.model import Content
 from reports.text import LANGUAGES, Language, harmless_cell, load_text, shown
@@ -92,6 +93,36 @@ def test_the_decision_page_says_what_the_run_says(
     assert content.headline in words(app)
     assert [metric.value for metric in app.metric] == [n.cell.value for n in content.numbers]
     assert all(number.cell.interval in words(app) for number in content.numbers)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Speed against the baseline: ×{value} (×{low} to ×{high}), so ×{share} of its seconds",
+        ),
+        ("ja", "ベースラインに対する速さ：{value}倍（{low}倍～{high}倍）。生成時間では{share}倍"),
+    ],
+)
+def test_the_speed_at_the_top_is_one_over_the_share_of_seconds_of_that_arm(
+    runs: Path, language: Language, said: str
+) -> None:
+    view = load_run(runs / "demo")
+    content = make_content(view, load_text(language))
+    arms = json.loads((runs / "demo" / "estimates.json").read_text("utf-8"))["arms"]
+    (found,) = (
+        one
+        for arm in arms
+        for one in arm["estimates"]
+        if arm["arm"]["id"] == focus_arm(view).id
+        and (one["metric"], one["comparison"]) == ("latency_p50_s", "ratio")
+    )
+    ends = {"value": found["value"], "low": found["high"], "high": found["low"]}
+    figures = {name: f"{1 / end:#.3g}" for name, end in ends.items()}
+
+    expected = said.format(**figures, share=f"{found['value']:#.3g}")
+    assert content.numbers[1].lines[0] == expected
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +227,8 @@ def criteria(content: Content) -> set[str]:
     return {line.term for line in content.criterion_columns}
 
 
-def plainly(said: str) -> str:
-    return re.sub(r"\\(.)", r"\1", said)
+def plainly(said: object) -> str:
+    return re.sub(r"\\(.)", r"\1", str(said))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import reports_fixture as fixture
@@ -159,6 +161,60 @@ def test_estimates_of_another_plan_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RunNotShownError, match="another plan"):
         load_run(run)
+
+
+def unknown_choice(_: dict[str, Any], decision: dict[str, Any]) -> None:
+    decision["recommended_arm_id"] = "0" * 16
+
+
+def unknown_decided(_: dict[str, Any], decision: dict[str, Any]) -> None:
+    decision["arms"][0]["arm_id"] = "0" * 16
+
+
+def no_day(_: dict[str, Any], decision: dict[str, Any]) -> None:
+    decision["valid_until"] = "soon"
+
+
+def unknown_contrast(estimates: dict[str, Any], _: dict[str, Any]) -> None:
+    estimates["contrasts"] = [
+        {"arm_id": "0" * 16, "against_id": estimates["baseline_id"], "question": "Which is it?",
+         "question_ja": "どちらか。", "results": []}
+    ]  # fmt: skip
+
+
+def other_baseline(estimates: dict[str, Any], _: dict[str, Any]) -> None:
+    estimates["baseline_id"] = estimates["arms"][-1]["arm"]["id"]
+
+
+def no_baseline(estimates: dict[str, Any], _: dict[str, Any]) -> None:
+    baseline = estimates["baseline_id"]
+    estimates["arms"] = [one for one in estimates["arms"] if one["arm"]["id"] != baseline]
+
+
+@pytest.mark.parametrize(
+    ("forge", "name"),
+    [
+        (unknown_choice, "decision.json"),
+        (unknown_decided, "decision.json"),
+        (no_day, "decision.json"),
+        (unknown_contrast, "estimates.json"),
+        (other_baseline, "estimates.json"),
+        (no_baseline, "estimates.json"),
+    ],
+)
+def test_derived_files_that_speak_of_what_is_not_there_are_damaged(
+    tmp_path: Path, forge: Callable[[dict[str, Any], dict[str, Any]], None], name: str
+) -> None:
+    run = fixture.write_run(tmp_path / "run", fixture.plan(count=1))
+    files = [run / "estimates.json", run / "decision.json"]
+    found = [json.loads(file.read_text("utf-8")) for file in files]
+    forge(found[0], found[1])
+    for file, content in zip(files, found, strict=True):
+        file.write_text(json.dumps(content), "utf-8")
+
+    with pytest.raises(RunNotShownError, match=f"{name}: ") as caught:
+        load_run(run)
+    assert caught.value.problem is Problem.DAMAGED
 
 
 def test_a_decision_on_other_estimates_is_noticed(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from string import ascii_lowercase, ascii_uppercase
+from itertools import product
+from string import ascii_lowercase
 
 import pandas as pd
 import streamlit as st
@@ -56,8 +57,10 @@ def _results(shown: app.Shown) -> None:
         st.markdown(text("section.missing.none"))
     st.subheader(text("section.verdicts"))
     for weight in ("must", "should"):
-        st.markdown(f"**{text(f'section.verdicts.{weight}')}**")
-        app.table(_verdicts(shown, text(f"weight.{weight}")))
+        said = text(f"weight.{weight}")
+        if any(column.said == said for column in content.criterion_columns):
+            st.markdown(f"**{text(f'section.verdicts.{weight}')}**")
+            app.table(_verdicts(shown, said))
     _contrasts(shown)
     st.subheader(text("app.table"))
     every = _estimates(shown)
@@ -178,9 +181,10 @@ def _claims(shown: app.Shown) -> None:
         st.caption(app.plain(content.claims_note))
     letters = _letters(content.claims)
     app.table([_claim(text, row, letters) for row in content.claims])
-    st.markdown(f"**{text('claims.letters')}**")
-    term, said = text("column.letter"), text("column.differs")
-    app.lines([Line(letter, one) for one, letter in letters.items()], term, said)
+    if letters:
+        st.markdown(f"**{text('claims.letters')}**")
+        term, said = text("column.letter"), text("column.differs")
+        app.lines([Line(letter, one) for one, letter in letters.items()], term, said)
     if content.splits:
         st.subheader(text("section.splits"))
         st.caption(app.plain(text("section.splits.about", level=content.level)))
@@ -190,7 +194,8 @@ def _claims(shown: app.Shown) -> None:
 def _letters(rows: Sequence[ClaimRow]) -> dict[str, str]:
     """Return a letter for each thing that differs, in the order of their coming."""
     said = dict.fromkeys(one for row in rows for one in row.differs)
-    return dict(zip(said, (*ascii_lowercase, *ascii_uppercase), strict=False))
+    names = (*ascii_lowercase, *("".join(pair) for pair in product(ascii_lowercase, repeat=2)))
+    return dict(zip(said, names, strict=False))  # 702 names: a claim has a handful of differences
 
 
 def _claim(text: Text, row: ClaimRow, letters: Mapping[str, str]) -> dict[str, str | Mark]:
