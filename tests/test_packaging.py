@@ -148,7 +148,7 @@ def test_security_floors_are_kept() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
 
     assert {"torch>=2.10", "diffusers>=0.38", "transformers>=5.3"} <= set(extras["run"])
-    assert "streamlit>=1.54" in extras["dashboard"]
+    assert "streamlit[auth]>=1.54" in extras["dashboard"]
 
 
 # -- the lock --------------------------------------------------------------------------------------
