@@ -30,6 +30,8 @@ _EXAMPLE: Final = f'[{SECTION}]\n{LIST} = ["name@example.co.jp"]'
 _PACKAGE: Final = 'pip install "streamlit[auth]"'
 _GUARDS: Final[set[str]] = set()
 """The sections that asked for a login or a list since this process began."""
+_ENDED: Final[set[str]] = set()
+"""The logins that were ended since this process began, each by the nonce that is its own."""
 
 
 class Standing(StrEnum):
@@ -126,9 +128,11 @@ def identify(secrets: Mapping[str, Any] | None, user: Mapping[str, Any]) -> Visi
 def visitor() -> Visitor:
     """Return who asks in this session now; asked anew for each page and each write.
 
-    The list is read again when its file changes, so whoever is taken off is out at once.
+    The list is read again when its file changes, so whoever is taken off is out at once. A window
+    keeps the user it was opened with, so that a login ended in another one is looked up here.
     """
-    return identify(_secrets(), st.user.to_dict())
+    user = st.user.to_dict()
+    return identify(_secrets(), {} if _login(user) in _ENDED else user)
 
 
 def standing() -> Standing:
@@ -146,6 +150,11 @@ def let_in(text: Text) -> bool:
     elif not found.is_inside:
         _draw_door(text, found)
     return found.is_inside
+
+
+def _login(user: Mapping[str, Any]) -> str:
+    """Return what tells one login from all others; "" where the provider gave nothing."""
+    return str(user.get("nonce") or "")
 
 
 def _secrets() -> Mapping[str, Any] | None:
@@ -197,6 +206,7 @@ def is_exposed(address: str | None) -> bool:
 def _draw_visitor(text: Text) -> None:
     st.sidebar.caption(words.shown(str(st.user.get("email", "")), 80))
     if st.sidebar.button(text("access.logout"), key="logout"):
+        _ENDED.update({_login(st.user.to_dict())} - {""})
         st.logout()
 
 

@@ -27,8 +27,9 @@ SATO = {"is_logged_in": True, "email": "sato@example.co.jp"}
 
 @pytest.fixture(autouse=True)
 def a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget which logins were asked for before."""
+    """Forget which logins were asked for and ended before."""
     monkeypatch.setattr(access, "_GUARDS", set())
+    monkeypatch.setattr(access, "_ENDED", set())
 
 
 @pytest.mark.parametrize(
@@ -336,6 +337,20 @@ def test_who_is_on_the_list_sees_every_page_and_may_log_out(
     assert "secret-run" in everything(app)
     assert "DEMONSTRATION" in everything(app)
     assert [one.label for one in app.sidebar.button] == ["Log out"]
+
+
+def test_a_login_that_was_ended_is_none_in_any_window_and_another_still_is(
+    monkeypatch: pytest.MonkeyPatch, runs: Path
+) -> None:
+    monkeypatch.setattr(st, "logout", lambda: None)  # the browser stays where it is
+    users = [SATO | {"nonce": "1"}, SATO | {"nonce": "2"}, SATO]
+    windows = [opened(monkeypatch, runs, LISTED, one) for one in [users[0], *users]]
+    windows[0].sidebar.button(key="logout").click().run()
+    windows = [one.run() for one in windows]
+
+    assert ["secret-run" in everything(one) for one in windows] == [False, False, True, True]
+    windows[3].sidebar.button(key="logout").click().run()  # without a nonce, it is not known
+    assert "secret-run" in everything(windows[2].run())
 
 
 def test_without_a_login_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
