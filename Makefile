@@ -33,7 +33,7 @@ help:
 	@echo 'make test      format, lint and type checks, then every test'
 	@echo 'make lint      the checks alone'
 	@echo 'make format    rewrite the code as the checks want it, where that can be done'
-	@echo 'make endure    kill the program at every flush, fill the disk, and what else needs minutes (an hour)'
+	@echo 'make endure    kill the program at every flush, fill the disk, and what else needs minutes (two hours)'
 	@echo 'make bench     time the program, into results.json and viewers.json of tests/benchmarks (half an hour)'
 	@echo 'make report-card   which metric sees which fault, into reports/baselines/report_card (minutes)'
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
