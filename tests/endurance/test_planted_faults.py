@@ -7,6 +7,9 @@ code does with it does not, as after a careless change.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,26 +19,65 @@ from planted_faults import (
     frames_blurred,
     lora_dropped,
     one_step_less,
-    slower,
     wrong_beta_schedule,
 )
 
 from poc import cli
 
 SPEC = Path("poc/specs/gate.yaml")
-ROUNDS = 15
+TIMED = Path("poc/specs/gate-timed.yaml")
+FEW = 16
 STUDENT = "animatelcm-4"
+PATIENCE_S = 1800
+TESTS = Path(__file__).parent.parent
+PLANT_AND_RUN = """
+import sys, pytest, planted_faults
+from poc import cli
+fault, *arguments = sys.argv[1:]
+if fault:
+    getattr(planted_faults, fault)(pytest.MonkeyPatch())
+sys.exit(cli.main(arguments))
+"""
+"""A program that runs `poc` with a fault of `planted_faults` in it, or with none."""
 
 
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the gate's own spec with a latency pass; it needs a machine that does nothing else."""
-    text = SPEC.read_text(encoding="utf-8")
-    text = text.replace("latency: null", f"latency: {{warmup: 1, repeats: {ROUNDS}}}")
-    text = text.replace("criteria: criteria/", f"criteria: {SPEC.parent.resolve()}/criteria/")
-    path = tmp_path_factory.mktemp("spec") / "gate.yaml"
+    """Return the shipped spec of runs timed in turns, with few prompts: seconds need none."""
+    text = TIMED.read_text(encoding="utf-8")
+    text = text.replace("prompts: 224", f"prompts: {FEW}")
+    text = text.replace("criteria: criteria/", f"criteria: {TIMED.parent.resolve()}/criteria/")
+    path = tmp_path_factory.mktemp("spec") / "gate-timed.yaml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def run_in_turns(spec: Path, folder: Path, fault: str = "") -> tuple[Path, Path]:
+    """Make two runs at once that take turns while they are timed; the first has a fault planted."""
+    head, base = folder / "head", folder / "base"
+    pairs = ((head, base, fault), (base, head, ""))
+    programs = [_started(spec, own, other, plant) for own, other, plant in pairs]
+    try:
+        assert [program.wait(PATIENCE_S) for program in programs] == [0, 0]
+    finally:
+        for program in programs:
+            program.kill()
+    return head, base
+
+
+def _started(spec: Path, own: Path, other: Path, fault: str) -> subprocess.Popen[bytes]:
+    arguments = ["run", str(spec), "--out", str(own), "--workers", "1", "--no-report"]
+    command = [
+        sys.executable,
+        "-c",
+        PLANT_AND_RUN,
+        fault,
+        *arguments,
+        "--in-turns-with",
+        str(other),
+    ]
+    paths = os.pathsep.join((str(TESTS), str(TESTS.parent)))
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths})
 
 
 def run(spec: Path, out: Path) -> Path:
@@ -96,14 +138,25 @@ def test_a_planted_fault_is_a_regression_that_is_named(
     assert fault.said in reasons
 
 
-def test_a_slower_stage_is_a_regression_that_is_named(
-    timed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = run(timed, tmp_path / "base")
-    slower(monkeypatch)
-    code, found, reasons = check(run(timed, tmp_path / "head"), before)
+def seconds(head: Path) -> dict[tuple[str, str], str]:
+    """Return the status of every cell of seconds."""
+    cells = json.loads((head / "gate" / "gate.json").read_text(encoding="utf-8"))["cells"]
+    found = {(one["arm"], one["subject"]): one["status"] for one in cells}
+    return {cell: status for cell, status in found.items() if cell[1].startswith("latency_")}
+
+
+def test_a_slower_stage_is_a_regression_that_is_named(timed: Path, tmp_path: Path) -> None:
+    head, base = run_in_turns(timed, tmp_path, "slower")
+    code, found, reasons = check(head, base)
 
     assert code == 1
-    # Every arm was made slower; a machine that drifts may hide it in one.
-    assert "latency_denoise_p50_s" in {subject for _, subject in found}
+    assert (STUDENT, "latency_denoise_p50_s") in found
     assert "worse" in reasons
+
+
+def test_two_clean_runs_in_turns_are_equally_fast(timed: Path, tmp_path: Path) -> None:
+    code, moved, _ = check(*run_in_turns(timed, tmp_path))
+
+    assert code != 1
+    assert moved == set()
+    assert set(seconds(tmp_path / "head").values()) == {"PASS"}
