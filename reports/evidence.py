@@ -131,8 +131,9 @@ def protocols(view: RunView, text: Text) -> Iterator[dict[str, str]]:
     notes: dict[str, dict[str, None]] = {}
     for summary in view.estimates.arms:
         for found in summary.estimates:
-            kept = (note for note in found.notes if remarks.is_protocol(note))
-            notes.setdefault(found.metric, {}).update(dict.fromkeys(kept))
+            kept = dict.fromkeys(map(remarks.protocol, found.notes))
+            kept.pop("", None)
+            notes.setdefault(found.metric, {}).update(kept)
     sets = ((metric, None, None) for metric in notes if notes[metric])
     for metric, version, extractor in (*view.taken, *sets):
         said = (remarks.said(text, one) for one in sorted(notes.get(metric, ())))

@@ -14,7 +14,7 @@ from typing import Final
 from reports.text import Text, load_text, metric_label, shown
 
 _SAID: Final = "said."
-_PROTOCOL: Final = ("said.noise_floor", "said.noise_floor.alone", "said.extractor", "said.against")
+_PROTOCOL: Final = ("said.noise_floor.alone", "said.extractor", "said.against")
 _DEEPEST: Final = 3
 """Sentences within sentences that are read; deeper ones are nobody's but a forger's."""
 _INNER: Final = ("why", "rest")
@@ -33,10 +33,16 @@ def said(text: Text, sentence: str) -> str:
     return safe if text.language == "en" else _translated(text, safe, _DEEPEST) or safe
 
 
-def is_protocol(note: str) -> bool:
-    """Return whether a note of an estimate says what its value stands on."""
-    key, _ = _match(shown(note))
-    return key in _PROTOCOL
+def protocol(note: str) -> str:
+    """Return what values of a metric stand on, without what is one arm's own; "" for other notes.
+
+    >>> protocol("noise floor 3.08 at n = 64, ratio 1.29")
+    'noise floor 3.08 at n = 64'
+    """
+    key, gaps = _match(shown(note))
+    if key == "said.noise_floor":
+        return load_text("en")("said.noise_floor.alone", value=gaps["value"], n=gaps["n"])
+    return note if key in _PROTOCOL else ""
 
 
 def _translated(text: Text, sentence: str, depth: int) -> str:
