@@ -274,7 +274,7 @@ def _estimate(one: r.Arm, metric: str, how: r.Comparison, **values: Any) -> r.Es
         "method": "order statistics" if timed else "paired bootstrap over prompts (BCa)",
         "n_clips": 12 if timed else 64 - lost, "n_prompts": 12 if timed else 64 - lost,
         "n_missing": 0 if timed else lost, "reason": "",
-        "notes": ("noise floor 1.2 at n = 64",) if metric == "fvd" else (),
+        "notes": ("noise floor 1.2 at n = 64, ratio 1.5",) if metric == "fvd" else (),
     }  # fmt: skip
     return r.Estimate(**(fields | values))
 
