@@ -1,4 +1,4 @@
-"""What a run says of its numbers is read in both languages: every sentence that the program has."""
+"""What a run says of its numbers is read in both languages, as the modules that say it word it."""
 
 from __future__ import annotations
 

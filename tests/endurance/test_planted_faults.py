@@ -1,7 +1,7 @@
 """Faults planted below the spec, with the models that ship: the gate names each, and no clean run.
 
 Most of an hour, on request: `make endure`. What the spec says stays the same in every run; what the
-code does with it does not, as after a careless change.
+code does with it does not, as after a careless change. The two that are timed want an idle machine.
 """
 
 from __future__ import annotations
