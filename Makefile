@@ -9,7 +9,7 @@ UPGRADE ?=
 # Options for pytest in `make test`, for example PYTEST="-k fvd".
 PYTEST  ?=
 
-# For `make audit`: run folders to draw from, and trials of each row.
+# For `make audit`: run folders to draw from beside the clips that are kept, and trials of each row.
 RUNS    ?=
 TRIALS  ?= 2000
 # For `make gpu` and `make gate-gpu`.
@@ -24,7 +24,7 @@ BIN := $(VENV)/bin
 OFFLINE := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo gpu gate-gpu test lint browser format endure bench report-card metric-reference golden audit lock setup clean distclean
+.PHONY: help demo gpu gate-gpu test lint browser format endure bench report-card metric-reference golden audit audit-pool lock setup clean distclean
 
 help:
 	@echo 'make demo      run the main job on the embedded tiny world, into runs/demo'
@@ -39,6 +39,7 @@ help:
 	@echo 'make metric-reference   write metrics/REFERENCE.md from the catalogue and the report card'
 	@echo 'make golden    take the numbers of the golden clip anew: earlier results are not comparable then'
 	@echo 'make audit     how often our own statistics err, into reports/baselines/audit (an hour or less)'
+	@echo 'make audit-pool  keep the clips of RUNS (finished runs of shipped specs) for `make audit` on every clone'
 	@echo 'make lock      write requirements.lock anew from pyproject.toml (needs uv)'
 	@echo 'make clean     delete caches and build output; runs and $(VENV) stay'
 	@echo 'make distclean delete $(VENV) too'
@@ -98,6 +99,9 @@ golden: setup
 
 audit: setup
 	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/audit.py $(RUNS) --trials $(TRIALS) --resume --workers $(WORKERS)
+
+audit-pool: setup
+	@$(OFFLINE) PYTHONPATH=tests $(BIN)/python tests/benchmarks/keep_pools.py $(RUNS)
 
 # -- the environment: made once; a second call finds the stamps and does nothing -------------------
 

@@ -95,8 +95,8 @@ def evaluate(
     arm_ids = [arm.id for arm in plan.arms]
     outcomes = [
         *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
-        *latency_outcomes(plan, found, failures, seed=seed),
-        *scenario_outcomes(plan, latencies, latency_failures, seed=seed),
+        *latency_outcomes(plan, found, failures),
+        *scenario_outcomes(plan, latencies, latency_failures),
         *set_outcomes(set_estimates, arm_ids, plan.baseline_id),
     ]
     parts = slice_evidence(plan, book, seed=seed)

@@ -1,10 +1,10 @@
 """Estimates of the latency pass: medians, their ratios to the baseline, peak memory.
 
 Rounds are the sample: in each round every arm is timed once, one after the other, so a slow moment
-of the machine hits all arms and cancels in the round's own ratio. Few rounds get a
-distribution-free interval from the order of these ratios, many a bootstrap of the ratio of medians.
-That ratio always lies between the smallest and the largest of them. Slow drifts over many rounds
-are not modelled.
+of the machine hits all arms and cancels in the round's own ratio. The median of these ratios is the
+estimate and their order its interval, whatever their distribution is. It need not equal one arm's
+median divided by the other's, which may come from different rounds. That rounds which follow each
+other are alike is not modelled.
 """
 
 from __future__ import annotations
@@ -16,13 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poc.intervals import (
-    BOOTSTRAP_FROM,
-    FloatArray,
-    median_draws,
-    median_interval,
-    resampled_medians,
-)
+from poc.intervals import FloatArray, median_draws, median_interval, resampled_medians
 from poc.outcomes import NOTHING, Outcome, Size, outcome
 from poc.records import Comparison, LatencyFailure, LatencySample, LatencyScenario, Plan
 
@@ -126,8 +120,6 @@ def latency_outcomes(
     plan: Plan,
     found: Mapping[str, Timings],
     failures: Mapping[str, LatencyFailure] = _NONE,
-    *,
-    seed: int,
 ) -> list[Outcome]:
     """Return the latency estimates of every arm; none at all when the spec times nothing.
 
@@ -147,7 +139,7 @@ def latency_outcomes(
         outcomes += [_median(plan, found, arm.id, metric) for metric in STAGES]
         outcomes += [_cold(found.get(arm.id), arm.id), _peak_memory(found.get(arm.id), arm.id)]
         if arm.id != plan.baseline_id:
-            outcomes += [_ratio(plan, found, arm.id, m, seed) for m in (LATENCY, DENOISE)]
+            outcomes += [_ratio(plan, found, arm.id, m) for m in (LATENCY, DENOISE)]
     return outcomes
 
 
@@ -166,7 +158,7 @@ def _missing(plan: Plan, rounds: int) -> int:
 
 
 def _median(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) -> Outcome:
-    """Return the median of a stage with its order-statistic interval."""
+    """Return the median of a stage with its interval from order statistics."""
     n = _rounds(found, arm_id)
     if n == 0:
         nothing = Size(0, 0, _missing(plan, 0))
@@ -189,10 +181,8 @@ def _median(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) 
     )
 
 
-def _ratio(
-    plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str, seed: int
-) -> Outcome:
-    """Return the ratio of medians over the rounds that both arms have."""
+def _ratio(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) -> Outcome:
+    """Return the ratio of seconds over the rounds that both arms have."""
     own, base = found.get(arm_id), found.get(plan.baseline_id)
     if own is None or base is None:
         whose = "no timed round" if own is None else "the baseline has no timed round"
@@ -205,34 +195,26 @@ def _ratio(
     if reason:
         return outcome(arm_id, metric, Comparison.RATIO, reason=reason, n=n)
     columns = np.stack([own.column(metric, rounds), base.column(metric, rounds)], axis=1)
-    return ratio_of_medians(arm_id, metric, columns, seed=seed, n=n)
+    return ratio_of_rounds(arm_id, metric, columns, n=n)
 
 
-def ratio_of_medians(
-    arm_id: str, metric: str, columns: FloatArray, *, seed: int, n: Size
-) -> Outcome:
-    """Return the median of the first of two columns by that of the second, a row a round."""
+def ratio_of_rounds(arm_id: str, metric: str, columns: FloatArray, *, n: Size) -> Outcome:
+    """Return the median over rounds of the first of two columns by the second, a row a round."""
     if columns[:, 1].min() <= 0:
         reason = "the baseline took 0 seconds in a round: its clock is too coarse for a ratio"
         return outcome(arm_id, metric, Comparison.RATIO, reason=reason, n=n)
-    own, base = np.median(columns, axis=0)
-    paired = columns[:, 0] / columns[:, 1]
-    interval, draws = median_interval(paired), None
-    if len(columns) >= BOOTSTRAP_FROM:
-        medians = resampled_medians(columns, seed=seed)
-        interval, draws = None, medians[:, 0] / medians[:, 1]
-    elif interval:
+    ratios = columns[:, 0] / columns[:, 1]
+    interval = median_interval(ratios)
+    if interval:
         interval = interval._replace(method=f"rounds' ratios, {interval.method}")
-        draws = median_draws(paired)
     return outcome(
         arm_id,
         metric,
         Comparison.RATIO,
-        value=float(own / base),
+        value=float(np.median(ratios)),
         interval=interval,
-        draws=draws,
-        method="bootstrap over rounds, paired (percentile)" if draws is not None else "",
-        reason="" if draws is not None else too_few(len(columns)),
+        draws=median_draws(ratios) if interval else None,
+        reason="" if interval else too_few(len(ratios)),
         n=n,
     )
 

@@ -20,7 +20,7 @@ from poc.latency_estimates import (
     LATENCY,
     Timings,
     device_reason,
-    ratio_of_medians,
+    ratio_of_rounds,
     timings,
     too_few,
 )
@@ -40,8 +40,6 @@ def scenario_outcomes(
     plan: Plan,
     latencies: Iterable[LatencySample],
     failures: Iterable[LatencyFailure] = (),
-    *,
-    seed: int,
 ) -> list[Outcome]:
     """Return the estimates of the scenarios that a plan asks for; none where it asks for none.
 
@@ -55,9 +53,9 @@ def scenario_outcomes(
     scenarios = {scenario for _, scenario in asked(plan)}
     found: list[Outcome] = []
     if LatencyScenario.CONTROL in scenarios:
-        found.append(_control(plan, whole, told | _of(failures, LatencyScenario.CONTROL), seed))
+        found.append(_control(plan, whole, told | _of(failures, LatencyScenario.CONTROL)))
     if LatencyScenario.OFFLINE in scenarios:
-        found += _offline(plan, whole, _of(failures, LatencyScenario.OFFLINE) | told, seed)
+        found += _offline(plan, whole, _of(failures, LatencyScenario.OFFLINE) | told)
     return found
 
 
@@ -65,9 +63,7 @@ def _of(failures: Iterable[LatencyFailure], scenario: LatencyScenario) -> dict[s
     return {one.arm_id: one.told for one in failures if one.scenario is scenario}
 
 
-def _control(
-    plan: Plan, latencies: list[LatencySample], told: Mapping[str, str], seed: int
-) -> Outcome:
+def _control(plan: Plan, latencies: list[LatencySample], told: Mapping[str, str]) -> Outcome:
     """Return the ratio of the baseline's seconds to its own."""
     arm_id = plan.baseline_id
     again = timings(plan, latencies, LatencyScenario.CONTROL).get(arm_id)
@@ -81,12 +77,10 @@ def _control(
         return outcome(arm_id, CONTROL, Comparison.RATIO, n=size, reason=reason)
     size = size._replace(prompts=_prompts(plan, again, rounds))
     columns = np.stack([one.column(LATENCY, rounds) for one in (again, first)], axis=1)
-    return ratio_of_medians(arm_id, CONTROL, columns, seed=seed, n=size)
+    return ratio_of_rounds(arm_id, CONTROL, columns, n=size)
 
 
-def _offline(
-    plan: Plan, latencies: list[LatencySample], told: Mapping[str, str], seed: int
-) -> list[Outcome]:
+def _offline(plan: Plan, latencies: list[LatencySample], told: Mapping[str, str]) -> list[Outcome]:
     """Return throughput, its ratio to the baseline's, and memory, of every arm made here."""
     found = timings(plan, latencies, LatencyScenario.OFFLINE)
     base = found.get(plan.baseline_id)
@@ -97,7 +91,7 @@ def _offline(
         outcomes.append(_throughput(arm.id, own, size, reason))
         outcomes.append(_memory(arm.id, own, size, reason))
         if arm.id != plan.baseline_id:
-            outcomes.append(_gain(plan, arm.id, own, base, seed))
+            outcomes.append(_gain(plan, arm.id, own, base))
     return outcomes
 
 
@@ -138,7 +132,7 @@ def _throughput(arm_id: str, timing: Timings | None, size: Size, reason: str) ->
     )
 
 
-def _gain(plan: Plan, arm_id: str, own: Timings | None, base: Timings | None, seed: int) -> Outcome:
+def _gain(plan: Plan, arm_id: str, own: Timings | None, base: Timings | None) -> Outcome:
     """Return how many times the baseline's throughput an arm has."""
     how, size = Comparison.RATIO, _size(plan, arm_id, None, ())
     if own is None or base is None:
@@ -151,7 +145,7 @@ def _gain(plan: Plan, arm_id: str, own: Timings | None, base: Timings | None, se
         return outcome(arm_id, THROUGHPUT, how, n=size, reason=reason)
     size = _size(plan, arm_id, own, rounds)
     columns = np.stack([_clips_per_s(own, rounds), _clips_per_s(base, rounds)], axis=1)
-    return ratio_of_medians(arm_id, THROUGHPUT, columns, seed=seed, n=size)
+    return ratio_of_rounds(arm_id, THROUGHPUT, columns, n=size)
 
 
 def _memory(arm_id: str, timing: Timings | None, size: Size, reason: str) -> Outcome:

@@ -135,7 +135,7 @@ def _percent(share: float) -> str:
 
 
 def _speed_up(ratio: Estimate | None) -> str:
-    """Return how many times as fast: the inverse of the ratio of medians, its ends swapped."""
+    """Return how many times as fast: the inverse of the ratio of seconds, its ends swapped."""
     if ratio is None or ratio.value is None or ratio.value <= 0:
         return MISSING
     if ratio.low is None or ratio.high is None or ratio.low <= 0:

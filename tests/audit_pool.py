@@ -76,15 +76,20 @@ class Pool:
     def of(cls, store: RunStore, name: str) -> Pool:
         """Read a store: the metrics that every unstyled arm was measured with."""
         book = ledger(store.plan, store.generations(), store.measurements())
-        arms = tuple(arm for arm in store.plan.arms if arm.style is None)
+        arms = _unstyled(store.plan)
         values = {
             metric: np.stack([book.grids[arm.id, metric].values for arm in arms])
             for metric in book.metrics
             if metric != VALID_SHARE
         }
         known = {metric: array for metric, array in values.items() if not np.isnan(array).any()}
-        plan = store.plan.model_copy(update={"arms": arms, "criteria": read_criteria(CRITERIA)})
-        return cls(name, plan, known)
+        return cls.laid(name, store.plan, known)
+
+    @classmethod
+    def laid(cls, name: str, plan: Plan, values: Mapping[str, Floats]) -> Pool:
+        """Return the pool of a run of this plan; values of its unstyled arms, in its order."""
+        update = {"arms": _unstyled(plan), "criteria": read_criteria(CRITERIA)}
+        return cls(name, plan.model_copy(update=update), values)
 
     @property
     def size(self) -> int:
@@ -142,6 +147,10 @@ class Pool:
             update={"spec": self.plan.spec.model_copy(update={"latency": None})}
         )
         return summed_up(untimed, self.drawn(cells), (), seed)
+
+
+def _unstyled(plan: Plan) -> tuple[Arm, ...]:
+    return tuple(arm for arm in plan.arms if arm.style is None)
 
 
 def draw(pool: Pool, n: int, rng: np.random.Generator, clips: int = 1) -> Cells:

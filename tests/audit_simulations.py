@@ -25,6 +25,7 @@ from metrics.catalog import CATALOG
 from metrics.frames import PROTOCOL
 from metrics.kvd import Jackknife, NoRatioError
 from poc.estimate import find
+from poc.intervals import t_interval
 from poc.latency_estimates import LATENCY, latency_outcomes, timings
 from poc.outcomes import Draws, sample_outcomes
 from poc.records import (
@@ -119,7 +120,7 @@ def summed_up(
     """Return every arm's summary with the draws, by the functions that estimate a run."""
     found = [
         *sample_outcomes(samples(book, plan.arms, plan.baseline_id), book.rates, seed=seed),
-        *latency_outcomes(plan, timings(plan, latencies), seed=seed),
+        *latency_outcomes(plan, timings(plan, latencies)),
     ]
     own: dict[str, list[Estimate]] = {arm.id: [] for arm in plan.arms}
     for one in found:
@@ -190,6 +191,8 @@ _KINDS: Final = {
     "oracle_motion": "share near 0.95",
 }
 
+SHARES: Final = ("oracle_all", "oracle_motion")
+
 _HOW: Final = {VALUE: "value", DIFFERENCE: "paired difference", RATIO: "paired ratio"}
 
 
@@ -211,15 +214,29 @@ def clip_values(rng: np.random.Generator, prompts: int, replicates: int) -> dict
 
 def coverage(prompts: int, replicates: int, trials: int, seed: int) -> Iterator[Rate]:
     """Yield how often the intervals of values, differences and ratios hold the truth."""
-    tally, plan = Tally(), plan_of(prompts, replicates, 0)
+    tally, by_t, plan = Tally(), Tally(), plan_of(prompts, replicates, 0)
     for trial in range(trials):
         rng = np.random.default_rng([seed, prompts, replicates, trial])
-        book = laid_out(plan.arms, clip_values(rng, prompts, replicates))
+        values = clip_values(rng, prompts, replicates)
+        book = laid_out(plan.arms, values)
         student = summed_up(plan, book, (), trial)[0][sim.STUDENT]
         for (metric, how), truth in TRUTHS.items():
             answer = covers(find(student, metric, how), truth)
             tally.add(f"{_HOW[how]}, {_KINDS[metric]}", answer)
-    yield from tally.rates("intervals", prompts, COVERAGE, f"{replicates} clips a prompt")
+        for metric in SHARES:
+            name = f"{_HOW[DIFFERENCE]}, {_KINDS[metric]}, by t"
+            by_t.add(name, _held_by_t(values[metric], TRUTHS[metric, DIFFERENCE]))
+    note = f"{replicates} clips a prompt"
+    yield from tally.rates("intervals", prompts, COVERAGE, note)
+    yield from by_t.rates("intervals", prompts, None, note)
+
+
+def _held_by_t(values: Floats, truth: float) -> bool:
+    """Return whether t on the prompts' differences, which no estimate of a share uses, holds it."""
+    own = (values[1] - values[0]).mean(axis=1)
+    error = float(own.std(ddof=1)) / math.sqrt(len(own))
+    low, high, _ = t_interval(float(own.mean()), error, len(own) - 1)
+    return low <= truth <= high
 
 
 # --- seconds -------------------------------------------------------------------------------------
@@ -250,16 +267,16 @@ NOISES: Final = {
 
 
 def latency_coverage(rounds: int, trials: int, seed: int) -> Iterator[Rate]:
-    """Yield how often the interval of the ratio of medians holds the truth."""
+    """Yield how often the interval of the ratio of seconds holds the truth."""
     tally, plan = Tally(), plan_of(1, 1, rounds)
     for place, (name, noise) in enumerate(NOISES.items()):
         for trial in range(trials):
             factors = noise(np.random.default_rng([seed, rounds, place, trial]), rounds)
             taken = timings(plan, timed(plan, factors * np.array([[1.0], [SPEED]])))
-            found = [one.estimate for one in latency_outcomes(plan, taken, seed=trial)]
+            found = [one.estimate for one in latency_outcomes(plan, taken)]
             asked = (sim.STUDENT, LATENCY, RATIO)
             one = next(e for e in found if (e.arm_id, e.metric, e.comparison) == asked)
-            tally.add(f"ratio of medians, {name}", covers(one, SPEED))
+            tally.add(f"ratio of seconds, {name}", covers(one, SPEED))
     yield from tally.rates("seconds", rounds, COVERAGE)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import audit
 import audit_decisions
 import audit_gate
 import audit_pool
+import audit_pool_file
 import audit_simulations as simulations
 import audit_verdicts as broken
 import gate_runs as g
@@ -21,7 +23,7 @@ import numpy as np
 import pytest
 import simulated_runs as sim
 from audit_page import summary
-from audit_rates import COVERAGE, ERRORS, FOUND, POWER, Bar, Rate, Standing
+from audit_rates import ALARMS, COVERAGE, ERRORS, FOUND, POWER, Bar, Rate, Standing
 from scipy import stats
 
 from poc import intervals
@@ -263,6 +265,55 @@ def test_both_clips_of_a_prompt_are_dealt(pool: audit_pool.Pool) -> None:
     assert heads & set(pool.values["clip_score"][1, :, 0])
 
 
+# --- clips that are kept -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """Return a finished run whose plan is what its spec makes."""
+    store = RunStore.open_reader(g.folder(tmp_path / "run"))
+    monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: store.plan)
+    return store
+
+
+def test_kept_clips_are_those_of_the_run(made: RunStore, tmp_path: Path) -> None:
+    read = audit_pool_file.read(audit_pool_file.write(made.path, tmp_path))
+    own = audit_pool.Pool.of(made, read.name)
+
+    assert read.plan == own.plan
+    assert read.values.keys() == own.values.keys()
+    for metric, values in own.values.items():
+        assert np.array_equal(read.values[metric], values.astype(np.float32))
+
+
+def test_kept_clips_of_one_run_are_the_same_bytes(made: RunStore, tmp_path: Path) -> None:
+    first = audit_pool_file.write(made.path, tmp_path).read_bytes()
+
+    assert audit_pool_file.write(made.path, tmp_path).read_bytes() == first
+
+
+def test_kept_clips_of_another_plan_are_refused(
+    made: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audit_pool_file.write(made.path, tmp_path)
+    other = made.plan.model_copy(update={"prompts": made.plan.prompts[1:]})
+    monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: other)
+
+    for refused in (partial(audit_pool_file.read, path), partial(audit_pool_file.write, made.path)):
+        with pytest.raises(audit_pool_file.PoolFileError, match="run the spec and write the file"):
+            refused()
+
+
+def test_clips_of_a_run_that_is_not_all_made_are_not_kept(made: RunStore, tmp_path: Path) -> None:
+    journal = made.path / "generations.jsonl"
+    lines = journal.read_text("utf-8").splitlines(keepends=True)
+    journal.write_text("".join(lines[:-1]), "utf-8")
+
+    with pytest.raises(audit_pool_file.PoolFileError, match="not all made"):
+        audit_pool_file.write(made.path, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
 # --- broken runs ---------------------------------------------------------------------------------
 
 
@@ -299,9 +350,10 @@ def test_a_part_that_is_there_is_not_taken_again_unless_it_would_come_out_otherw
 
 def test_pools_come_first_and_only_where_they_are_asked_for() -> None:
     jobs = audit.jobs_of(["pools", "kvd"], [Path("runs/a")])
+    kept = [("pools", path.stem) for path in audit_pool_file.kept()]
 
     assert [(job.section, job.name) for job in jobs] == [
-        ("pools", "a"), ("pools", "gate"), ("parts", "kvd"),
+        *kept, ("pools", "a"), ("pools", "gate"), ("parts", "kvd"),
     ]  # fmt: skip
     assert audit.jobs_of(["verdicts"], [Path("runs/a")]) == []
 
@@ -311,7 +363,10 @@ def test_pools_come_first_and_only_where_they_are_asked_for() -> None:
 
 def test_the_page_sums_up_in_three_lines_and_in_none_where_nothing_was_run() -> None:
     rows = {
-        "intervals": [Rate("intervals", "value", 64, 100, 96, COVERAGE)],
+        "intervals": [
+            Rate("intervals", "value", 64, 100, 96, COVERAGE),
+            Rate("intervals", "value, by t", 64, 100, 10),
+        ],
         "false-go": [
             Rate("false GO", "speed, as shipped", 64, 100, 2, ERRORS),
             Rate("false GO", "speed, target moved to the minimum", 64, 100, 4, ERRORS),
@@ -323,9 +378,14 @@ def test_the_page_sums_up_in_three_lines_and_in_none_where_nothing_was_run() -> 
         ],
     }
     parts = {name: {"rates": [r.as_json() for r in found]} for name, found in rows.items()}
-    lines = list(summary({"parts": parts, "pools": {}}))
+    dealt = Rate("pool a: gate", "two of 5 seeds: REGRESSION", 64, 500, 2, ALARMS)
+    passed = Rate("pool a: gate", "two of 5 seeds: PASS", 64, 500, 400)
+    pools = {"a": {"rates": [dealt.as_json(), passed.as_json()]}}
+    lines = list(summary({"parts": parts, "pools": pools}))
 
     assert len(lines) == 3
-    for text, part in zip(lines, ("96.0%", "2.0%", "1 false alarms in 2,000"), strict=True):
+    for text, part in zip(
+        lines, ("96.0% to 96.0%", "2.0%", "3 false alarms in 2,500"), strict=True
+    ):
         assert part in text
     assert list(summary({"parts": {}, "pools": {}})) == []

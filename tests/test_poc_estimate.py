@@ -372,27 +372,41 @@ def uneven(a: Arm, r: int) -> float:
     return 8.0 if a.id == BASELINE else 1.0 + abs(noise("own", r))
 
 
-def test_a_ratio_over_few_rounds_spans_the_order_statistics_of_their_ratios() -> None:
+@pytest.mark.parametrize("rounds", [7, 15])
+def test_a_ratio_of_seconds_is_the_median_of_the_rounds_own(rounds: int) -> None:
+    """Seconds of one arm are one number, so the ratio's interval is that of the other's median."""
     result = timed(
-        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}), uneven, rounds=7
+        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}),
+        uneven,
+        rounds=rounds,
     )
+    estimates = result.evidence().estimates
 
-    ratio = the(result.evidence().estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
+    ratio = the(estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
+    value = the(estimates, STUDENT, "latency_p50_s")
 
-    ratios = [uneven(PAIR[1], r) / 8.0 for r in range(7)]
-    assert bounds(ratio) == pytest.approx((min(ratios), max(ratios)))
+    ratios = [uneven(PAIR[1], r) / 8.0 for r in range(rounds)]
     assert ratio.value == pytest.approx(np.median(ratios))
-    assert ratio.method == "rounds' ratios, order statistics 1 and 7 of 7"
+    assert bounds(ratio) == pytest.approx(tuple(end / 8.0 for end in bounds(value)))
+    assert ratio.method == f"rounds' ratios, order statistics of {rounds}, interpolated"
 
 
-def test_a_ratio_over_many_rounds_is_bootstrapped() -> None:
+def drifting(a: Arm, r: int) -> float:
+    """Rounds get slower for both; in every other the student takes a quarter, else an eighth."""
+    return (1 + r) * (8.0 if a.id == BASELINE else 2.0 if r % 2 else 1.0)
+
+
+def test_a_ratio_of_seconds_pairs_what_was_timed_together() -> None:
+    """Not one arm's median by the other's: they are of different rounds here."""
     result = timed(
-        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}), uneven, rounds=15
+        run(plan(PAIR, prompts=20, latency=LATENCY_SPEC), {"clip_score": score}), drifting, rounds=7
     )
 
     ratio = the(result.evidence().estimates, STUDENT, "latency_p50_s", Comparison.RATIO)
 
-    assert ratio.method == "bootstrap over rounds, paired (percentile)"
+    own, base = ([drifting(arm, r) for r in range(7)] for arm in (PAIR[1], PAIR[0]))
+    assert np.median(own) / np.median(base) != pytest.approx(0.125)
+    assert ratio.value == pytest.approx(0.125)
 
 
 def test_the_cold_call_is_kept_apart() -> None:

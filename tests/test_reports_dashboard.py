@@ -530,7 +530,7 @@ def test_throughput_and_the_control_stand_on_the_page_and_in_documents(
     again: float, rounds: int, key: str,
 ) -> None:  # fmt: skip
     made, samples = timed_in_batches(again, rounds)
-    added = scenario_outcomes(made, samples, seed=0)
+    added = scenario_outcomes(made, samples)
     own = fixture.estimates_of
 
     def with_scenarios(one: Arm, baseline: Arm) -> list[Estimate]:

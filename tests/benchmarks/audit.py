@@ -24,6 +24,7 @@ import audit_decisions
 import audit_gate
 import audit_page
 import audit_pool
+import audit_pool_file
 import audit_simulations
 import audit_verdicts
 from audit_rates import POWER, Rate
@@ -153,7 +154,9 @@ def verdicts() -> list[dict[str, Any]]:
 def main() -> None:
     """Run the audit and write `audit.json` and `audit.md`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("runs", type=Path, nargs="*", help="finished run folders to draw from")
+    parser.add_argument(
+        "runs", type=Path, nargs="*", help="finished run folders to draw from beside the kept clips"
+    )
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--only", nargs="+", default=[*PARTS, "pools", "verdicts"])
     parser.add_argument("--out", type=Path, default=OUT)
@@ -182,12 +185,13 @@ class Job(NamedTuple):
     section: str
     name: str
     run: Path | None = None
-    """Of a pool: its run folder, None for the accepted run of the gate."""
+    """Of a pool: its run folder or file, None for the accepted run of the gate."""
 
 
 def jobs_of(only: Collection[str], runs: Sequence[Path]) -> list[Job]:
     """Return the parts asked for; pools first, since they take longest."""
-    pools = [*(Job("pools", run.name, run) for run in runs), Job("pools", "gate")]
+    found = {file.stem: file for file in audit_pool_file.kept()} | {run.name: run for run in runs}
+    pools = [*(Job("pools", name, run) for name, run in found.items()), Job("pools", "gate")]
     parts = [Job("parts", name) for name in PARTS if name in only]
     return [*(pools if "pools" in only else []), *parts]
 
@@ -211,9 +215,10 @@ def done(
 
 
 def pool_of(job: Job) -> audit_pool.Pool:
-    """Return a pool: a run named, or the accepted run of the gate, whose records are committed."""
+    """Return a pool: a run named, clips that are kept, or the accepted run of the gate."""
     if job.run is not None:
-        return audit_pool.Pool.read(job.run)
+        read = audit_pool_file.read if job.run.is_file() else audit_pool.Pool.read
+        return read(job.run)
     with opened(ACCEPTED, in_force(ACCEPTED)[0]) as store:
         return audit_pool.Pool.of(store, "gate")
 
