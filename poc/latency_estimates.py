@@ -2,9 +2,9 @@
 
 Rounds are the sample: in each round every arm is timed once, one after the other, so a slow moment
 of the machine hits all arms and cancels in the round's own ratio. The median of these ratios is the
-estimate and their order its interval, whatever their distribution is. It need not equal one arm's
-median divided by the other's, which may come from different rounds. That rounds which follow each
-other are alike is not modelled.
+estimate, and their order its interval, which holds in 95 % or more of runs whatever their
+distribution is. It need not equal one arm's median by the other's, which may be of other rounds.
+That rounds which follow each other are alike is not modelled.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _missing(plan: Plan, rounds: int) -> int:
 
 
 def _median(plan: Plan, found: Mapping[str, Timings], arm_id: str, metric: str) -> Outcome:
-    """Return the median of a stage with its interval from order statistics."""
+    """Return the median of a stage with its order-statistic interval."""
     n = _rounds(found, arm_id)
     if n == 0:
         nothing = Size(0, 0, _missing(plan, 0))

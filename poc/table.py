@@ -210,6 +210,8 @@ def _legend(estimates: Estimates, quality: Sequence[str]) -> list[str]:
         "ok/plan: clips that can be judged, of those planned. OPEN: INSUFFICIENT_EVIDENCE.",
         "(c): control, never recommended.",
     ]
+    if any(find(one, LATENCY, Comparison.RATIO) for one in estimates.arms):
+        lines.insert(1, "speed-up: median of the rounds' own ratios, not one median by another.")
     lines += [_delivery(s) for s in estimates.arms if s.delivery is not None]
     if estimates.closed_reason is not None:
         lines.append(f"closed early: {estimates.closed_reason}")

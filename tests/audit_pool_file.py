@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from audit_gate import spec_plan
 from audit_pool import Pool
 
+from metrics.catalog import CATALOG, Scope
 from poc.disk import publish
-from poc.records import Counts
+from poc.records import Counts, Plan
+from poc.spec import split_metric
 from poc.store import RunStore
 
 FOLDER: Final = Path(__file__).parent.parent / "reports" / "baselines" / "audit" / "pools"
 ABOUT: Final = "about"
 FORMAT: Final = 1
+REMEDY: Final = "write the file anew: make audit-pool RUNS=FOLDER"
 
 
 class PoolFileError(ValueError):
@@ -39,20 +42,21 @@ def write(run: Path, folder: Path = FOLDER) -> Path:
     """Write the pool file of a finished run and return its path.
 
     Raises:
-        PoolFileError: the spec that ships under the run's name makes another plan, or clips of an
-            unstyled arm are missing.
+        PoolFileError: the spec that ships under the run's name makes another plan, or a clip or a
+            value of an unstyled arm is missing.
     """
     store = RunStore.open_reader(run)
     name = store.plan.spec.name
-    _require(name, store.plan.content_digest())
+    plan = _shipped(name, store.plan.content_digest())
     pool = Pool.of(store, name)
-    if unmade := [arm.name for arm in pool.plan.arms if not _whole(store.counts(arm.id))]:
+    if unmade := [arm.name for arm in pool.plan.arms if not _is_whole(store.counts(arm.id))]:
         raise PoolFileError(f"{run}: clips of {', '.join(unmade)} are not all made; go on with it")
+    if absent := sorted(_asked(plan) - pool.values.keys()):
+        raise PoolFileError(f"{run}: a clip has no {' and no '.join(absent)}; go on with the run")
     about = {
         "format_version": FORMAT,
         "spec": name,
         "plan_digest": store.plan.content_digest(),
-        "arms": [arm.id for arm in pool.plan.arms],
         "made_with": [one.model_dump(mode="json") for one in store.fingerprints()],
     }
     arrays: dict[str, Any] = {m: values.astype(np.float32) for m, values in pool.values.items()}
@@ -65,40 +69,68 @@ def write(run: Path, folder: Path = FOLDER) -> Path:
     return path
 
 
+def _is_whole(counts: Counts) -> bool:
+    return counts.ok == counts.planned
+
+
+def _asked(plan: Plan) -> set[str]:
+    """Return the metrics that every clip has a value of."""
+    return {m for m in plan.spec.metrics if CATALOG[split_metric(m).name].scope is Scope.CLIP}
+
+
 def read(path: Path) -> Pool:
     """Read a pool file.
 
     Raises:
-        PoolFileError: the file is of another format, or its clips are of another plan than its
-            spec makes now.
+        PoolFileError: the file is damaged or of another format, or its clips are of another plan
+            than its spec makes now.
     """
-    with np.load(path, allow_pickle=False) as packed:
-        arrays = {name: packed[name] for name in packed.files}
-    about = _about(path, arrays.pop(ABOUT, None))
-    name = about["spec"]
-    _require(name, about["plan_digest"])
-    values = {metric: array.astype(np.float64) for metric, array in arrays.items()}
-    return Pool.laid(name, spec_plan(name), values)
-
-
-def _whole(counts: Counts) -> bool:
-    return counts.ok == counts.planned
-
-
-def _about(path: Path, packed: Any) -> Mapping[str, Any]:
-    about: Mapping[str, Any] = {} if packed is None else json.loads(str(packed))
-    if about.get("format_version") != FORMAT:
+    try:
+        with np.load(path, allow_pickle=False) as packed:
+            arrays = {name: packed[name] for name in packed.files}
+        about = json.loads(str(arrays.pop(ABOUT)))
+        found = about["format_version"], about["spec"], about["plan_digest"]
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        BadZipFile,
+    ) as error:
+        raise PoolFileError(f"{path}: no pool file; {REMEDY}") from error
+    if found[:2] != (FORMAT, path.stem):
         raise PoolFileError(
-            f"{path}: format {about.get('format_version')}, expected {FORMAT}; "
-            "write it anew: make audit-pool RUNS=FOLDER"
+            f"{path}: format {found[0]} of {found[1]}, expected {FORMAT} of {path.stem}; {REMEDY}"
         )
-    return about
+    plan = _shipped(path.stem, found[2])
+    pool = Pool.laid(path.stem, plan, arrays)
+    _require_whole(path, pool, _asked(plan))
+    values = {metric: array.astype(np.float64) for metric, array in pool.values.items()}
+    return Pool(pool.name, pool.plan, values)
 
 
-def _require(name: str, digest: str) -> None:
-    now = spec_plan(name).content_digest()
-    if digest != now:
+def _require_whole(path: Path, pool: Pool, asked: set[str]) -> None:
+    """Refuse a pool that lacks a value of any metric, or holds one that is none."""
+    shape = (len(pool.plan.arms), len(pool.plan.prompts), pool.plan.spec.replicates)
+    fit = all(
+        array.dtype == np.float32 and array.shape == shape and np.isfinite(array).all()
+        for array in pool.values.values()
+    )
+    if not fit or pool.values.keys() != asked:
+        raise PoolFileError(
+            f"{path}: expected {shape} finite numbers of each of "
+            f"{', '.join(sorted(asked))}; {REMEDY}"
+        )
+
+
+def _shipped(name: str, digest: str) -> Plan:
+    """Return the plan that a spec makes now, if that is the one of this digest."""
+    plan = spec_plan(name)
+    if digest != plan.content_digest():
         raise PoolFileError(
             f"clips of {name}: made by plan {digest[:12]}, but poc/specs/{name}.yaml now makes "
-            f"{now[:12]}; run the spec and write the file anew"
+            f"{plan.content_digest()[:12]}; run the spec anew, then {REMEDY}"
         )
+    return plan

@@ -59,7 +59,7 @@ VALUE, DIFFERENCE, RATIO = Comparison.VALUE, Comparison.DIFFERENCE, Comparison.R
 OF_PROMPT, OF_ARM = 0.4, 0.3
 """Shares of the variance that all clips of a prompt have in common, and those of one arm of it."""
 
-ROUNDS = 7
+ROUNDS = 9
 """Timed rounds of the sweeps that ship."""
 
 

@@ -5,11 +5,12 @@ In full `make audit` runs them; the bounds here leave room for the noise of so f
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import audit
 import audit_decisions
@@ -292,26 +293,96 @@ def test_kept_clips_of_one_run_are_the_same_bytes(made: RunStore, tmp_path: Path
     assert audit_pool_file.write(made.path, tmp_path).read_bytes() == first
 
 
-def test_kept_clips_of_another_plan_are_refused(
-    made: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def other(made: RunStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return what makes the spec give another plan from now on."""
+    changed = made.plan.model_copy(update={"prompts": made.plan.prompts[1:]})
+    return lambda: monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: changed)
+
+
+def test_kept_clips_of_another_plan_are_not_drawn_from(
+    made: RunStore, other: Callable[[], None], tmp_path: Path
 ) -> None:
     path = audit_pool_file.write(made.path, tmp_path)
-    other = made.plan.model_copy(update={"prompts": made.plan.prompts[1:]})
-    monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: other)
+    other()
 
-    for refused in (partial(audit_pool_file.read, path), partial(audit_pool_file.write, made.path)):
-        with pytest.raises(audit_pool_file.PoolFileError, match="run the spec and write the file"):
-            refused()
+    with pytest.raises(audit_pool_file.PoolFileError, match="run the spec anew"):
+        audit_pool_file.read(path)
 
 
-def test_clips_of_a_run_that_is_not_all_made_are_not_kept(made: RunStore, tmp_path: Path) -> None:
-    journal = made.path / "generations.jsonl"
-    lines = journal.read_text("utf-8").splitlines(keepends=True)
-    journal.write_text("".join(lines[:-1]), "utf-8")
+def test_clips_of_another_plan_are_not_kept(
+    made: RunStore, other: Callable[[], None], tmp_path: Path
+) -> None:
+    other()
 
-    with pytest.raises(audit_pool_file.PoolFileError, match="not all made"):
+    with pytest.raises(audit_pool_file.PoolFileError, match="run the spec anew"):
+        audit_pool_file.write(made.path, tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("journal", "told"), [("generations", "not all made"), ("measurements", "a clip has no")]
+)
+def test_a_run_that_lacks_a_clip_or_a_value_is_not_kept(
+    journal: str, told: str, made: RunStore, tmp_path: Path
+) -> None:
+    path = made.path / f"{journal}.jsonl"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), "utf-8")
+
+    with pytest.raises(audit_pool_file.PoolFileError, match=told):
         audit_pool_file.write(made.path, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+Arrays = dict[str, np.ndarray]
+
+
+def _about(arrays: Arrays, **changes: object) -> Arrays:
+    about = json.loads(str(arrays["about"])) | changes
+    return arrays | {"about": np.array(json.dumps(about))}
+
+
+SPOILT: dict[str, Callable[[Arrays], Arrays]] = {
+    "another format": lambda arrays: _about(arrays, format_version=2),
+    "another spec": lambda arrays: _about(arrays, spec="../gate"),
+    "nothing about it": lambda arrays: {m: array for m, array in arrays.items() if m != "about"},
+    "about is a list": lambda arrays: arrays | {"about": np.array("[]")},
+    "about is no JSON": lambda arrays: arrays | {"about": np.array("{")},
+    "no metric": lambda arrays: {"about": arrays["about"]},
+    "a metric less": lambda arrays: {m: a for m, a in arrays.items() if m != "clip_score"},
+    "a metric more": lambda arrays: arrays | {"sharpness_2": arrays["clip_score"]},
+    "an arm more": lambda arrays: arrays | {"clip_score": arrays["clip_score"].repeat(2, axis=0)},
+    "one NaN": lambda arrays: arrays | {"clip_score": _with_nan(arrays["clip_score"])},
+    "words": lambda arrays: arrays | {"clip_score": arrays["clip_score"].astype(str)},
+}
+
+
+def _with_nan(array: np.ndarray) -> np.ndarray:
+    spoilt = array.copy()
+    spoilt[0, 0, 0] = np.nan
+    return spoilt
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
+def test_a_spoilt_pool_file_is_not_drawn_from(
+    spoil: Callable[[Arrays], Arrays], made: RunStore, tmp_path: Path
+) -> None:
+    path = audit_pool_file.write(made.path, tmp_path)
+    with np.load(path) as packed:
+        arrays: Any = spoil({name: packed[name] for name in packed.files})
+    np.savez(path, **arrays)
+
+    with pytest.raises(audit_pool_file.PoolFileError, match="make audit-pool"):
+        audit_pool_file.read(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no archive"], ids=["empty", "cut", "text"])
+def test_a_file_that_is_no_pool_is_not_drawn_from(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "clip-pools.npz"
+    path.write_bytes(data)
+
+    with pytest.raises(audit_pool_file.PoolFileError, match="make audit-pool"):
+        audit_pool_file.read(path)
 
 
 # --- broken runs ---------------------------------------------------------------------------------
@@ -350,12 +421,40 @@ def test_a_part_that_is_there_is_not_taken_again_unless_it_would_come_out_otherw
 
 def test_pools_come_first_and_only_where_they_are_asked_for() -> None:
     jobs = audit.jobs_of(["pools", "kvd"], [Path("runs/a")])
-    kept = [("pools", path.stem) for path in audit_pool_file.kept()]
 
-    assert [(job.section, job.name) for job in jobs] == [
-        *kept, ("pools", "a"), ("pools", "gate"), ("parts", "kvd"),
-    ]  # fmt: skip
+    assert [job.section for job in jobs] == ["pools"] * (len(jobs) - 1) + ["parts"]
     assert audit.jobs_of(["verdicts"], [Path("runs/a")]) == []
+
+
+def test_pools_are_the_kept_clips_the_runs_named_and_the_gate(tmp_path: Path) -> None:
+    kept = tmp_path / "b.npz"
+    kept.write_bytes(b"clips")
+
+    jobs = audit.pools_of([Path("runs/a")], [kept])
+
+    assert [(job.name, job.run) for job in jobs] == [
+        ("b", kept), ("a", Path("runs/a")), ("gate", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["b", "gate"])
+def test_two_pools_of_one_name_are_refused(name: str, tmp_path: Path) -> None:
+    kept = tmp_path / "b.npz"
+    kept.write_bytes(b"clips")
+
+    with pytest.raises(SystemExit, match=f"two pools of one name: {name}"):
+        audit.pools_of([Path("runs") / name], [kept])
+
+
+def test_a_pool_whose_clips_changed_is_taken_again(tmp_path: Path) -> None:
+    kept = tmp_path / "b.npz"
+    kept.write_bytes(b"clips")
+    before = audit.pools_of([], [kept])[0]
+    made = {"seed": audit.SEED, "trials": 5, "source": audit.source(), "clips": before.clips}
+
+    assert audit.is_there(made, before, 5)
+    kept.write_bytes(b"other clips")
+    assert not audit.is_there(made, audit.pools_of([], [kept])[0], 5)
 
 
 # --- the page ------------------------------------------------------------------------------------
@@ -380,7 +479,9 @@ def test_the_page_sums_up_in_three_lines_and_in_none_where_nothing_was_run() -> 
     parts = {name: {"rates": [r.as_json() for r in found]} for name, found in rows.items()}
     dealt = Rate("pool a: gate", "two of 5 seeds: REGRESSION", 64, 500, 2, ALARMS)
     passed = Rate("pool a: gate", "two of 5 seeds: PASS", 64, 500, 400)
-    pools = {"a": {"rates": [dealt.as_json(), passed.as_json()]}}
+    found = [dealt.as_json(), passed.as_json()]
+    # The second is of clips that no clone has, and that nobody can repeat.
+    pools = {"a": {"clips": "0123", "rates": found}, "b": {"rates": found}}
     lines = list(summary({"parts": parts, "pools": pools}))
 
     assert len(lines) == 3

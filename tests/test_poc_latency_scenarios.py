@@ -229,7 +229,7 @@ def test_records_of_single_clips_keep_the_text_that_they_had() -> None:
     assert LatencySample.from_json(batch.to_json()) == batch
 
 
-SPEC_LATENCY = "latency: {warmup: 1, repeats: 7}"
+SPEC_LATENCY = "latency: {warmup: 1, repeats: 9}"
 
 
 @pytest.mark.parametrize(

@@ -192,12 +192,12 @@ def test_a_prompt_given_twice_or_missing_is_refused(tmp_path: Path) -> None:
 # --- what it costs -------------------------------------------------------------------------------
 
 
-def test_the_default_sweep_takes_115_evaluations_a_prompt(tiny: Plan) -> None:
+def test_the_default_sweep_takes_123_evaluations_a_prompt(tiny: Plan) -> None:
     found = summary(tiny)
 
     assert found.nfe_per_prompt == 123
     assert found.nfe_quality == 123 * 64
-    assert found.nfe_latency == 123 * (1 + 7)
+    assert found.nfe_latency == 123 * (1 + 9)
     assert [arm.name for arm in found.arms if arm.baseline] == ["teacher-25"]
 
 

@@ -116,8 +116,8 @@ def test_no_metric_of_a_committed_run_is_shown_by_its_id() -> None:
             "対応あり（対数）：プロンプト単位のブートストラップ（BCa）とt分布のうち、外側の端",
         ),
         (
-            "rounds' ratios, order statistics of 15, interpolated",
-            "同じ回の中の比：15件の順序統計量（補間）",
+            "rounds' ratios, order statistics 2 and 14 of 15",
+            "同じ回の中の比：15件中2番目と14番目の順序統計量",
         ),
         ("paired rates over prompts, Tango's score", "プロンプト単位の対のTangoスコア"),
         ("paired t on per-prompt values", "対応あり：プロンプトごとの平均に対するt分布"),

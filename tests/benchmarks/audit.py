@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, partial
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -54,8 +55,8 @@ def intervals(trials: int) -> Iterator[Rate]:
 
 
 def seconds(trials: int) -> Iterator[Rate]:
-    """Yield the coverage of ratios of medians."""
-    for rounds in (7, 15, 30):
+    """Yield the coverage of ratios of seconds."""
+    for rounds in (audit_simulations.ROUNDS, 15, 30):
         yield from audit_simulations.latency_coverage(rounds, trials, SEED)
 
 
@@ -169,7 +170,7 @@ def main() -> None:
     jobs = [
         job
         for job in jobs_of(arguments.only, arguments.runs)
-        if not is_there(before.get(job.section, {}).get(job.name), trials)
+        if not is_there(before.get(job.section, {}).get(job.name), job, trials)
     ]
     for job, found in done(jobs, trials, source(), arguments.workers):
         keep(out, job.section, job.name, found)
@@ -186,20 +187,34 @@ class Job(NamedTuple):
     name: str
     run: Path | None = None
     """Of a pool: its run folder or file, None for the accepted run of the gate."""
+    clips: str | None = None
+    """Digest of the clips that every clone has; None of a part, and of a run folder."""
 
 
 def jobs_of(only: Collection[str], runs: Sequence[Path]) -> list[Job]:
     """Return the parts asked for; pools first, since they take longest."""
-    found = {file.stem: file for file in audit_pool_file.kept()} | {run.name: run for run in runs}
-    pools = [*(Job("pools", name, run) for name, run in found.items()), Job("pools", "gate")]
     parts = [Job("parts", name) for name in PARTS if name in only]
-    return [*(pools if "pools" in only else []), *parts]
+    return [*(pools_of(runs, audit_pool_file.kept()) if "pools" in only else []), *parts]
 
 
-def is_there(found: Mapping[str, Any] | None, trials: int) -> bool:
-    """Tell whether a part that is kept would come out the same."""
-    kept = found or {}
-    return [kept.get(key) for key in ("seed", "trials", "source")] == [SEED, trials, source()]
+def pools_of(runs: Sequence[Path], kept: Sequence[Path]) -> list[Job]:
+    """Return the clips that are kept, the runs named and the accepted run of the gate."""
+    found = [Job("pools", path.stem, path, sha256(path.read_bytes()).hexdigest()) for path in kept]
+    found += [Job("pools", run.name, run) for run in runs]
+    found.append(Job("pools", "gate", None, in_force(ACCEPTED)[0].digest))
+    names = [job.name for job in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SystemExit(
+            f"two pools of one name: {', '.join(twice)}; give the run folder another name, or keep "
+            "its clips in the place of those that are there: make audit-pool RUNS=FOLDER"
+        )
+    return found
+
+
+def is_there(found: Mapping[str, Any] | None, job: Job, trials: int) -> bool:
+    """Tell whether a part that is written already would come out the same."""
+    made = {"seed": SEED, "trials": trials, "source": source(), "clips": job.clips}
+    return found is not None and made == {key: found.get(key) for key in made}
 
 
 def done(
@@ -233,7 +248,7 @@ def taken(job: Job, trials: int, code: str) -> dict[str, Any]:
         spent = (time.process_time() - begun) / 60
         print(f"{job.name:>10} {spent:5.1f} min  {line(rate)}", flush=True)
     fingerprint = take_fingerprint()
-    return ({} if pool is None else {"prompts": pool.size}) | {
+    return ({} if pool is None else {"prompts": pool.size, "clips": job.clips}) | {
         "seed": SEED,
         "trials": trials,
         "source": code,

@@ -13,7 +13,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="finished run folders")
     for run in parser.parse_args().runs:
-        path = audit_pool_file.write(run)
+        try:
+            path = audit_pool_file.write(run)
+        except audit_pool_file.PoolFileError as error:
+            raise SystemExit(str(error)) from error
         print(f"{path}: {path.stat().st_size:,} bytes")
 
 
