@@ -2,7 +2,7 @@
 
 `make audit-pool RUNS=FOLDER` writes the file of a finished run. It holds each clip's values, in
 single precision, and what they were made with; the plan is made anew from the spec that ships, and
-must be the one that the clips were made by.
+must ask for the very clips that these are. Its criteria and rounds of timing may change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audit_pool import Pool
 
 from metrics.catalog import CATALOG, Scope
 from poc.disk import publish
-from poc.records import Counts, Plan
+from poc.records import Counts, Plan, digest
 from poc.spec import split_metric
 from poc.store import RunStore
 
@@ -42,12 +42,12 @@ def write(run: Path, folder: Path = FOLDER) -> Path:
     """Write the pool file of a finished run and return its path.
 
     Raises:
-        PoolFileError: the spec that ships under the run's name makes another plan, or a clip or a
-            value of an unstyled arm is missing.
+        PoolFileError: the spec that ships under the run's name asks for other clips, or a clip or
+            a value of an unstyled arm is missing.
     """
     store = RunStore.open_reader(run)
     name = store.plan.spec.name
-    plan = _shipped(name, store.plan.content_digest())
+    plan = _shipped(name, clips_digest(store.plan))
     pool = Pool.of(store, name)
     if unmade := [arm.name for arm in pool.plan.arms if not _is_whole(store.counts(arm.id))]:
         raise PoolFileError(f"{run}: clips of {', '.join(unmade)} are not all made; go on with it")
@@ -56,7 +56,7 @@ def write(run: Path, folder: Path = FOLDER) -> Path:
     about = {
         "format_version": FORMAT,
         "spec": name,
-        "plan_digest": store.plan.content_digest(),
+        "clips_digest": clips_digest(plan),
         "made_with": [one.model_dump(mode="json") for one in store.fingerprints()],
     }
     arrays: dict[str, Any] = {m: values.astype(np.float32) for m, values in pool.values.items()}
@@ -82,14 +82,14 @@ def read(path: Path) -> Pool:
     """Read a pool file.
 
     Raises:
-        PoolFileError: the file is damaged or of another format, or its clips are of another plan
-            than its spec makes now.
+        PoolFileError: the file is damaged or of another format, or its clips are others than its
+            spec asks for now.
     """
     try:
         with np.load(path, allow_pickle=False) as packed:
             arrays = {name: packed[name] for name in packed.files}
         about = json.loads(str(arrays.pop(ABOUT)))
-        found = about["format_version"], about["spec"], about["plan_digest"]
+        found = about["format_version"], about["spec"], about["clips_digest"]
     except (
         OSError,
         EOFError,
@@ -125,12 +125,18 @@ def _require_whole(path: Path, pool: Pool, asked: set[str]) -> None:
         )
 
 
-def _shipped(name: str, digest: str) -> Plan:
-    """Return the plan that a spec makes now, if that is the one of this digest."""
+def _shipped(name: str, clips: str) -> Plan:
+    """Return the plan that a spec makes now, if it asks for the clips of this digest."""
     plan = spec_plan(name)
-    if digest != plan.content_digest():
+    if clips != clips_digest(plan):
         raise PoolFileError(
-            f"clips of {name}: made by plan {digest[:12]}, but poc/specs/{name}.yaml now makes "
-            f"{plan.content_digest()[:12]}; run the spec anew, then {REMEDY}"
+            f"{name}: clips {clips[:12]}, but poc/specs/{name}.yaml now asks for "
+            f"{clips_digest(plan)[:12]}; run the spec anew, then {REMEDY}"
         )
     return plan
+
+
+def clips_digest(plan: Plan) -> str:
+    """Return the digest of all of a plan that decides its clips and who scores them."""
+    decides = {"arms", "baseline_id", "prompts", "batches", "image_text_digest"}
+    return digest(plan.model_dump(mode="json", include=decides))

@@ -300,6 +300,16 @@ def other(made: RunStore, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]
     return lambda: monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: changed)
 
 
+def test_kept_clips_outlive_other_criteria(
+    made: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audit_pool_file.write(made.path, tmp_path)
+    changed = made.plan.model_copy(update={"criteria_digest": "0" * 64})
+    monkeypatch.setattr(audit_pool_file, "spec_plan", lambda _name: changed)
+
+    assert audit_pool_file.read(path).size == len(made.plan.prompts)
+
+
 def test_kept_clips_of_another_plan_are_not_drawn_from(
     made: RunStore, other: Callable[[], None], tmp_path: Path
 ) -> None:
