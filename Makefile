@@ -9,7 +9,8 @@ UPGRADE ?=
 # Options for pytest in `make test`, for example PYTEST="-k fvd".
 PYTEST  ?=
 
-# For `make audit`: run folders to draw from beside the clips that are kept, and trials of each row.
+# For `make audit`: run folders to draw from beside the clips that are kept, and trials of each row. For
+# `make audit-pool`: the runs whose clips to keep.
 RUNS    ?=
 TRIALS  ?= 2000
 # For `make gpu` and `make gate-gpu`.

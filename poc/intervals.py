@@ -3,8 +3,8 @@
 Every function is pure and knows nothing of arms or runs. *Draws* are equally likely values of an
 estimate whose quantiles are its interval: evenly spaced quantiles of the bootstrap or of t, the
 farther of the two, where there are enough prompts, of the closed-form interval (t, Wilson, Tango)
-where there are not, and of the order of the rounds for seconds. A share of draws beyond a line
-therefore never says more than the interval beside it.
+where there are not, and of the order statistics of rounds for seconds. A share of draws beyond a
+line therefore never says more than the interval beside it.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 Rounds are the sample: in each round every arm is timed once, one after the other, so a slow moment
 of the machine hits all arms and cancels in the round's own ratio. The median of these ratios is the
-estimate, and their order its interval, which holds in 95 % or more of runs whatever their
-distribution is. It need not equal one arm's median by the other's, which may be of other rounds.
-That rounds which follow each other are alike is not modelled.
+estimate, and two of them are the ends of its interval: of independent rounds that are alike it
+holds their median in 95 % of runs or more, whatever the distribution is. The estimate need not
+equal one arm's median by the other's, which may be of other rounds. That rounds which follow each
+other are alike, or drift apart, is not modelled.
 """
 
 from __future__ import annotations

@@ -48,18 +48,19 @@ def write(run: Path, folder: Path = FOLDER) -> Path:
     store = RunStore.open_reader(run)
     name = store.plan.spec.name
     plan = _shipped(name, clips_digest(store.plan))
-    pool = Pool.of(store, name)
+    pool, asked = Pool.of(store, name), _asked(plan)
     if unmade := [arm.name for arm in pool.plan.arms if not _is_whole(store.counts(arm.id))]:
         raise PoolFileError(f"{run}: clips of {', '.join(unmade)} are not all made; go on with it")
-    if absent := sorted(_asked(plan) - pool.values.keys()):
+    if absent := sorted(asked - pool.values.keys()):
         raise PoolFileError(f"{run}: a clip has no {' and no '.join(absent)}; go on with the run")
+    arrays: dict[str, Any] = {m: pool.values[m].astype(np.float32) for m in sorted(asked)}
+    _require_whole(run, Pool(name, pool.plan, arrays), asked)
     about = {
         "format_version": FORMAT,
         "spec": name,
         "clips_digest": clips_digest(plan),
         "made_with": [one.model_dump(mode="json") for one in store.fingerprints()],
     }
-    arrays: dict[str, Any] = {m: values.astype(np.float32) for m, values in pool.values.items()}
     arrays[ABOUT] = np.array(json.dumps(about, sort_keys=True))
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)
@@ -137,6 +138,9 @@ def _shipped(name: str, clips: str) -> Plan:
 
 
 def clips_digest(plan: Plan) -> str:
-    """Return the digest of all of a plan that decides its clips and who scores them."""
+    """Return the digest of what a plan says of its clips and of the judge that its spec names.
+
+    That code which makes or measures clips has changed, it does not tell.
+    """
     decides = {"arms", "baseline_id", "prompts", "batches", "image_text_digest"}
     return digest(plan.model_dump(mode="json", include=decides))

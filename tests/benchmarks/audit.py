@@ -56,7 +56,7 @@ def intervals(trials: int) -> Iterator[Rate]:
 
 def seconds(trials: int) -> Iterator[Rate]:
     """Yield the coverage of ratios of seconds."""
-    for rounds in (audit_simulations.ROUNDS, 15, 30):
+    for rounds in (6, audit_simulations.ROUNDS, 15, 30):
         yield from audit_simulations.latency_coverage(rounds, trials, SEED)
 
 
@@ -165,6 +165,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes, a part each")
     arguments = parser.parse_args()
     out, trials = arguments.out, arguments.trials
+    if "pools" in arguments.only:
+        refuse_stale()
     # Read before anything runs: files may change in the time that this takes.
     before = read(out) if arguments.resume else {}
     jobs = [
@@ -178,6 +180,15 @@ def main() -> None:
         keep(out, "verdicts", "rows", verdicts())
     if out == OUT:
         refresh(README, read(out))
+
+
+def refuse_stale() -> None:
+    """Leave with a message, before the first trial, where kept clips cannot be drawn from."""
+    try:
+        for path in audit_pool_file.kept():
+            audit_pool_file.read(path)
+    except audit_pool_file.PoolFileError as error:
+        raise SystemExit(str(error)) from error
 
 
 class Job(NamedTuple):
