@@ -7,6 +7,8 @@ from pathlib import Path
 
 import audit_pool_file
 
+from poc.errors import InputError
+
 
 def main() -> None:
     """Write one file a run."""
@@ -15,7 +17,7 @@ def main() -> None:
     for run in parser.parse_args().runs:
         try:
             path = audit_pool_file.write(run)
-        except audit_pool_file.PoolFileError as error:
+        except (InputError, audit_pool_file.PoolFileError) as error:
             raise SystemExit(str(error)) from error
         print(f"{path}: {path.stat().st_size:,} bytes")
 
