@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, LCMScheduler
+from diffusers import DDIMScheduler, LCMScheduler, UNetMotionModel
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -17,8 +17,10 @@ from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.card_pictures import FILE, SHOWN
 from poc.training.consistency import (
+    LORA,
     MOST_ROUNDS,
     Follower,
+    FusedLora,
     Lesson,
     Network,
     Teacher,
@@ -37,6 +39,8 @@ from poc.training.diffusion import (
 )
 from poc.training.image import LatentSet
 from poc.training.loop import Draw, LoopConfig, StageResult, train
+from poc.training.motion import with_motion
+from poc.training.style import lora_state
 
 
 def schedule(prediction: Prediction) -> NoiseSchedule:
@@ -261,9 +265,58 @@ def test_a_follower_holds_the_running_average_and_gives_the_network_back() -> No
     torch.testing.assert_close(parameter.detach(), torch.full((2,), 4.0))
 
 
-def test_a_lora_of_the_image_stage_leaves_motion_modules_alone() -> None:
-    from poc.training.motion import with_motion
+def _untrained() -> UNetMotionModel:
+    """Return the same random motion UNet at every call."""
+    torch.manual_seed(3)
+    return with_motion(tiny.build_unet(), tiny.build_motion_adapter())
 
+
+def _lora() -> dict[str, torch.Tensor]:
+    """Return a random LoRA of that UNet, which adds something."""
+    unet = _untrained()
+    add_lora(unet, LORA, 4, tiny.LORA_TARGETS)
+    state = lora_state(unet, LORA)
+    return {key: 0.1 * torch.randn_like(tensor) for key, tensor in state.items()}
+
+
+@torch.no_grad()
+def _predicted(unet: UNetMotionModel) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(4)
+    x, words = torch.randn(1, 4, 2, 8, 8, generator=rng), torch.randn(2, 20, 96, generator=rng)
+    found: torch.Tensor = unet(x, torch.tensor([400]), encoder_hidden_states=words).sample
+    return found
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0])
+def test_a_fused_lora_does_at_any_scale_what_it_does_beside_its_layers(scale: float) -> None:
+    beside, fused, state = _untrained(), _untrained(), _lora()
+    beside.load_lora_adapter(state, prefix="unet", adapter_name=LORA)
+    beside.set_adapters([LORA], [scale])
+    with FusedLora.of(fused, state).at(scale):
+        found = _predicted(fused)
+
+    torch.testing.assert_close(found, _predicted(beside), atol=1e-4, rtol=1e-4)
+    assert (scale == 0) == torch.allclose(found, _predicted(_untrained()), atol=1e-4)
+
+
+def test_a_fused_lora_is_whole_again_after_a_share_of_it_ran() -> None:
+    fused = _untrained()
+    lora = FusedLora.of(fused, _lora())
+    before = _predicted(fused)
+    with lora.at(0.3):
+        pass
+
+    assert torch.equal(_predicted(fused), before)
+
+
+def test_a_fused_lora_leaves_no_layer_of_its_own() -> None:
+    fused = _untrained()
+    FusedLora.of(fused, _lora())
+
+    assert fused.state_dict().keys() == _untrained().state_dict().keys()
+
+
+def test_a_lora_of_the_image_stage_leaves_motion_modules_alone() -> None:
     joined = with_motion(tiny.build_unet(), tiny.build_motion_adapter())
     add_lora(joined, "lcm", 4, tiny.LORA_TARGETS)
     layers = [name for name, _ in joined.named_parameters() if ".lora_" in name]

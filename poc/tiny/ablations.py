@@ -96,7 +96,7 @@ def _joint(kitchen: recipes.Kitchen, name: str) -> None:
         recipes.clip_set(kitchen),
         config,
         average=recipe.motion_average,
-        special_initialisation=False,
+        special_initialisation=None,
         name=name,
         work=kitchen.work,
         log=kitchen.log,

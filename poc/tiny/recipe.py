@@ -29,6 +29,7 @@ from poc.tiny.judges import CLIP, VIDEO, JudgeConfig, train_clip, train_video_ne
 from poc.tiny.stills import read_stills, write_stills
 from poc.training.consistency import (
     LORA,
+    FusedLora,
     Teacher,
     add_lora,
     distill_images,
@@ -400,14 +401,14 @@ def stage_animatelcm(
 ) -> None:
     """Stage 2: distil the motion module under the frozen LoRA of stage 1."""
     torch.manual_seed(kitchen.recipe.animatelcm.seed)
-    online, teacher = _second_pair(kitchen, "motion", kitchen.recipe.animatelcm)
+    online, lora, teacher = _second_pair(kitchen, "motion", kitchen.recipe.animatelcm)
     result = distill_motion(
         online,
         teacher,
         clip_set(kitchen),
         kitchen.recipe.animatelcm,
         average=kitchen.recipe.motion_average,
-        special_initialisation=special_initialisation,
+        special_initialisation=lora if special_initialisation else None,
         name=name,
         work=kitchen.work,
         log=kitchen.log,
@@ -425,19 +426,19 @@ def video_pair(kitchen: Kitchen, stage: str, config: LoopConfig) -> tuple[UNetMo
 
 def _second_pair(
     kitchen: Kitchen, stage: str, config: LoopConfig
-) -> tuple[UNetMotionModel, Teacher]:
-    """Return a pair whose student carries the frozen LoRA of stage 1; its motion module learns."""
+) -> tuple[UNetMotionModel, FusedLora, Teacher]:
+    """Return a pair whose student has the LoRA of stage 1 fused and learns its motion module."""
     student, teacher = video_pair(kitchen, stage, config)
-    student.load_lora_adapter(load_file(kitchen.path("lcm_lora")), prefix="unet", adapter_name=LORA)
+    lora = FusedLora.of(student, load_file(kitchen.path("lcm_lora")))
     for key, parameter in student.named_parameters():
         parameter.requires_grad_("motion_modules" in key)
-    return student, teacher
+    return student, lora, teacher
 
 
 def stage_rehearsal(kitchen: Kitchen) -> None:
     """Go on with the motion module of stage 2 on the samples that it makes itself."""
     torch.manual_seed(kitchen.recipe.rehearsal.seed)
-    online, teacher = _second_pair(kitchen, "animatelcm", kitchen.recipe.rehearsal)
+    online, _, teacher = _second_pair(kitchen, "animatelcm", kitchen.recipe.rehearsal)
     result = rehearse_motion(
         online,
         teacher,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel, UNetMotionModel
 from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from poc.training.diffusion import (
     NoiseSchedule,
@@ -185,6 +185,36 @@ def add_lora(unet: Any, name: str, rank: int, targets: tuple[str, ...]) -> None:
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=wanted), name)
 
 
+@dataclass(frozen=True, slots=True)
+class FusedLora:
+    """A frozen LoRA that is part of the weights of its layers, which can run without it.
+
+    A layer with its LoRA beside it computes two products more, forward and backward; a fused one
+    costs what it did without. Only its gradient is lost.
+    """
+
+    weights: list[torch.nn.Parameter]
+    bases: list[torch.Tensor]
+    """The weights without the LoRA."""
+
+    @classmethod
+    def of(cls, unet: Any, state: dict[str, torch.Tensor]) -> FusedLora:
+        """Fuse the LoRA `state`, in peft's naming, into a diffusers UNet; nothing of it learns."""
+        unet.load_lora_adapter(state, prefix="unet", adapter_name=LORA)
+        layers = [module for module in unet.modules() if isinstance(module, BaseTunerLayer)]
+        weights = [layer.get_base_layer().weight for layer in layers]
+        bases = [weight.detach().clone() for weight in weights]
+        unet.fuse_lora(adapter_names=[LORA])
+        unet.unload_lora()
+        return cls(weights, bases)
+
+    def at(self, scale: float) -> _Swapped:
+        """Return a context in which the network runs with this share of the LoRA."""
+        pairs = zip(self.bases, self.weights, strict=True)
+        mixed = [base.lerp(weight.detach(), scale) for base, weight in pairs]
+        return _Swapped(mixed, self.weights)
+
+
 def distill_images(
     unet: UNet2DConditionModel,
     teacher: Teacher,
@@ -211,30 +241,32 @@ def distill_motion(
     config: LoopConfig,
     *,
     average: float,
-    special_initialisation: bool = True,
+    special_initialisation: FusedLora | None,
     name: str = "animatelcm",
     work: Path,
     log: Log,
 ) -> StageResult:
     """Stage 2: teach what of `unet` learns: its motion module, under the LoRA of stage 1.
 
-    With the paper's special initialisation the target starts as the teacher: its motion module,
-    and no LoRA. It takes both up at the pace of its average. The weight that a LoRA adds is a
-    product of two factors; averaging each factor would add the square of the wanted share, so the
-    target's LoRA is scaled by 1 - mu^k after k updates instead, which is what averaging the added
-    weight gives. Without it the target starts as the student, LoRA and all.
+    With the paper's special initialisation, for which the LoRA has to be fused, the target starts
+    as the teacher: its motion module, and no LoRA. It takes both up at the pace of its average. The
+    weight that a LoRA adds is a product of two factors; averaging each factor would add the square
+    of the wanted share, so the target's LoRA is scaled by 1 - mu^k after k updates instead, which
+    is what averaging the added weight gives. Without it the target starts as the student, LoRA
+    and all.
     """
     student = Student.of(video_network(unet, config), named(motion=unet), average)
 
-    def target(updates: int, x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        unet.set_adapters([LORA], [uptake(average, updates)])
-        try:
-            return student.averaged(x, t, words)
-        finally:
-            unet.set_adapters([LORA], [1.0])
-
     def after(updates: int) -> Network:
-        return partial(target, updates) if special_initialisation else student.averaged
+        lora, scale = special_initialisation, uptake(average, updates)
+        if lora is None:
+            return student.averaged
+
+        def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+            with lora.at(scale):
+                return student.averaged(x, t, words)
+
+        return target
 
     lesson = Lesson(teacher, data, signal_distance)
     return _distill(name, student, after, lesson, config=config, work=work, log=log)
