@@ -343,3 +343,19 @@ def test_half_precision_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert message.startswith("--device cpu: expected float32 arms, got float16.")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--style", "pastel"], "expected --styles-of WEIGHTS"),
+        (["--styles-of", str(WEIGHTS), "--style", "noir"], "expected pastel or neon; got noir"),
+    ],
+)
+def test_a_style_of_the_tiny_world_is_trained_on_weights_and_known(
+    more: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+
+    assert named in refused(["train", "tiny", *home, *more], capsys)
+    assert not list(tmp_path.iterdir())

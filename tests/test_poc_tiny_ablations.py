@@ -156,7 +156,7 @@ def test_styles_alone_are_trained_anew_and_all_else_comes_out_as_it_went_in(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    train_styles(out, tmp_path / "work", EMBEDDED, quick=True, log=quiet)
+    train_styles(out, tmp_path / "work", EMBEDDED, styles=tuple(world.Style), quick=True, log=quiet)
 
     before, after = digests(EMBEDDED), digests(out)
     changed = {name for name in before if after.get(name) != before[name]}
@@ -172,6 +172,16 @@ def test_styles_alone_are_trained_anew_and_all_else_comes_out_as_it_went_in(
         "half precision"
         in json.loads((out / "index.json").read_text())["stages"]["style_neon"]["note"]
     )
+
+
+def test_a_style_that_is_not_asked_for_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    out, asked = tmp_path / "out", (world.Style.PASTEL,)
+    train_styles(out, tmp_path / "work", EMBEDDED, styles=asked, quick=True, log=quiet)
+
+    before, after = digests(EMBEDDED), digests(out)
+    changed = {name for name in before if after.get(name) != before[name]}
+    assert any(name.startswith("style_pastel/") for name in changed)
+    assert not any("neon" in name for name in changed)
 
 
 def test_weights_that_are_not_what_their_index_says_are_not_built_upon(tmp_path: Path) -> None:

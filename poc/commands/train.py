@@ -14,7 +14,7 @@ from poc.commands.argument_types import positive_number, up_to, whole
 from poc.commands.exit_codes import COMPLETE
 from poc.commands.parsers import Commands, add_actions, add_command
 from poc.commands.rights import today
-from poc.errors import plain
+from poc.errors import InputError, plain
 
 if TYPE_CHECKING:
     from poc.own_style import StyleRequest, StyleTask
@@ -43,16 +43,30 @@ def _add_tiny(actions: Commands) -> None:
         metavar="WEIGHTS",
         help="train the style LoRAs alone, on these finished weights",
     )
+    parser.add_argument(
+        "--style",
+        action="append",
+        default=[],
+        metavar="STYLE",
+        help="with --styles-of: train this style alone, pastel or neon; WEIGHTS has the other",
+    )
 
 
 def _train_tiny(arguments: argparse.Namespace) -> int:
     from poc.tiny.adopted import train_styles
     from poc.tiny.recipe import train_tiny
+    from poc.tiny.world import Style
 
     out, work, weights = arguments.out, arguments.work, arguments.styles_of
     log, quick = _log(arguments.json), arguments.quick
+    if arguments.style and not weights:
+        raise InputError("--style: expected --styles-of WEIGHTS beside it, with the other stages")
     if weights:
-        train_styles(out, work, weights, quick=quick, log=log)
+        styles = tuple(Style)
+        if unknown := sorted(set(arguments.style) - set(styles)):
+            raise InputError(f"--style: expected {' or '.join(styles)}; got {', '.join(unknown)}")
+        styles = tuple(Style(name) for name in arguments.style) or styles
+        train_styles(out, work, weights, styles=styles, quick=quick, log=log)
     else:
         train_tiny(out, work, quick=quick, log=log)
     return _done(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,16 @@ from poc.training.loop import Log
 NOTE = "trained on the other stages' weights in half precision, as they are in this folder."
 
 
-def train_styles(out: Path, work: Path, weights: Path, *, quick: bool, log: Log) -> None:
-    """Train both style LoRAs anew on finished weights; all else comes out as it went in.
+def train_styles(
+    out: Path,
+    work: Path,
+    weights: Path,
+    *,
+    styles: Collection[world.Style],
+    quick: bool,
+    log: Log,
+) -> None:
+    """Train LoRAs of `styles` anew on finished weights; all else comes out as it went in.
 
     `quick` takes a handful of steps.
 
@@ -30,11 +39,14 @@ def train_styles(out: Path, work: Path, weights: Path, *, quick: bool, log: Log)
         InputError: the weights are not whole.
     """
     kitchen = recipes.Kitchen(recipes.QUICK if quick else recipes.FULL, work, log)
-    styles = tuple(f"style_{style}" for style in world.Style)
-    adopt(kitchen, weights, tuple(stage for stage in recipes.STAGES if stage not in styles))
+    anew = [f"style_{style}" for style in world.Style if style in styles]
+    adopt(kitchen, weights, tuple(stage for stage in recipes.STAGES if stage not in anew))
     for judge in recipes.JUDGES:
         shutil.copytree(weights / judge, work / judge, dirs_exist_ok=True)
-    for stage in styles:
+    for style in set(world.Style) - set(styles):
+        stills = Path("stills") / style
+        shutil.copytree(weights / stills, work / stills, dirs_exist_ok=True)
+    for stage in anew:
         recipes.run_stage(kitchen, stage)
         kitchen.note(stage, NOTE)
     export(kitchen, out)

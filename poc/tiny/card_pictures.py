@@ -8,7 +8,7 @@ writes it beside the card of weights that were exported before.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,9 @@ SHOWN: Final = (0, 8, 15)
 """Frames of each clip."""
 SEED: Final = 34
 TEACHER_STEPS, TEACHER_GUIDANCE, STUDENT_STEPS = 25, 1.5, 4
+STYLED_LCM_SCALE: Final = 0.8
+STYLE_SCALES: Final = {world.Style.PASTEL: 1.1, world.Style.NEON: 1.0}
+"""As the shipped sweeps have them."""
 
 _LABEL_PX, _GAP_PX = 14, 4
 Rows = Iterator[tuple[str, list[world.Pixels]]]
@@ -56,7 +59,7 @@ def _truth(weights: Path, texts: Sequence[str]) -> Rows:
 
 
 def _generated(weights: Path, texts: Sequence[str]) -> Rows:
-    def run(adapter: str, *loras: str) -> Callable[[int, float], list[world.Pixels]]:
+    def run(adapter: str, **loras: float) -> Callable[[int, float], list[world.Pixels]]:
         pipe = _pipeline(weights, adapter, loras)
 
         def clips(steps: int, guidance: float) -> list[world.Pixels]:
@@ -69,13 +72,14 @@ def _generated(weights: Path, texts: Sequence[str]) -> Rows:
         run("motion_teacher")(TEACHER_STEPS, TEACHER_GUIDANCE),
     )
     student = f"AnimateLCM, {STUDENT_STEPS} steps"
-    yield student, run("motion_animatelcm", "lcm_lora")(STUDENT_STEPS, 1.0)
-    for style in world.Style:
-        clips = run("motion_animatelcm", "lcm_lora", f"style_{style}")(STUDENT_STEPS, 1.0)
-        yield f"{student}, {style} LoRA", clips
+    yield student, run("motion_animatelcm", lcm_lora=1.0)(STUDENT_STEPS, 1.0)
+    for style, scale in STYLE_SCALES.items():
+        scales = {"lcm_lora": STYLED_LCM_SCALE, f"style_{style}": scale}
+        clips = run("motion_animatelcm", **scales)(STUDENT_STEPS, 1.0)
+        yield f"{student}, {style} LoRA at {scale:g}, LCM-LoRA at {STYLED_LCM_SCALE:g}", clips
 
 
-def _pipeline(weights: Path, adapter: str, loras: Sequence[str]) -> AnimateDiffPipeline:
+def _pipeline(weights: Path, adapter: str, loras: Mapping[str, float]) -> AnimateDiffPipeline:
     base = StableDiffusionPipeline.from_pretrained(
         weights / "base", local_files_only=True, safety_checker=None
     ).to(torch.float32)
@@ -92,7 +96,7 @@ def _pipeline(weights: Path, adapter: str, loras: Sequence[str]) -> AnimateDiffP
     for name in loras:
         pipe.load_lora_weights(weights / name, adapter_name=name, local_files_only=True)
     if loras:
-        pipe.set_adapters(list(loras), [1.0] * len(loras))
+        pipe.set_adapters(list(loras), list(loras.values()))
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

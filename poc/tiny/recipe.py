@@ -45,7 +45,7 @@ from poc.training.motion import train_motion, with_motion
 from poc.training.style import lora_state, train_style
 from poc.training.vae import encode, train_vae
 
-VERSION = 4
+VERSION = 5
 HELD_OUT_STILLS = 16
 """Stills of each style that no training sees; style similarity is measured against them."""
 
@@ -57,7 +57,8 @@ class Recipe:
     pictures: int
     stills: int
     clips: int
-    style_stills: int
+    pastel_stills: int
+    neon_stills: int
     guidance: float
     """Guidance g = 1 + w that is folded into the consistency models; the baseline's guidance."""
     image_average: float
@@ -74,15 +75,20 @@ class Recipe:
     clip_judge: JudgeConfig
 
     def style(self, style: world.Style) -> LoopConfig:
-        """Return how long a style is learnt: one with soft edges takes longer."""
+        """Return how a style is learnt: one that changes every colour takes longer."""
         return self.style_pastel if style is world.Style.PASTEL else self.style_neon
+
+    def stills_of(self, style: world.Style) -> int:
+        """Return how many stills a style is learnt from."""
+        return self.pastel_stills if style is world.Style.PASTEL else self.neon_stills
 
 
 FULL = Recipe(
     pictures=6000,
     stills=10000,
     clips=1500,
-    style_stills=60,
+    pastel_stills=160,
+    neon_stills=60,
     guidance=1.5,
     image_average=0.95,
     motion_average=0.95,
@@ -94,7 +100,7 @@ FULL = Recipe(
     rehearsal=LoopConfig(
         steps=1300, batch=4, learning_rate=5e-4, seed=8, average=0.99, checkpoint_every=100
     ),
-    style_pastel=LoopConfig(steps=1500, batch=16, learning_rate=7e-4, seed=6, average=0.98),
+    style_pastel=LoopConfig(steps=1000, batch=16, learning_rate=1.5e-3, seed=6, average=0.98),
     style_neon=LoopConfig(steps=300, batch=16, learning_rate=7e-4, seed=6, average=0.98),
     video_judge=VIDEO,
     clip_judge=CLIP,
@@ -116,7 +122,8 @@ QUICK = replace(
     pictures=8,
     stills=8,
     clips=2,
-    style_stills=4,
+    pastel_stills=4,
+    neon_stills=4,
     video_judge=JudgeConfig(replace(VIDEO.loop, **_FEW), clips=24),
     clip_judge=JudgeConfig(replace(CLIP.loop, **_FEW), clips=24),
     **{stage: replace(getattr(FULL, stage), **_FEW) for stage in _STAGES},
@@ -457,7 +464,7 @@ def written_stills(kitchen: Kitchen, style: world.Style) -> Path:
     if not folder.exists():
         beside = kitchen.work / f"stills-{style}.part"
         seed = 104 + list(world.Style).index(style)
-        count = kitchen.recipe.style_stills
+        count = kitchen.recipe.stills_of(style)
         write_stills(beside, style, count, seed, heldout=HELD_OUT_STILLS)
         folder.parent.mkdir(exist_ok=True)
         beside.rename(folder)
