@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -19,6 +20,7 @@ from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.ablations import FULL, STILLS, STYLE, VARIANTS, joint_steps, train_ablations
 from poc.tiny.adopted import adopt, train_styles
+from poc.tiny.card_pictures import STYLE_SCALES, STYLED_LCM_SCALE
 from poc.tiny.export import digests
 from poc.tiny.stills import by_phone, read_heldout
 
@@ -174,14 +176,66 @@ def test_styles_alone_are_trained_anew_and_all_else_comes_out_as_it_went_in(
     )
 
 
-def test_a_style_that_is_not_asked_for_comes_out_as_it_went_in(tmp_path: Path) -> None:
-    out, asked = tmp_path / "out", (world.Style.PASTEL,)
-    train_styles(out, tmp_path / "work", EMBEDDED, styles=asked, quick=True, log=quiet)
+@pytest.fixture(scope="module")
+def pastel_anew(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights and the work of a training of pastel alone."""
+    folder = tmp_path_factory.mktemp("pastel")
+    asked = (world.Style.PASTEL,)
+    train_styles(folder / "out", folder / "work", EMBEDDED, styles=asked, quick=True, log=quiet)
+    return folder
 
-    before, after = digests(EMBEDDED), digests(out)
-    changed = {name for name in before if after.get(name) != before[name]}
-    assert any(name.startswith("style_pastel/") for name in changed)
-    assert not any("neon" in name for name in changed)
+
+def test_a_style_that_is_not_asked_for_comes_out_as_it_went_in(pastel_anew: Path) -> None:
+    out = pastel_anew / "out"
+    before, after = (
+        {name: one for name, one in digests(folder).items() if "neon" in name}
+        for folder in (EMBEDDED, out)
+    )
+    told, new = (
+        json.loads((folder / "index.json").read_text())["stages"] for folder in (EMBEDDED, out)
+    )
+
+    assert before
+    assert after == before
+    assert new["style_neon"] == told["style_neon"]
+    assert "note" in new["style_pastel"]
+    assert new["style_pastel"]["steps"] == recipes.QUICK.style_pastel.steps
+
+
+def test_a_style_that_came_with_the_weights_is_not_taken_for_one_trained_here(
+    pastel_anew: Path,
+) -> None:
+    asked = (world.Style.NEON,)
+
+    with pytest.raises(InputError, match=r"style_neon.*was not trained here"):
+        train_styles(
+            pastel_anew / "more", pastel_anew / "work", EMBEDDED, styles=asked, quick=True,
+            log=quiet,
+        )  # fmt: skip
+    assert not (pastel_anew / "more").exists()
+
+
+def test_weights_that_lack_a_stage_are_refused_by_its_name(tmp_path: Path) -> None:
+    damaged = tmp_path / "weights"
+    damaged.mkdir()
+    (damaged / "index.json").write_text('{"stages": {}, "files": {}}')
+
+    with pytest.raises(InputError, match="no vae"):
+        adopt(recipes.Kitchen(recipes.QUICK, tmp_path / "work", quiet), damaged, ("vae",))
+
+
+def test_the_cards_picture_has_the_scales_of_the_default_sweep() -> None:
+    spec = yaml.safe_load((MODELS.parent / "tiny.yaml").read_text())
+    scales = {
+        arm["style"]: {use["model"]: use["scale"] for use in arm["loras"]}
+        for arm in spec["arms"]
+        if arm["style"]
+    }
+
+    assert scales == {
+        str(style): {"tiny-lcm-lora": STYLED_LCM_SCALE, f"tiny-style-{style}": scale}
+        for style, scale in STYLE_SCALES.items()
+    }
 
 
 def test_weights_that_are_not_what_their_index_says_are_not_built_upon(tmp_path: Path) -> None:

@@ -23,9 +23,12 @@ from poc.training.consistency import (
     FusedLora,
     Lesson,
     Network,
+    Student,
     Teacher,
     add_lora,
+    taking_up,
     uptake,
+    video_network,
     with_own_samples,
 )
 from poc.training.diffusion import (
@@ -37,7 +40,7 @@ from poc.training.diffusion import (
     pseudo_huber,
     signal_distance,
 )
-from poc.training.image import LatentSet
+from poc.training.image import LatentSet, named
 from poc.training.loop import Draw, LoopConfig, StageResult, train
 from poc.training.motion import with_motion
 from poc.training.style import lora_state
@@ -303,10 +306,32 @@ def test_a_fused_lora_is_whole_again_after_a_share_of_it_ran() -> None:
     fused = _untrained()
     lora = FusedLora.of(fused, _lora())
     before = _predicted(fused)
-    with lora.at(0.3):
-        pass
+    with pytest.raises(KeyboardInterrupt), lora.at(0.3):
+        raise KeyboardInterrupt
 
     assert torch.equal(_predicted(fused), before)
+
+
+@torch.no_grad()
+def test_with_the_special_initialisation_the_target_starts_as_the_teacher() -> None:
+    config = recipes.QUICK.animatelcm
+    teacher, student = _untrained(), _untrained()
+    lora = FusedLora.of(student, _lora())
+    for key, parameter in student.named_parameters():
+        parameter.requires_grad_("motion_modules" in key)
+    pupil = Student.of(video_network(student, config), named(motion=student), 0.9)
+    x, words = torch.randn(1, 4, 2, 8, 8), torch.randn(1, 20, 96)
+    at = x, torch.tensor([400]), words
+    expected = video_network(teacher, config)(*at)
+    for parameter in pupil.parameters.values():
+        parameter.add_(0.01)  # a step that the averages have not followed
+
+    start = taking_up(lora, uptake(0.9, 0), pupil.averaged)
+    later = taking_up(lora, uptake(0.9, 500), pupil.averaged)
+
+    torch.testing.assert_close(start(*at), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(later(*at), pupil.averaged(*at), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(later(*at), expected, atol=1e-2)
 
 
 def test_a_fused_lora_leaves_no_layer_of_its_own() -> None:

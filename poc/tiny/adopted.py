@@ -36,21 +36,43 @@ def train_styles(
     `quick` takes a handful of steps.
 
     Raises:
-        InputError: the weights are not whole.
+        InputError: the weights are not whole, or the work folder has a style that was not trained
+            there but came out of finished weights.
     """
     kitchen = recipes.Kitchen(recipes.QUICK if quick else recipes.FULL, work, log)
     anew = [f"style_{style}" for style in world.Style if style in styles]
+    for stage in anew:
+        _refuse_adopted(kitchen, stage)
     adopt(kitchen, weights, tuple(stage for stage in recipes.STAGES if stage not in anew))
     for judge in recipes.JUDGES:
         shutil.copytree(weights / judge, work / judge, dirs_exist_ok=True)
     for style in set(world.Style) - set(styles):
-        stills = Path("stills") / style
-        shutil.copytree(weights / stills, work / stills, dirs_exist_ok=True)
+        _adopt_stills(kitchen, weights, style)
     for stage in anew:
         recipes.run_stage(kitchen, stage)
         kitchen.note(stage, NOTE)
     export(kitchen, out)
     log(f"weights: {out}")
+
+
+def _refuse_adopted(kitchen: recipes.Kitchen, stage: str) -> None:
+    if kitchen.path(stage).exists() and recipes.ADOPTED in kitchen.facts(stage):
+        raise InputError(
+            f"{kitchen.path(stage)}: comes out of finished weights and was not trained here. Name "
+            "an empty --work folder to train it anew."
+        )
+
+
+def _adopt_stills(kitchen: recipes.Kitchen, weights: Path, style: world.Style) -> None:
+    """Copy the stills of a style that is not trained anew, whole, unless they are there."""
+    folder = kitchen.work / "stills" / style
+    if folder.exists():
+        return
+    beside = kitchen.work / f"stills-{style}.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(weights / "stills" / style, beside)
+    folder.parent.mkdir(exist_ok=True)
+    beside.rename(folder)
 
 
 def adopt(kitchen: recipes.Kitchen, weights: Path, stages: tuple[str, ...]) -> None:
@@ -69,7 +91,8 @@ def adopt(kitchen: recipes.Kitchen, weights: Path, stages: tuple[str, ...]) -> N
         if kitchen.path(stage).exists():
             kitchen.check(stage)
             continue
-        facts: dict[str, Any] = {"recipe": recipes.VERSION, **index["stages"][stage]}
+        told = index["stages"][stage]
+        facts: dict[str, Any] = {"recipe": recipes.VERSION, **told, recipes.ADOPTED: True}
         state = {key: value.contiguous() for key, value in _state(weights, stage).items()}
         if stage == "vae":
             config = AutoencoderKL.load_config(weights / "base" / "vae")
@@ -91,6 +114,11 @@ def _checked_index(weights: Path) -> dict[str, Any]:
             f"{path}: expected the index that `poc train tiny` writes, with its stages and files; "
             f"{error}. Name the folder of finished weights."
         ) from None
+    if missing := [stage for stage in recipes.STAGES if stage not in known[0]]:
+        raise InputError(
+            f"{path}: no {', '.join(missing)}. Name the folder of finished weights that `poc train "
+            "tiny` wrote."
+        )
     if known[1] != digests(weights):
         raise InputError(
             f"{weights}: its files are not those that {INDEX} lists. Restore them, or train anew."

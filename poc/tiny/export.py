@@ -96,8 +96,8 @@ def write_index(
 
 
 def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A stage's facts without what the folder's index says of all of them."""
-    return {key: value for key, value in facts.items() if key != "recipe"}
+    """A stage's facts without what the folder's index says of all, or concerns a work folder."""
+    return {key: value for key, value in facts.items() if key not in {"recipe", recipes.ADOPTED}}
 
 
 def digests(folder: Path) -> Mapping[str, str]:

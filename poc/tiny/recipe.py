@@ -46,6 +46,8 @@ from poc.training.style import lora_state, train_style
 from poc.training.vae import encode, train_vae
 
 VERSION = 5
+ADOPTED = "adopted"
+"""Among the facts of a stage that came out of finished weights and was not trained where it is."""
 HELD_OUT_STILLS = 16
 """Stills of each style that no training sees; style similarity is measured against them."""
 

@@ -190,7 +190,7 @@ class FusedLora:
     """A frozen LoRA that is part of the weights of its layers, which can run without it.
 
     A layer with its LoRA beside it computes two products more, forward and backward; a fused one
-    costs what it did without. Only its gradient is lost.
+    costs what it did without. Neither the LoRA nor its layers can learn then.
     """
 
     weights: list[torch.nn.Parameter]
@@ -258,18 +258,22 @@ def distill_motion(
     student = Student.of(video_network(unet, config), named(motion=unet), average)
 
     def after(updates: int) -> Network:
-        lora, scale = special_initialisation, uptake(average, updates)
-        if lora is None:
+        if special_initialisation is None:
             return student.averaged
-
-        def target(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-            with lora.at(scale):
-                return student.averaged(x, t, words)
-
-        return target
+        return taking_up(special_initialisation, uptake(average, updates), student.averaged)
 
     lesson = Lesson(teacher, data, signal_distance)
     return _distill(name, student, after, lesson, config=config, work=work, log=log)
+
+
+def taking_up(lora: FusedLora, share: float, network: Network) -> Network:
+    """Return a network that runs with a share of its fused LoRA, in [0, 1]."""
+
+    def call(x: torch.Tensor, t: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        with lora.at(share):
+            return network(x, t, words)
+
+    return call
 
 
 OWN_SHARE = 0.75
