@@ -227,7 +227,7 @@ BAD = {
     "unknown stills": (("model: tiny-stills", "model: tiny-still"), "unknown model 'tiny-still'"),
     "no stills": (("model: tiny-stills", "model: tiny-base"), "to be of kind stills"),
     "no file": (("files: pastel/*", "files: pastell/*"), "no still of 'tiny-stills' fits"),
-    "other stills": (("digest: cf8f", "digest: 0000"), "The consent is for other stills"),
+    "other stills": (("digest: d7a1", "digest: 0000"), "The consent is for other stills"),
     "same id": (("id: example-neon", "id: example-pastel"), "duplicate id 'example-pastel'"),
     "same word": (
         ("brands: [EXAMPLE BRAND", "brands: [ｅｘａｍｐｌｅ person"),
