@@ -69,7 +69,7 @@ def contact_sheet(
             axes.set_title(_wrapped(prompt_text(view, text, column.prompt_id), frames), fontsize=7)
         if view.demonstration:
             figure.supxlabel(_mark(text), fontsize=9, color=_MID, fontweight="bold")
-        figure.savefig(path, pil_kwargs={"quality": 92, "subsampling": 0})
+        figure.savefig(path, pil_kwargs={"quality": 85, "subsampling": 0})
 
 
 # --- the step curve ------------------------------------------------------------------------------

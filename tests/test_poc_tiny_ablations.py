@@ -215,6 +215,12 @@ def test_a_style_that_came_with_the_weights_is_not_taken_for_one_trained_here(
     assert not (pastel_anew / "more").exists()
 
 
+def test_weights_that_others_trained_are_not_called_trained_from_nothing(pastel_anew: Path) -> None:
+    with pytest.raises(InputError, match=r"vae\.safetensors.*was not trained here"):
+        recipes.train_tiny(pastel_anew / "more", pastel_anew / "work", quick=True, log=quiet)
+    assert not (pastel_anew / "more").exists()
+
+
 def test_weights_that_lack_a_stage_are_refused_by_its_name(tmp_path: Path) -> None:
     damaged = tmp_path / "weights"
     damaged.mkdir()

@@ -19,7 +19,16 @@ from PIL import Image
 import poc
 from poc import cli
 from poc.claims import ClaimStatus
-from poc.records import ArmSummary, ClipStatus, Comparison, Measurement, MeasurementStatus
+from poc.errors import InputError
+from poc.records import (
+    Arm,
+    ArmSummary,
+    ClipStatus,
+    Comparison,
+    ContrastResult,
+    Measurement,
+    MeasurementStatus,
+)
 from reports.charts import COLOURS
 from reports.claim_figures import FRAME_PIXELS, draw
 from reports.claim_pictures import Amount, Bar, Curve, Drawing, Frames, InWindow
@@ -50,7 +59,7 @@ def view(run: Path) -> RunView:
 
 @pytest.fixture(scope="module")
 def written(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_claims(run, tmp_path_factory.mktemp("page"))
+    return write_claims([run], tmp_path_factory.mktemp("page"))
 
 
 def timed(view: RunView) -> RunView:
@@ -70,11 +79,11 @@ def timed(view: RunView) -> RunView:
 
 
 def page(view: RunView, language: Language = "en") -> str:
-    return render(make_page(view, load_text(language)))
+    return render(make_page([view], load_text(language)))
 
 
 def sections(view: RunView, language: Language = "en") -> Mapping[str, Section]:
-    return {one.anchor: one for one in make_page(view, load_text(language)).sections}
+    return {one.anchor: one for one in make_page([view], load_text(language)).sections}
 
 
 def part(page: str, anchor: str) -> str:
@@ -158,9 +167,11 @@ def test_the_head_counts_the_outcomes_and_names_them(view: RunView, language: La
 
 
 def test_a_claim_that_cannot_be_tested_gets_numbers_but_no_verdict(view: RunView) -> None:
-    own = part(page(view), "decoupling-pays")
+    own = part(page(view), "denoising-24x")
+    (number,) = sections(view)["denoising-24x"].row.numbers
 
-    assert "**−0.131** (−0.200 to −0.0600), n = 63 | below 0 | – |" in own
+    assert f"**{number.cell.value}** ({number.cell.interval}), {number.cell.n}" in own
+    assert "| above ×24.47 | – |" in own
     assert EN("claim.confirmed") not in own
     assert EN("claims.page.needed.conditions") in own
 
@@ -169,6 +180,108 @@ def test_what_a_test_would_take_is_said_of_every_claim_that_has_none(view: RunVi
     for result, one in zip(view.claims.claims, sections(view).values(), strict=True):
         untested = result.status is ClaimStatus.NOT_TESTABLE
         assert (bool(one.needed), bool(one.needs)) == (untested, untested)
+
+
+# --- several runs --------------------------------------------------------------------------------
+
+
+def renamed(view: RunView, names: Mapping[str, str]) -> RunView:
+    """The same run whose arms have other names."""
+
+    def other(arm: Arm) -> Arm:
+        return arm.model_copy(update={"name": names.get(arm.name, arm.name)})
+
+    plan = view.plan.model_copy(update={"arms": tuple(other(arm) for arm in view.plan.arms)})
+    summaries = tuple(one.model_copy(update={"arm": other(one.arm)}) for one in view.estimates.arms)
+    estimates = view.estimates.model_copy(update={"arms": summaries})
+    return replace(view, plan=plan, estimates=estimates)
+
+
+@pytest.fixture(scope="module")
+def ablation(view: RunView) -> RunView:
+    """A run that compares what the first one has no arms for."""
+    other = renamed(view, {FAST: "decoupled", "naive-lcm-lora-4": "joint"})
+    joint = next(one.arm.id for one in other.estimates.arms if one.arm.name == "joint")
+    contrasts = tuple(
+        one.model_copy(update={"results": (*one.results, higher_clip_score(one.results[0]))})
+        if one.against_id == joint
+        else one
+        for one in other.estimates.contrasts
+    )
+    return replace(other, estimates=other.estimates.model_copy(update={"contrasts": contrasts}))
+
+
+def higher_clip_score(one: ContrastResult) -> ContrastResult:
+    """A result that the claim needs beside KVD, over the same clips."""
+    made = {"metric": "clip_score", "value": 2.0, "low": 1.0, "high": 3.0}
+    return one.model_copy(update={"estimate": one.estimate.model_copy(update=made)})
+
+
+def test_a_claim_without_a_number_is_told_by_the_next_run_that_has_one(
+    view: RunView, ablation: RunView
+) -> None:
+    found = {one.anchor: one for one in make_page([view, ablation], EN).sections}
+    alone = {one.anchor: one for one in make_page([ablation], EN).sections}
+
+    assert sections(view)["decoupling-pays"].decisive is None
+    assert found["decoupling-pays"].row == alone["decoupling-pays"].row
+    assert found["decoupling-pays"].row.mark.word == EN("claim.confirmed")
+    assert ablation.plan.spec.name in found["decoupling-pays"].elsewhere
+
+
+def test_a_claim_with_a_number_stays_with_the_first_run(view: RunView) -> None:
+    first, other = sections(view), with_other_numbers(view)
+
+    assert {name: one.row for name, one in sections(other).items()} != {
+        name: one.row for name, one in first.items()
+    }
+    for one in make_page([view, other], EN).sections:
+        assert one.row == first[one.anchor].row
+        assert not one.elsewhere
+
+
+def with_other_numbers(view: RunView) -> RunView:
+    """The same run with every value of an arm doubled."""
+
+    def doubled(summary: ArmSummary) -> ArmSummary:
+        found = tuple(
+            one.model_copy(update={end: 2 * getattr(one, end) for end in ("value", "low", "high")})
+            for one in summary.estimates
+            if one.low is not None
+        )
+        return summary.model_copy(update={"estimates": found})
+
+    arms = tuple(doubled(summary) for summary in view.estimates.arms)
+    return replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+
+
+def test_outcomes_are_counted_of_the_runs_that_tell_them(view: RunView, ablation: RunView) -> None:
+    page_of_both = make_page([view, ablation], EN)
+    counts = Counter(one.row.mark.word for one in page_of_both.sections)
+    said = {status: counts[EN(f"claim.{status}")] for status in ClaimStatus}
+
+    assert page_of_both.intro == EN(
+        "claims.page.intro", total=13, **{str(status): n for status, n in said.items()}
+    )
+    assert page_of_both.intro != make_page([view], EN).intro
+
+
+def test_both_runs_are_named_where_the_numbers_come_from(view: RunView, ablation: RunView) -> None:
+    alone, both = make_page([view], EN).provenance, make_page([view, ablation], EN).provenance
+
+    assert both[: len(alone)] == alone
+    assert len(both) == 2 * len(alone)
+
+
+def test_a_demonstration_does_not_stand_on_the_page_of_a_real_run(
+    run: Path, tmp_path: Path
+) -> None:
+    made = fixture.plan("procurement", count=8)
+    real = fixture.write_run(tmp_path / "real", made, drawn=8)
+
+    with pytest.raises(InputError, match="one of them is a demonstration"):
+        write_claims([real, run], tmp_path / "page")
+    assert not (tmp_path / "page").exists()
 
 
 # --- what it says of itself ----------------------------------------------------------------------
@@ -275,7 +388,7 @@ def test_every_picture_is_there_small_and_shared_by_both_pages(written: Path) ->
 
 
 def test_the_same_run_gives_the_same_bytes(run: Path, written: Path, tmp_path: Path) -> None:
-    again = write_claims(run, tmp_path / "again")
+    again = write_claims([run], tmp_path / "again")
 
     assert {p.name: p.read_bytes() for p in again.iterdir()} == {
         p.name: p.read_bytes() for p in written.iterdir()
@@ -293,7 +406,7 @@ def test_a_page_that_cannot_be_drawn_leaves_the_former_one_as_it_was(
 
     monkeypatch.setattr("reports.export.claims.draw", full)
     with pytest.raises(OSError, match="no space left"):
-        write_claims(run, written, note="another one")
+        write_claims([run], written, note="another one")
 
     assert {path.name: path.read_bytes() for path in written.iterdir()} == former
 

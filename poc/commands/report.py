@@ -22,11 +22,13 @@ def add_report(commands: Commands) -> None:
     text = (
         "write the report: one HTML file in both languages; in one language PDF (a page for the "
         "board, then the evidence), PPTX, XLSX or Markdown; an archive for auditors; a summary "
-        "folder: numbers, table, two pictures; the published claims as Markdown pages; or the "
-        "comparisons of one or more runs, alike"
+        "folder: numbers, table, two pictures; the published claims as Markdown pages, told by the "
+        "first run and, where it has no number, by the next; or the comparisons of runs, alike"
     )
     parser = add_command(commands, "report", _report, text)
-    parser.add_argument("run", type=Path, nargs="+", help="run folder; for comparisons one or more")
+    parser.add_argument(
+        "run", type=Path, nargs="+", help="run folder; for claims and comparisons one or more"
+    )
     parser.add_argument("--format", choices=FORMATS, default="html")
     parser.add_argument(
         "--lang", choices=["ja", "en"], default="ja", help="language, in HTML the one shown first"
@@ -52,6 +54,11 @@ def _written_report(arguments: argparse.Namespace) -> Path:
 
         out = arguments.out or arguments.run[0] / "comparisons"
         return write_comparisons(arguments.run, out, note=arguments.note)
+    if arguments.format == "claims":
+        from reports.export.claims import write_claims
+
+        out = arguments.out or arguments.run[0] / "claims"
+        return write_claims(arguments.run, out, note=arguments.note)
     run = _only(arguments.run, arguments.format)
     if arguments.format == "summary":
         from reports.export.summary import write_summary
@@ -63,10 +70,6 @@ def _written_report(arguments: argparse.Namespace) -> Path:
 
         given = Given(arguments.criteria, arguments.rights, arguments.cost)
         return write_audit(run, arguments.out, given, read_models())
-    if arguments.format == "claims":
-        from reports.export.claims import write_claims
-
-        return write_claims(run, arguments.out or run / "claims", note=arguments.note)
     return _report_document(arguments.format)(run, arguments.out, language=arguments.lang)
 
 
@@ -75,7 +78,7 @@ def _only(runs: list[Path], form: str) -> Path:
     if len(runs) > 1:
         raise InputError(
             f"RUN: expected one run folder for the format {form}, got {len(runs)}. Write one "
-            "report after the other; only `--format comparisons` takes several."
+            "report after the other; only the formats claims and comparisons take several."
         )
     return runs[0]
 

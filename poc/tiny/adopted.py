@@ -42,7 +42,7 @@ def train_styles(
     kitchen = recipes.Kitchen(recipes.QUICK if quick else recipes.FULL, work, log)
     anew = [f"style_{style}" for style in world.Style if style in styles]
     for stage in anew:
-        _refuse_adopted(kitchen, stage)
+        kitchen.refuse_adopted(stage)
     adopt(kitchen, weights, tuple(stage for stage in recipes.STAGES if stage not in anew))
     for judge in recipes.JUDGES:
         shutil.copytree(weights / judge, work / judge, dirs_exist_ok=True)
@@ -53,14 +53,6 @@ def train_styles(
         kitchen.note(stage, NOTE)
     export(kitchen, out)
     log(f"weights: {out}")
-
-
-def _refuse_adopted(kitchen: recipes.Kitchen, stage: str) -> None:
-    if kitchen.path(stage).exists() and recipes.ADOPTED in kitchen.facts(stage):
-        raise InputError(
-            f"{kitchen.path(stage)}: comes out of finished weights and was not trained here. Name "
-            "an empty --work folder to train it anew."
-        )
 
 
 def _adopt_stills(kitchen: recipes.Kitchen, weights: Path, style: world.Style) -> None:

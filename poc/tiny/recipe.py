@@ -243,6 +243,14 @@ class Kitchen:
                 f"version {VERSION}. Name an empty --work folder."
             )
 
+    def refuse_adopted(self, stage: str) -> None:
+        """Refuse a stage that came out of finished weights; raises `InputError`."""
+        if self.path(stage).exists() and ADOPTED in self.facts(stage):
+            raise InputError(
+                f"{self.path(stage)}: comes out of finished weights and was not trained here. Name "
+                "an empty --work folder to train it anew."
+            )
+
     def load(self, stage: str, module: torch.nn.Module) -> None:
         """Fill a network from a finished stage and freeze it."""
         module.load_state_dict(load_file(self.path(stage)))
@@ -552,10 +560,15 @@ def train_tiny(out: Path, work: Path, *, quick: bool, log: Log) -> None:
     """Make all weights of the tiny world from nothing into `out`; goes on with what `work` has.
 
     `quick` takes a handful of steps of each stage.
+
+    Raises:
+        InputError: the work folder has stages of another recipe, or out of finished weights.
     """
     from poc.tiny.export import export
 
     kitchen = Kitchen(QUICK if quick else FULL, work, log)
+    for stage in STAGES:
+        kitchen.refuse_adopted(stage)
     for stage in (*JUDGES, *STAGES):
         run_stage(kitchen, stage)
     export(kitchen, out)

@@ -5,31 +5,36 @@ Markdown, because a code-hosting site shows it as a page, with its pictures, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from poc.errors import InputError
 from reports.claim_figures import draw
 from reports.claims_page import ClaimsPage, make_page
 from reports.export.folder import together
 from reports.export.markdown import template
-from reports.load import load_run
+from reports.load import RunView, load_run
 from reports.text import LANGUAGES, Language, load_text
 
 TEMPLATE: Final = "claims.md.j2"
 
 
-def write_claims(run: Path, folder: Path, *, note: str = "") -> Path:
+def write_claims(runs: Sequence[Path], folder: Path, *, note: str = "") -> Path:
     """Write `claims.<language>.md` and the pictures into `folder` and return it.
 
-    A `note` stands at the top of both pages, as it is. The same run gives the same bytes.
+    The first run tells the claims; one of which it has no number is told by the next that has one.
+    A `note` stands at the top of both pages, as it is. The same runs give the same bytes.
 
     Raises:
-        RunNotShownError: the run cannot be read or has no decision yet.
-        InputError: a still of a style is damaged.
+        RunNotShownError: a run cannot be read or has no decision yet.
+        InputError: a still of a style is damaged, or demonstrations stand beside real runs.
     """
-    view = load_run(run)
-    pages = [make_page(view, load_text(language)) for language in LANGUAGES]
+    views = [load_run(run) for run in runs]
+    for run, view in zip(runs, views, strict=True):
+        _refuse_other_claims(runs[0], views[0], run, view)
+    pages = [make_page(views, load_text(language)) for language in LANGUAGES]
     if note:
         pages = [replace(page, warnings=(*page.warnings, note)) for page in pages]
     with together(folder) as beside:
@@ -39,6 +44,19 @@ def write_claims(run: Path, folder: Path, *, note: str = "") -> Path:
         for page in pages:
             (beside / page_name(page.text.language)).write_text(render(page), "utf-8")
     return folder
+
+
+def _refuse_other_claims(first: Path, main: RunView, run: Path, view: RunView) -> None:
+    """Refuse a run that cannot stand on the first one's page."""
+    if view.demonstration is not main.demonstration:
+        raise InputError(
+            f"{run}: expected a run of the kind of {first}; one of them is a demonstration, the "
+            "other is not, and a page is of one kind. Write a page of each."
+        )
+    if not view.claims.claims:
+        raise InputError(
+            f"{run}: has random weights, of which no claim is made. Name runs with trained weights."
+        )
 
 
 def page_name(language: Language) -> str:
