@@ -43,7 +43,10 @@ def test_both_judges_load_and_are_scored(weights: Path) -> None:
     scores = judges.evaluate_judges(weights, count=4)
     named = {"clip_auc", "clip_auc_degraded", "style_auc_neon", "video_shape", "video_texture"}
     assert named <= set(scores)
-    assert all(0 <= score <= 1 for score in scores.values())
+    similar = {name for name in scores if name.startswith("style_similarity_")}
+    assert len(similar) == 2 * len(Style)
+    assert all(-1 <= scores[name] <= 1 for name in similar)
+    assert all(0 <= score <= 1 for name, score in scores.items() if name not in similar)
 
 
 def test_features_are_scaled_to_clean_plain_clips_and_depend_on_no_batch(weights: Path) -> None:

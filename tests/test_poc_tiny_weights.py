@@ -11,6 +11,7 @@ from diffusers import AnimateDiffPipeline, AutoencoderKL, MotionAdapter
 
 from poc.models import read_models
 from poc.tiny import architecture as tiny
+from poc.tiny import world
 from poc.tiny.export import digests
 from poc.tiny.judges import evaluate_judges
 from poc.tiny.reconstruction import SAID, reconstruct
@@ -52,11 +53,21 @@ def test_the_models_load_by_ordinary_calls(adapter: str) -> None:
     assert pipe.unet.config.cross_attention_dim == tiny.TINY.text_width
 
 
+@pytest.mark.parametrize("style", world.Style)
+def test_the_card_says_how_many_stills_a_style_was_learnt_from(style: world.Style) -> None:
+    stills = len(list((WEIGHTS / "stills" / style / "train").glob("*.png")))
+    card = (WEIGHTS / "MODEL_CARD.md").read_text("utf-8")
+
+    assert f"| style_{style} | style LoRA from {stills} stills alone |" in card
+
+
 def test_the_judges_score_on_unseen_scenes_what_the_card_promises() -> None:
     scores = evaluate_judges(WEIGHTS, count=48)
 
     assert scores["clip_auc"] >= 0.9
     assert min(value for name, value in scores.items() if name.startswith("style_auc_")) >= 0.8
+    for style in world.Style:
+        assert scores[f"style_similarity_{style}"] > scores[f"style_similarity_{style}_of_plain"]
     named = {name: value for name, value in scores.items() if name.startswith("video_")}
     assert named.pop("video_texture") >= 0.6  # half of the clips are of one of three strengths
     assert min(named.values()) >= 0.8

@@ -281,8 +281,9 @@ def evaluate_judges(weights: Path, *, count: int = 192, seed: int = 31) -> Score
     `clip_auc`: how often a clip's own caption scores above a caption of any clip that differs
     from that clip in exactly one of shape, colour and background; chance is 0.5. `style_auc_*`:
     how often a clip in a style is more similar to the held-out stills of that style, in
-    `weights/stills`, than a clip in another look. `video_*`: the part that a linear probe on the
-    features names rightly, fitted to seen scenes.
+    `weights/stills`, than a clip in another look. `style_similarity_*`: the mean similarity to
+    those stills of clips in the style, and of plain ones. `video_*`: the part that a linear probe
+    on the features names rightly, fitted to seen scenes.
 
     Raises:
         metrics.extractors.base.WeightsError: a judge cannot be loaded.
@@ -351,6 +352,8 @@ def _style_scores(judge: OpenClipExtractor, stills: Path, count: int, seed: int)
         }
         others = [values for look, values in near.items() if look is not style]
         scores[f"style_auc_{style}"] = auc(near[style], np.concatenate(others))
+        scores[f"style_similarity_{style}"] = float(near[style].mean())
+        scores[f"style_similarity_{style}_of_plain"] = float(near[None].mean())
     return scores
 
 

@@ -11,6 +11,7 @@ from poc.intervals import wilson
 from poc.tiny import card_pictures, world
 from poc.tiny import recipe as recipes
 from poc.tiny.reconstruction import Reconstruction
+from poc.tiny.stills import read_training
 from poc.training.diffusion import HUBER
 from poc.training.loop import LoopConfig
 
@@ -23,8 +24,7 @@ _STAGE_TEXT = {
     "lcm_lora": "stage 1: image consistency distillation, as a LoRA on the spatial layers",
     "animatelcm": "stage 2: the motion module's consistency distillation, on the same clips",
     "rehearsal": "the same module, on samples of its own for the most part; not in the paper",
-    "style_pastel": "style LoRA from stills alone",
-    "style_neon": "style LoRA from stills alone",
+    **{f"style_{style}": "style LoRA from {stills} stills alone" for style in world.Style},
 }
 
 
@@ -66,7 +66,7 @@ def _training(kitchen: recipes.Kitchen) -> Iterator[str]:
     yield "| stage | what | steps | batch | rate | seed | loss over time | last | minutes |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for stage, text in _STAGE_TEXT.items():
-        yield _row(kitchen, stage, text)
+        yield _row(kitchen, stage, text.format(stills=_stills(kitchen, stage)))
     yield ""
     yield from _notes(kitchen)
     yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
@@ -91,8 +91,10 @@ def _judges(judges: Mapping[str, float]) -> Iterator[str]:
         "`clip_auc`: how often a clip's own caption scores above one that differs in exactly one "
         "of shape, colour and background (chance: 0.5). It looks at single frames and cannot see "
         "motion. `style_auc_*`: how often a clip in a style is more similar to that style's "
-        "held-out stills than a clip in another look (chance: 0.5). `video_*`: the share that a "
-        "linear probe on the video features names rightly; texture comes in three strengths."
+        "held-out stills than a clip in another look (chance: 0.5). `style_similarity_*`: the mean "
+        "similarity to them of clips rendered in the style, and of plain ones: what a style LoRA "
+        "has to bridge. `video_*`: the share that a linear probe on the video features names "
+        "rightly; texture comes in three strengths."
     )
 
 
@@ -132,6 +134,12 @@ def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
         f"| {stage} | {text} | {facts['steps']} | {config.batch} | {config.learning_rate:g} | "
         f"{config.seed} | {curve(losses)} | {last} | {facts['duration_s'] / 60:.0f} |"
     )
+
+
+def _stills(kitchen: recipes.Kitchen, stage: str) -> int:
+    """Return from how many stills a stage that learns a style learnt; 0 for any other."""
+    styles = [style for style in world.Style if stage == f"style_{style}"]
+    return sum(len(read_training(recipes.written_stills(kitchen, style))) for style in styles)
 
 
 def curve(losses: Sequence[float]) -> str:
