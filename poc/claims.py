@@ -58,6 +58,8 @@ class TestResult(Record):
     status: ClaimStatus
     reason: Finding | None
     """Why nothing is shown; None where it is confirmed or not."""
+    is_asked: bool
+    """Whether the run's plan asks for it; a number may be missing nevertheless."""
 
 
 class Difference(Record):
@@ -76,6 +78,11 @@ class ClaimResult(Record):
     reasons: tuple[Finding, ...]
     """Why it is open or cannot be tested."""
     differs: tuple[Difference, ...]
+
+    @property
+    def is_asked(self) -> bool:
+        """Return whether the run's plan asks for any number of the claim."""
+        return any(one.is_asked for one in self.results)
 
 
 class ClaimsReport(Record):
@@ -180,6 +187,7 @@ def _result(run: _Run, test: ClaimTest, own: ArmSummary) -> TestResult:
         figure=figure,
         status=status,
         reason=reason,
+        is_asked=True,
     )
 
 
@@ -194,6 +202,7 @@ def _nothing(
         figure=Figure(value=None, low=None, high=None, n=0),
         status=ClaimStatus.NOT_TESTABLE,
         reason=reason,
+        is_asked=False,
     )
 
 

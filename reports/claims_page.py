@@ -1,18 +1,19 @@
 """The published claims as a page for a reader who knows them from a newspaper only.
 
-One run tells them, and others those of which it has no number: what an ablation is made for.
+One run tells them, and others those that it does not ask about: what an ablation is made for.
 Strings ready to show, and what each picture holds. Formats; computes nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from poc.claims import ClaimResult, ClaimStatus, TestResult
+from poc.claims import ClaimResult, ClaimStatus
+from poc.errors import InputError
 from reports import evidence
 from reports import text as words
 from reports.claim_pictures import Picture, picture
@@ -32,8 +33,10 @@ class Section:
 
     anchor: str
     row: ClaimRow
+    run: str
+    """Name of the run that tells it, where that is another than the page's; else empty."""
     elsewhere: str
-    """That it is told by another run than the page's, and by which; empty where it is not."""
+    """The same as a sentence."""
     decisive: ClaimNumber | None
     """The number that stands for the outcome: the first that has it; None without numbers."""
     published: str
@@ -58,6 +61,14 @@ class ClaimsPage:
     outcomes: tuple[Line, ...]
     sections: tuple[Section, ...]
     glossary: tuple[Line, ...]
+    runs: tuple[Made, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How one of the runs behind the page was made, and where its numbers come from."""
+
+    name: str
     method: tuple[Line, ...]
     provenance: tuple[Line, ...]
 
@@ -74,31 +85,34 @@ class _Told(NamedTuple):
 def make_page(views: Sequence[RunView], text: Text) -> ClaimsPage:
     """Put the claims of the first run into words and choose their pictures.
 
-    A claim of which that run has no number at all is told by the next run that has one.
+    A claim that its plan does not ask about is told by the one other run that does.
+
+    Raises:
+        InputError: another run tells nothing, or two of them tell the same claim.
     """
     contents = [make_content(view, text) for view in views]
     every = [tuple(_rows(*run)) for run in zip(views, contents, strict=True)]
     told = [_teller(rows) for rows in zip(*every, strict=True)]
+    for view in views[1:]:
+        if not any(one.view is view for one in told):
+            raise InputError(
+                f"{view.path}: expected a run that tells a claim which {views[0].path} does not "
+                "ask about; this one tells none. Leave it out."
+            )
     first, content = views[0], contents[0]
-    others = {id(one.view): one for one in told if one.view is not first}
     return ClaimsPage(
         text=text,
         tiny=text("claims.page.tiny") if first.demonstration else "",
-        warnings=(*content.warnings, *_other_warnings(others.values(), text)),
+        warnings=tuple(_warnings(views, contents, text)),
         intro=_intro(told, text),
         level=content.level,
         outcomes=tuple(
             Line(text(f"claim.{status}"), text(f"claims.page.means.{status}"))
             for status in ClaimStatus
         ),
-        sections=tuple(_section(one, text, elsewhere=one.view is not first) for one in told),
+        sections=tuple(_section(one, text, is_other=one.view is not first) for one in told),
         glossary=tuple(_glossary(told, text)),
-        method=content.method,
-        provenance=tuple(
-            line
-            for view in (first, *(one.view for one in others.values()))
-            for line in _provenance(view, text)
-        ),
+        runs=tuple(_made(*run, text) for run in zip(views, contents, strict=True)),
     )
 
 
@@ -108,26 +122,37 @@ def _rows(view: RunView, content: Content) -> Iterator[_Told]:
 
 
 def _teller(rows: Sequence[_Told]) -> _Told:
-    """Return the first run's row of a claim that has a number; where none has, the first run's."""
-    return next(
-        (row for row in rows if any(_is_measured(one) for one in row.result.results)), rows[0]
-    )
+    """Return the first run's row of a claim; another's only where the first does not ask.
+
+    A number that the first run asks for and lacks stays lacking: no other run may hide that.
+    """
+    others = [row for row in rows[1:] if row.result.is_asked]
+    if rows[0].result.is_asked or not others:
+        return rows[0]
+    if len(others) > 1:
+        paths = ", ".join(str(row.view.path) for row in others)
+        raise InputError(
+            f"{paths}: expected one run that tells '{rows[0].result.claim.id}', got {len(others)}. "
+            "Name one of them: a page that chose between them could choose the better one."
+        )
+    return others[0]
 
 
-def _is_measured(one: TestResult) -> bool:
-    return one.figure.value is not None
+def _name(view: RunView) -> str:
+    return words.shown(view.plan.spec.name)
 
 
-def _other_warnings(told: Iterable[_Told], text: Text) -> Iterator[str]:
-    for one in told:
-        name = words.shown(one.view.plan.spec.name)
-        for warning in one.content.warnings:
-            yield f"{name}{text('punctuation.colon')}{warning}"
+def _warnings(views: Sequence[RunView], contents: Sequence[Content], text: Text) -> Iterator[str]:
+    """Yield the first run's warnings, and the others' with their names."""
+    yield from contents[0].warnings
+    for view, content in zip(views[1:], contents[1:], strict=True):
+        for warning in content.warnings:
+            yield f"{_name(view)}{text('punctuation.colon')}{warning}"
 
 
-def _provenance(view: RunView, text: Text) -> Iterator[Line]:
-    yield Line(text("comparisons.spec"), words.shown(view.plan.spec.name))
-    yield from islice(evidence.provenance(view, text), _PROVENANCE)
+def _made(view: RunView, content: Content, text: Text) -> Made:
+    provenance = tuple(islice(evidence.provenance(view, text), _PROVENANCE))
+    return Made(_name(view), content.method, provenance)
 
 
 def _intro(told: Sequence[_Told], text: Text) -> str:
@@ -136,14 +161,15 @@ def _intro(told: Sequence[_Told], text: Text) -> str:
     return text("claims.page.intro", total=len(told), **counts)
 
 
-def _section(told: _Told, text: Text, *, elsewhere: bool) -> Section:
+def _section(told: _Told, text: Text, *, is_other: bool) -> Section:
     view, result, row = told.view, told.result, told.row
     needed, needs = _needed(text, result)
-    run = {"name": words.shown(view.plan.spec.name), "question": told.content.question}
+    other = {"name": _name(view), "question": told.content.question}
     return Section(
         anchor=result.claim.id,
         row=row,
-        elsewhere=text("claims.page.elsewhere", **run) if elsewhere else "",
+        run=_name(view) if is_other else "",
+        elsewhere=text("claims.page.elsewhere", **other) if is_other else "",
         decisive=_decisive(result, row),
         published=text("list.comma").join(_published(result, row)),
         why=_why(text, result, row),
@@ -165,7 +191,7 @@ def _decisive(result: ClaimResult, row: ClaimRow) -> ClaimNumber | None:
     measured = [
         (one.status is result.status, number)
         for one, number in zip(result.results, row.numbers, strict=True)
-        if _is_measured(one)
+        if one.figure.value is not None
     ]
     agreeing = [number for agrees, number in measured if agrees]
     return next(iter([*agreeing, *(number for _, number in measured)]), None)

@@ -232,6 +232,23 @@ def load_run(path: Path) -> RunView:
         raise RunNotShownError(path, problem, str(error)) from error
 
 
+def load_runs(paths: Sequence[Path]) -> list[RunView]:
+    """Load runs that stand on one page, each under the name of its spec.
+
+    Raises:
+        RunNotShownError: as `load_run`.
+        InputError: two runs are of one name.
+    """
+    views = [load_run(path) for path in paths]
+    names = [view.plan.spec.name for view in views]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: expected runs of different names, since each has its "
+            f"own place on the page; got {', '.join(sorted(twice))} more than once."
+        )
+    return views
+
+
 def _is_newer(manifest: Path) -> bool:
     try:
         version = json.loads(manifest.read_text("utf-8"))["format_version"]

@@ -25,7 +25,7 @@ from poc.records import (
     ArmSummary,
     ClipStatus,
     Comparison,
-    ContrastResult,
+    ContrastEstimates,
     Measurement,
     MeasurementStatus,
 )
@@ -83,7 +83,7 @@ def page(view: RunView, language: Language = "en") -> str:
 
 
 def sections(view: RunView, language: Language = "en") -> Mapping[str, Section]:
-    return {one.anchor: one for one in make_page([view], load_text(language)).sections}
+    return by_claim(view, language=language)
 
 
 def part(page: str, anchor: str) -> str:
@@ -185,64 +185,70 @@ def test_what_a_test_would_take_is_said_of_every_claim_that_has_none(view: RunVi
 # --- several runs --------------------------------------------------------------------------------
 
 
-def renamed(view: RunView, names: Mapping[str, str]) -> RunView:
-    """The same run whose arms have other names."""
+def ablation_of(view: RunView, names: Mapping[str, str], name: str) -> RunView:
+    """The same run by another spec, whose arms have other names."""
 
     def other(arm: Arm) -> Arm:
         return arm.model_copy(update={"name": names.get(arm.name, arm.name)})
 
-    plan = view.plan.model_copy(update={"arms": tuple(other(arm) for arm in view.plan.arms)})
+    spec = view.plan.spec.model_copy(update={"name": name, "question": f"What is {name} for?"})
+    arms = tuple(other(arm) for arm in view.plan.arms)
+    plan = view.plan.model_copy(update={"arms": arms, "spec": spec})
     summaries = tuple(one.model_copy(update={"arm": other(one.arm)}) for one in view.estimates.arms)
-    estimates = view.estimates.model_copy(update={"arms": summaries})
-    return replace(view, plan=plan, estimates=estimates)
+    estimates = view.estimates.model_copy(
+        update={"arms": summaries, "contrasts": with_clip_score(view), "plan_digest": "e" * 64}
+    )
+    return replace(view, path=Path(name), plan=plan, estimates=estimates)
+
+
+def with_clip_score(view: RunView) -> tuple[ContrastEstimates, ...]:
+    """The run's contrasts, each with what a claim asks of CLIP score beside its first metric."""
+    made = {"metric": "clip_score", "value": 2.0, "low": 1.0, "high": 3.0}
+    found = []
+    for one in view.estimates.contrasts:
+        first = one.results[0]
+        more = first.model_copy(update={"estimate": first.estimate.model_copy(update=made)})
+        found.append(one.model_copy(update={"results": (first, more)}))
+    return tuple(found)
 
 
 @pytest.fixture(scope="module")
 def ablation(view: RunView) -> RunView:
     """A run that compares what the first one has no arms for."""
-    other = renamed(view, {FAST: "decoupled", "naive-lcm-lora-4": "joint"})
-    joint = next(one.arm.id for one in other.estimates.arms if one.arm.name == "joint")
-    contrasts = tuple(
-        one.model_copy(update={"results": (*one.results, higher_clip_score(one.results[0]))})
-        if one.against_id == joint
-        else one
-        for one in other.estimates.contrasts
-    )
-    return replace(other, estimates=other.estimates.model_copy(update={"contrasts": contrasts}))
+    return ablation_of(view, {FAST: "decoupled", "naive-lcm-lora-4": "joint"}, "apart")
 
 
-def higher_clip_score(one: ContrastResult) -> ContrastResult:
-    """A result that the claim needs beside KVD, over the same clips."""
-    made = {"metric": "clip_score", "value": 2.0, "low": 1.0, "high": 3.0}
-    return one.model_copy(update={"estimate": one.estimate.model_copy(update=made)})
+def by_claim(*views: RunView, language: Language = "en") -> Mapping[str, Section]:
+    return {one.anchor: one for one in make_page(views, load_text(language)).sections}
 
 
-def test_a_claim_without_a_number_is_told_by_the_next_run_that_has_one(
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_claim_that_a_run_does_not_ask_about_is_told_by_the_run_that_does(
+    view: RunView, ablation: RunView, language: Language
+) -> None:
+    own = by_claim(view, ablation, language=language)["decoupling-pays"]
+    said = render(make_page([view, ablation], load_text(language)))
+
+    assert by_claim(view)["decoupling-pays"].decisive is None
+    assert own.row == by_claim(ablation, language=language)["decoupling-pays"].row
+    assert own.row.mark.word == load_text(language)("claim.confirmed")
+    assert own.run == "apart"
+    assert own.elsewhere in part(said, "decoupling-pays")
+    assert said.index("apart") < said.index("<a id=")  # in the first table too
+
+
+def test_a_claim_that_the_first_run_asks_about_is_told_by_no_other(
     view: RunView, ablation: RunView
 ) -> None:
-    found = {one.anchor: one for one in make_page([view, ablation], EN).sections}
-    alone = {one.anchor: one for one in make_page([ablation], EN).sections}
+    first = sections(view)
 
-    assert sections(view)["decoupling-pays"].decisive is None
-    assert found["decoupling-pays"].row == alone["decoupling-pays"].row
-    assert found["decoupling-pays"].row.mark.word == EN("claim.confirmed")
-    assert ablation.plan.spec.name in found["decoupling-pays"].elsewhere
-
-
-def test_a_claim_with_a_number_stays_with_the_first_run(view: RunView) -> None:
-    first, other = sections(view), with_other_numbers(view)
-
-    assert {name: one.row for name, one in sections(other).items()} != {
-        name: one.row for name, one in first.items()
-    }
-    for one in make_page([view, other], EN).sections:
-        assert one.row == first[one.anchor].row
-        assert not one.elsewhere
+    for name, one in by_claim(view, with_all_values_doubled(ablation)).items():
+        if name != "decoupling-pays":
+            assert one.row == first[name].row
+            assert (one.run, one.elsewhere) == ("", "")
 
 
-def with_other_numbers(view: RunView) -> RunView:
-    """The same run with every value of an arm doubled."""
-
+def with_all_values_doubled(view: RunView) -> RunView:
     def doubled(summary: ArmSummary) -> ArmSummary:
         found = tuple(
             one.model_copy(update={end: 2 * getattr(one, end) for end in ("value", "low", "high")})
@@ -255,33 +261,113 @@ def with_other_numbers(view: RunView) -> RunView:
     return replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
 
 
-def test_outcomes_are_counted_of_the_runs_that_tell_them(view: RunView, ablation: RunView) -> None:
-    page_of_both = make_page([view, ablation], EN)
-    counts = Counter(one.row.mark.word for one in page_of_both.sections)
-    said = {status: counts[EN(f"claim.{status}")] for status in ClaimStatus}
-
-    assert page_of_both.intro == EN(
-        "claims.page.intro", total=13, **{str(status): n for status, n in said.items()}
-    )
-    assert page_of_both.intro != make_page([view], EN).intro
-
-
-def test_both_runs_are_named_where_the_numbers_come_from(view: RunView, ablation: RunView) -> None:
-    alone, both = make_page([view], EN).provenance, make_page([view, ablation], EN).provenance
-
-    assert both[: len(alone)] == alone
-    assert len(both) == 2 * len(alone)
-
-
-def test_a_demonstration_does_not_stand_on_the_page_of_a_real_run(
-    run: Path, tmp_path: Path
+def test_a_number_that_the_first_run_lost_is_not_hidden_by_another_run(
+    view: RunView, ablation: RunView
 ) -> None:
-    made = fixture.plan("procurement", count=8)
-    real = fixture.write_run(tmp_path / "real", made, drawn=8)
+    def lost(summary: ArmSummary) -> ArmSummary:
+        nothing = {"value": None, "low": None, "high": None, "reason": "every clip failed"}
+        found = tuple(one.model_copy(update=nothing) for one in summary.estimates)
+        return (
+            summary.model_copy(update={"estimates": found}) if summary.arm.name == FAST else summary
+        )
+
+    arms = tuple(lost(summary) for summary in view.estimates.arms)
+    damaged = replace(view, estimates=view.estimates.model_copy(update={"arms": arms}))
+    moving = ablation_of(ablation, {"decoupled": "decoupled", "animatelcm-2": FAST}, "apart")
+
+    own = by_claim(damaged, moving)["motion-is-kept"]
+    assert own.run == ""
+    assert own.row.mark.word == EN("claim.not_testable")
+    assert "every clip failed" in " ".join(own.row.reasons)
+
+
+def test_outcomes_are_counted_of_the_runs_that_tell_them(view: RunView, ablation: RunView) -> None:
+    both = make_page([view, ablation], EN)
+    counts = Counter(one.row.mark.word for one in both.sections)
+    said = {str(status): counts[EN(f"claim.{status}")] for status in ClaimStatus}
+
+    assert both.intro == EN("claims.page.intro", total=13, **said)
+    assert both.intro != make_page([view], EN).intro
+
+
+def test_every_run_says_how_it_was_made(view: RunView, ablation: RunView) -> None:
+    first, second = make_page([view, ablation], EN).runs
+
+    assert (first.name, second.name) == (view.plan.spec.name, "apart")
+    assert first == make_page([view], EN).runs[0]
+    assert any(line.said == "e" * 16 for line in second.provenance)
+    assert not any(line.said == "e" * 16 for line in first.provenance)
+
+
+def test_warnings_of_another_run_stand_under_its_name(view: RunView, ablation: RunView) -> None:
+    open_run = replace(
+        ablation, estimates=ablation.estimates.model_copy(update={"complete": False})
+    )
+    own, both = make_page([view], EN).warnings, make_page([view, open_run], EN).warnings
+
+    assert both[: len(own)] == own
+    assert len(both) > len(own)
+    assert all(one.startswith("apart: ") for one in both[len(own) :])
+
+
+def test_a_run_that_tells_nothing_is_named(view: RunView) -> None:
+    idle = ablation_of(view, {}, "idle")
+
+    with pytest.raises(InputError, match="idle: expected a run that tells a claim"):
+        make_page([view, idle], EN)
+
+
+def test_two_runs_that_tell_one_claim_are_not_chosen_between(
+    view: RunView, ablation: RunView
+) -> None:
+    names = {FAST: "decoupled", "naive-lcm-lora-4": "joint"}
+    other = ablation_of(view, names, "again")
+
+    with pytest.raises(InputError, match="apart, again: expected one run that tells 'decoupling"):
+        make_page([view, ablation, other], EN)
+
+
+def test_a_run_stands_on_a_page_once(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected runs of different names"):
+        write_claims([run, run], tmp_path / "page")
+    assert not (tmp_path / "page").exists()
+
+
+def other_run(folder: Path, **changes: Any) -> Path:
+    made = fixture.plan(changes.pop("kind", "demonstration"), count=8)
+    spec = made.spec.model_copy(update={"name": "other"})
+    arms = tuple(arm.model_copy(update=changes) for arm in made.arms)
+    plan = made.model_copy(update={"spec": spec, "arms": arms})
+    return fixture.write_run(folder / "other", plan, drawn=8)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_demonstration_does_not_stand_on_the_page_of_a_real_run(
+    run: Path, tmp_path: Path, *, first: bool
+) -> None:
+    real = other_run(tmp_path, kind="procurement")
 
     with pytest.raises(InputError, match="one of them is a demonstration"):
-        write_claims([real, run], tmp_path / "page")
+        write_claims([real, run] if first else [run, real], tmp_path / "page")
     assert not (tmp_path / "page").exists()
+
+
+def test_random_weights_tell_no_claim(run: Path, tmp_path: Path) -> None:
+    drawn = other_run(tmp_path, weights="random")
+
+    with pytest.raises(InputError, match="other: has random weights"):
+        write_claims([run, drawn], tmp_path / "page")
+
+
+def test_the_command_takes_several_runs_for_claims_and_names_what_does(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["report", str(run), str(other_run(tmp_path)), "--out", str(tmp_path / "page")]
+
+    assert cli.main([*asked, "--format", "claims"]) == 2
+    assert "tells none" in capsys.readouterr().err
+    assert cli.main([*asked, "--format", "md"]) == 2
+    assert "only the formats claims and comparisons take several" in capsys.readouterr().err
 
 
 # --- what it says of itself ----------------------------------------------------------------------

@@ -23,7 +23,7 @@ def add_report(commands: Commands) -> None:
         "write the report: one HTML file in both languages; in one language PDF (a page for the "
         "board, then the evidence), PPTX, XLSX or Markdown; an archive for auditors; a summary "
         "folder: numbers, table, two pictures; the published claims as Markdown pages, told by the "
-        "first run and, where it has no number, by the next; or the comparisons of runs, alike"
+        "first run and, where it does not ask, by another; or the comparisons of runs, alike"
     )
     parser = add_command(commands, "report", _report, text)
     parser.add_argument(

@@ -15,7 +15,7 @@ from reports.claim_figures import draw
 from reports.claims_page import ClaimsPage, make_page
 from reports.export.folder import together
 from reports.export.markdown import template
-from reports.load import RunView, load_run
+from reports.load import RunView, load_runs
 from reports.text import LANGUAGES, Language, load_text
 
 TEMPLATE: Final = "claims.md.j2"
@@ -24,14 +24,15 @@ TEMPLATE: Final = "claims.md.j2"
 def write_claims(runs: Sequence[Path], folder: Path, *, note: str = "") -> Path:
     """Write `claims.<language>.md` and the pictures into `folder` and return it.
 
-    The first run tells the claims; one of which it has no number is told by the next that has one.
+    The first run tells the claims; one that it does not ask about is told by the one that does.
     A `note` stands at the top of both pages, as it is. The same runs give the same bytes.
 
     Raises:
         RunNotShownError: a run cannot be read or has no decision yet.
-        InputError: a still of a style is damaged, or demonstrations stand beside real runs.
+        InputError: runs that do not belong on one page (of one name, demonstrations beside real
+            runs, random weights, nothing or the same to tell), or a damaged still of a style.
     """
-    views = [load_run(run) for run in runs]
+    views = load_runs(runs)
     for run, view in zip(runs, views, strict=True):
         _refuse_other_claims(runs[0], views[0], run, view)
     pages = [make_page(views, load_text(language)) for language in LANGUAGES]

@@ -12,7 +12,7 @@ from reports.claim_figures import draw
 from reports.comparisons_page import ComparisonsPage, make_page
 from reports.export.folder import together
 from reports.export.markdown import template
-from reports.load import RunView, load_run
+from reports.load import RunView, load_runs
 from reports.text import LANGUAGES, Language, load_text
 
 TEMPLATE: Final = "comparisons.md.j2"
@@ -27,13 +27,9 @@ def write_comparisons(runs: Sequence[Path], folder: Path, *, note: str = "") -> 
         RunNotShownError: a run cannot be read or has no decision yet.
         InputError: a run compares nothing, or two are of one name.
     """
-    views = [_compared(run) for run in runs]
-    names = [view.plan.spec.name for view in views]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise InputError(
-            f"{', '.join(map(str, runs))}: expected runs of different names, since each has its "
-            f"own place on the page; got {', '.join(sorted(twice))} more than once."
-        )
+    views = load_runs(runs)
+    for run, view in zip(runs, views, strict=True):
+        _refuse_without_contrasts(run, view)
     notes = (note,) if note else ()
     pages = [make_page(views, load_text(language), notes) for language in LANGUAGES]
     with together(folder) as beside:
@@ -42,20 +38,18 @@ def write_comparisons(runs: Sequence[Path], folder: Path, *, note: str = "") -> 
                 draw(one.drawing, beside / one.file)
         for page in pages:
             (beside / page_name(page.text.language)).write_text(render(page), "utf-8")
-        for run, name in zip(runs, names, strict=True):
+        for run, view in zip(runs, views, strict=True):
             derived = RunStore.open_reader(run).read_derived("estimates.json")
-            (beside / f"{name}.estimates.json").write_text(f"{derived}\n", "utf-8")
+            (beside / f"{view.plan.spec.name}.estimates.json").write_text(f"{derived}\n", "utf-8")
     return folder
 
 
-def _compared(run: Path) -> RunView:
-    view = load_run(run)
+def _refuse_without_contrasts(run: Path, view: RunView) -> None:
     if not view.estimates.contrasts:
         raise InputError(
             f"{run}: expected a run whose spec has contrasts; this one compares nothing. Add "
             "`contrasts` to the spec, or write another format."
         )
-    return view
 
 
 def page_name(language: Language) -> str:
