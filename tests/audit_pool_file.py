@@ -19,6 +19,7 @@ from audit_pool import Pool
 
 from metrics.catalog import CATALOG, Scope
 from poc.disk import publish
+from poc.errors import InputError
 from poc.records import Counts, Plan, digest
 from poc.spec import split_metric
 from poc.store import RunStore
@@ -128,7 +129,13 @@ def _require_whole(path: Path, pool: Pool, asked: set[str]) -> None:
 
 def _shipped(name: str, clips: str) -> Plan:
     """Return the plan that a spec makes now, if it asks for the clips of this digest."""
-    plan = spec_plan(name)
+    try:
+        plan = spec_plan(name)
+    except InputError as error:
+        raise PoolFileError(
+            f"{name}: kept clips of poc/specs/{name}.yaml, which makes no plan now: {error} Remove "
+            f"the file of the clips, or {REMEDY}"
+        ) from error
     if clips != clips_digest(plan):
         raise PoolFileError(
             f"{name}: clips {clips[:12]}, but poc/specs/{name}.yaml now asks for "

@@ -325,6 +325,21 @@ def test_kept_clips_of_another_plan_are_not_drawn_from(
         audit_pool_file.read(path)
 
 
+def test_kept_clips_whose_spec_is_gone_say_which_and_what_to_do(
+    made: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audit_pool_file.write(made.path, tmp_path)
+    monkeypatch.undo()  # the name now stands for a spec that ships, and none is of this name
+    gone = path.rename(path.with_stem("gone"))
+    with np.load(gone) as packed:
+        arrays = {name: packed[name] for name in packed.files}
+    about = {**json.loads(str(arrays[audit_pool_file.ABOUT])), "spec": "gone"}
+    np.savez(gone, **{**arrays, audit_pool_file.ABOUT: np.array(json.dumps(about))})
+
+    with pytest.raises(audit_pool_file.PoolFileError, match=r"gone\.yaml, which makes no plan now"):
+        audit_pool_file.read(gone)
+
+
 def test_clips_of_another_plan_are_not_kept(
     made: RunStore, other: Callable[[], None], tmp_path: Path
 ) -> None:
