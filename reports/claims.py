@@ -47,9 +47,9 @@ def _row(view: RunView, text: Text, result: ClaimResult) -> ClaimRow:
         published=_published(text, claim),
         numbers=tuple(_number(view, text, one) for one in result.results),
         mark=_mark(text, result.status),
-        reasons=tuple(_sentence(text, result, one) for one in result.reasons),
+        reasons=tuple(_sentence(view, text, result, one) for one in result.reasons),
         differs=tuple(
-            _sentence(text, result, one.said)
+            _sentence(view, text, result, one.said)
             for one in result.differs
             if one.condition is not Condition.WORLD
         ),
@@ -60,13 +60,16 @@ def _mark(text: Text, status: ClaimStatus) -> Mark:
     return Mark(text(f"claim.{status}"), _LEVELS[status])
 
 
-def _sentence(text: Text, result: ClaimResult, one: Finding) -> str:
-    """Return a sentence with the names of metrics in the place of their ids."""
-    said, labels = text.pick(one), {}
+def _sentence(view: RunView, text: Text, result: ClaimResult, one: Finding) -> str:
+    """Return a sentence with the names of metrics and settings in the place of their ids."""
+    said, labels, arms = text.pick(one), {}, _arm_names(view, text)
     for test in result.results:
         labels[test.metric] = words.metric_label(text, test.metric)
+        for name in filter(None, (test.arm, test.test.against)):
+            labels[name] = arms.get(name) or text.get(f"arm.{name}", name)
     if labels:
-        ids = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, labels))})(?!\w)", re.ASCII)
+        longest_first = sorted(labels, key=len, reverse=True)
+        ids = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.ASCII)
         said = ids.sub(lambda found: labels[found[0]], said)
     return words.shown(said)
 
@@ -87,8 +90,12 @@ def _value(text: Text, one: PublishedValue) -> str:
     return f"{words.shown(what)}{text('punctuation.colon')}{words.shown(value)}"
 
 
+def _arm_names(view: RunView, text: Text) -> dict[str, str]:
+    return {arm.name: words.arm_name(text, arm) for arm in view.plan.arms}
+
+
 def _number(view: RunView, text: Text, one: TestResult) -> ClaimNumber:
-    arms = {arm.name: words.arm_name(text, arm) for arm in view.plan.arms}
+    arms = _arm_names(view, text)
     arm = arms.get(one.arm, words.shown(one.arm))
     if one.against is not None:
         against = arms.get(one.against, words.shown(one.against))

@@ -163,7 +163,7 @@ def _intro(told: Sequence[_Told], text: Text) -> str:
 
 def _section(told: _Told, text: Text, *, is_other: bool) -> Section:
     view, result, row = told.view, told.result, told.row
-    needed, needs = _needed(text, result)
+    needed, needs = _needed(text, result, row)
     other = {"name": _name(view), "question": told.content.question}
     return Section(
         anchor=result.claim.id,
@@ -204,9 +204,9 @@ def _why(text: Text, result: ClaimResult, row: ClaimRow) -> tuple[str, ...]:
     return row.reasons if result.claim.untestable is not None else ()
 
 
-def _needed(text: Text, result: ClaimResult) -> tuple[str, tuple[str, ...]]:
+def _needed(text: Text, result: ClaimResult, row: ClaimRow) -> tuple[str, tuple[str, ...]]:
     """Return what would make a claim testable: a lead, and the things."""
-    claim, reasons = result.claim, tuple(words.shown(text.pick(one)) for one in result.reasons)
+    claim = result.claim
     if result.status is not ClaimStatus.NOT_TESTABLE:
         return "", ()
     if claim.needed is not None and claim.needed_ja is not None:
@@ -214,7 +214,7 @@ def _needed(text: Text, result: ClaimResult) -> tuple[str, tuple[str, ...]]:
         return text("claims.page.needed.other"), (words.shown(needed),)
     unmet = {one.said for one in result.differs if one.condition in claim.must_match}
     key = "conditions" if unmet else "parts"
-    return text(f"claims.page.needed.{key}"), reasons
+    return text(f"claims.page.needed.{key}"), row.reasons
 
 
 def _glossary(told: Sequence[_Told], text: Text) -> Iterator[Line]:

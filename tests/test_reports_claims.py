@@ -618,7 +618,14 @@ def test_a_run_without_the_arms_of_any_claim_still_gives_a_page(
 
     assert ".png" not in said
     assert said.count('<a id="') == 13
-    assert f"no such arm: {FAST}" in said or f"構成がない：{FAST}" in said
+    named = {"en": "no such arm: AnimateLCM, 4 steps", "ja": "構成がない：AnimateLCM・4ステップ"}
+    assert named[language] in said
+
+
+def test_a_setting_that_a_run_lacks_has_its_name_and_not_its_id(view: RunView) -> None:
+    own = sections(view, "ja")["rough-video-suffices"]
+
+    assert own.needs == ("この実行に該当する構成がない：粗い動画から学習した動き",)
 
 
 # --- drawings ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from metrics.catalog import CATALOG, Direction
 from poc.claims import ClaimStatus
 from poc.claims_file import How
 from poc.records import Comparison, Criterion, Light, Verdict, Weight
+from poc.run import read_plan
 from poc.vote_records import Reason
 from reports import text as words
 from reports.text import LANGUAGES, Language, load_text
@@ -23,6 +24,9 @@ from reports.text import LANGUAGES, Language, load_text
 ROOT = Path(reports.__file__).parent
 EN, JA = load_text("en"), load_text("ja")
 KANA = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+
+KEPT = re.compile(r"animatelcm|dpmpp")
+"""Names that are the same in Japanese."""
 
 SAME = {
     "arm.animatelcm", "arm.dpmpp", "arm.styled", "bound.window", "chart.quality.none",
@@ -138,6 +142,18 @@ def test_arms_are_named_readably_in_both_languages() -> None:
     assert words.arm_name(JA, styled) == "AnimateLCM（パステル）・4ステップ"
     assert words.arm_name(EN, fixture.arm("animatelcm-1")) == "AnimateLCM, 1 step"
     assert words.arm_name(JA, fixture.arm("teacher-25")) == "教師モデル・25ステップ"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [*sorted(Path("poc/specs/ablations").glob("*.yaml")), Path("poc/specs/tiny-evidence.yaml")],
+)
+def test_every_arm_of_a_published_run_has_a_name_for_people(spec: Path) -> None:
+    for arm in read_plan(spec)[0].arms:
+        assert words.arm_group(EN, arm)[0].isupper(), arm.name  # an id begins small
+        assert words.arm_group(JA, arm) != words.arm_group(EN, arm) or KEPT.match(arm.name), (
+            arm.name
+        )
 
 
 def test_an_arm_of_the_users_own_is_shown_as_written() -> None:
