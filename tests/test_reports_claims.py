@@ -168,10 +168,11 @@ def test_the_head_counts_the_outcomes_and_names_them(view: RunView, language: La
 
 def test_a_claim_that_cannot_be_tested_gets_numbers_but_no_verdict(view: RunView) -> None:
     own = part(page(view), "denoising-24x")
-    (number,) = sections(view)["denoising-24x"].row.numbers
 
-    assert f"**{number.cell.value}** ({number.cell.interval}), {number.cell.n}" in own
-    assert "| above ×24.47 | – |" in own
+    # The fixture's 2.61 s of the teacher over 0.262 s of AnimateLCM.
+    assert re.search(
+        r"\*\*×9\.96\*\* \(×[\d.]+ to ×[\d.]+\), n = \d+ \| above ×24\.47 \| – \|", own
+    )
     assert EN("claim.confirmed") not in own
     assert EN("claims.page.needed.conditions") in own
 
