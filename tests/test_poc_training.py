@@ -16,6 +16,7 @@ from poc.tiny import architecture as tiny
 from poc.tiny import recipe as recipes
 from poc.tiny import world
 from poc.tiny.card_pictures import FILE, SHOWN
+from poc.tiny.model_card import row
 from poc.training.consistency import (
     LORA,
     MOST_ROUNDS,
@@ -419,9 +420,30 @@ def test_the_whole_chain_makes_weights_that_load(tmp_path: Path) -> None:
     assert sum("already finished" in line for line in lines) == len(recipes.STAGES) + 2
 
 
+def result_of_one_step() -> StageResult:
+    config = LoopConfig(steps=1, batch=7, learning_rate=2e-3, seed=41)
+    return StageResult(config, {}, 1, ((1, 0.5),), 60.0)
+
+
+def test_the_card_tells_with_what_numbers_a_stage_was_trained(tmp_path: Path) -> None:
+    kitchen = recipes.Kitchen(recipes.QUICK, tmp_path, quiet)
+    kitchen.keep("vae", {"w": torch.zeros(1)}, result_of_one_step())
+
+    assert row(kitchen, "vae", "what") == "| vae | what | 1 | 7 | 0.002 | 41 |  | 0.5000 | 1 |"
+
+
+def test_the_card_takes_no_number_of_the_recipe_for_one_that_a_stage_did_not_keep(
+    tmp_path: Path,
+) -> None:
+    kitchen = recipes.Kitchen(recipes.QUICK, tmp_path, quiet)
+    (tmp_path / "vae.json").write_text('{"steps": 1, "losses": [], "duration_s": 60.0}')
+
+    assert "| 1 | not kept | not kept | not kept |  | not kept | 1 |" in row(kitchen, "vae", "what")
+
+
 def test_a_stage_of_another_version_of_the_recipe_is_not_built_upon(tmp_path: Path) -> None:
     kitchen = recipes.Kitchen(recipes.QUICK, tmp_path, quiet)
-    kitchen.keep("vae", {"w": torch.zeros(1)}, StageResult({}, 1, (), 0.0), scaling=1.0)
+    kitchen.keep("vae", {"w": torch.zeros(1)}, result_of_one_step(), scaling=1.0)
     recipes.run_stage(kitchen, "vae")
     card = tmp_path / "vae.json"
     card.write_text(card.read_text().replace(f'"recipe": {recipes.VERSION}', '"recipe": 1'))

@@ -13,9 +13,9 @@ from poc.tiny import recipe as recipes
 from poc.tiny.reconstruction import Reconstruction
 from poc.tiny.stills import read_training
 from poc.training.diffusion import HUBER
-from poc.training.loop import LoopConfig
 
 CURVE_WIDTH = 24
+NOT_KEPT = "not kept"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _STAGE_TEXT = {
     "vae": "AutoencoderKL, 64 px to 8 x 8 x 4, on plain, styled and degraded stills",
@@ -66,7 +66,7 @@ def _training(kitchen: recipes.Kitchen) -> Iterator[str]:
     yield "| stage | what | steps | batch | rate | seed | loss over time | last | minutes |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for stage, text in _STAGE_TEXT.items():
-        yield _row(kitchen, stage, text.format(stills=_stills(kitchen, stage)))
+        yield row(kitchen, stage, text.format(stills=_stills(kitchen, stage)))
     yield ""
     yield from _notes(kitchen)
     yield f"Guidance folded into the consistency models: {kitchen.recipe.guidance:g}."
@@ -125,14 +125,16 @@ def _notes(kitchen: recipes.Kitchen) -> Iterator[str]:
             yield ""
 
 
-def _row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
-    config = config_of(kitchen.recipe, stage)
+def row(kitchen: recipes.Kitchen, stage: str, text: str) -> str:
+    """Return what a stage kept of itself; finished weights of an older date kept less."""
     facts = kitchen.facts(stage)
     losses = [value for _, value in facts["losses"]]
-    last = f"{losses[-1]:.4f}" if losses else "not kept"
+    last = f"{losses[-1]:.4f}" if losses else NOT_KEPT
+    batch, seed = facts.get("batch", NOT_KEPT), facts.get("seed", NOT_KEPT)
+    rate = f"{facts['learning_rate']:g}" if "learning_rate" in facts else NOT_KEPT
     return (
-        f"| {stage} | {text} | {facts['steps']} | {config.batch} | {config.learning_rate:g} | "
-        f"{config.seed} | {curve(losses)} | {last} | {facts['duration_s'] / 60:.0f} |"
+        f"| {stage} | {text} | {facts['steps']} | {batch} | {rate} | {seed} | {curve(losses)} | "
+        f"{last} | {facts['duration_s'] / 60:.0f} |"
     )
 
 
@@ -156,11 +158,3 @@ def curve(losses: Sequence[float]) -> str:
     heights = np.array([share.mean() for share in shares])
     low, span = heights.min(), np.ptp(heights) or 1.0
     return "".join(_BLOCKS[round(place)] for place in (heights - low) / span * (len(_BLOCKS) - 1))
-
-
-def config_of(recipe: recipes.Recipe, stage: str) -> LoopConfig:
-    """Return the loop of a stage."""
-    config = getattr(recipe, stage)
-    if not isinstance(config, LoopConfig):
-        raise TypeError(f"{stage}: expected a LoopConfig, got {type(config).__name__}")
-    return config

@@ -214,6 +214,9 @@ class Kitchen:
         card = {
             "recipe": VERSION,
             "steps": result.steps,
+            "batch": result.config.batch,
+            "learning_rate": result.config.learning_rate,
+            "seed": result.config.seed,
             "duration_s": result.duration_s,
             "losses": result.losses,
             **facts,

@@ -72,6 +72,7 @@ After = Callable[[int], None]
 class StageResult:
     """What a stage leaves behind: averaged trainable weights, and its history."""
 
+    config: LoopConfig
     weights: dict[str, torch.Tensor]
     steps: int
     losses: tuple[tuple[int, float], ...]
@@ -115,7 +116,9 @@ def train(
                 f"{name}: step {state.step} of {config.steps}, loss {state.smooth:.5f}, "
                 f"{pace:.2f} s a step, {left_s / 60:.0f} min left"
             )
-    return StageResult(dict(state.average), state.step, tuple(state.losses), state.duration_s)
+    return StageResult(
+        config, dict(state.average), state.step, tuple(state.losses), state.duration_s
+    )
 
 
 class _State:
