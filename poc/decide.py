@@ -84,6 +84,9 @@ EXIT_CODES: Mapping[Light, int] = {
 }
 """Exit code of `poc decide`; 2 is left to usage errors."""
 
+SPEED = "latency_"
+"""How the metrics of speed begin."""
+
 ORDER = (Light.GO, Light.CONDITIONAL, Light.INSUFFICIENT_EVIDENCE, Light.NO_GO)
 """From best to worst."""
 
@@ -137,7 +140,7 @@ def decide(
     if repeated:
         raise ValueError(f"criteria {criteria.name!r}: two are named {repeated[0]!r}; rename one")
     case = _case(plan, estimates, criteria, draws, withdrawn)
-    cleared = _rights(plan, case, licences) if rights is None else _governed(case, rights)
+    cleared = _rights(case, licences) if rights is None else _governed(case, rights)
     technical = case.technical
     priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
     economic = Light.INSUFFICIENT_EVIDENCE if priced is None else priced.light
@@ -355,23 +358,21 @@ class _Rights(NamedTuple):
     basis: RightsBasis | None = None
 
 
-def _rights(plan: Plan, case: _Case, licences: Mapping[str, CommercialUse] | None) -> _Rights:
+def _rights(case: _Case, licences: Mapping[str, CommercialUse] | None) -> _Rights:
     """Return the rights light for the chosen arm's models, or all candidates' without one.
 
-    Licences of models alone do not make a procurement GO: consents and stills count as well.
+    Licences of models alone can forbid and never permit: use, stills, consents and approvals count
+    as well, and only a rights file tells of them.
     """
     if licences is None:
         return _Rights(Light.INSUFFICIENT_EVIDENCE, findings.rights_unknown())
     judged = _judged_licences(case, licences)
     forbidden = [model for model, use in judged.items() if use == "forbidden"]
-    unclear = tuple(model for model, use in judged.items() if use == "unclear")
     if forbidden:
         return _Rights(Light.NO_GO, findings.rights_forbidden(forbidden))
-    if plan.spec.kind != "demonstration":
-        return _Rights(Light.INSUFFICIENT_EVIDENCE, findings.rights_unknown(), unclear)
-    if unclear:
-        return _Rights(Light.CONDITIONAL, findings.rights_unclear(unclear), unclear)
-    return _Rights(Light.GO, findings.rights_permitted())
+    unclear = tuple(model for model, use in judged.items() if use == "unclear")
+    reason = findings.rights_unclear(unclear) if unclear else findings.licences_permit()
+    return _Rights(Light.INSUFFICIENT_EVIDENCE, reason, unclear)
 
 
 def _governed(case: _Case, answer: RightsAnswer) -> _Rights:
@@ -409,12 +410,14 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
     elif plan.spec.kind == "demonstration":
         reasons.append(findings.demonstration())
     reasons.append(_headline(case))
+    reasons += _styled(case)
     reasons += _confirmation(plan, case)
     reasons += _against_today(plan, case)
     reasons += _blocks(case)
     best = case.chosen if case.chosen and case.chosen.technical is Light.GO else None
     beside = case.summary(best.arm_id).arm if best else None
     reasons += [findings.control_suffices(c, beside=beside) for c in _sufficient_controls(case)]
+    reasons += _slower_controls(case)
     if case.edited:
         reasons.append(findings.edited())
     if case.chosen:
@@ -462,12 +465,44 @@ def _against_today(plan: Plan, case: _Case) -> list[Finding]:
     return [findings.against_today(arm, today, one.results) for one in found[:1]]
 
 
+def _styled(case: _Case) -> list[Finding]:
+    """Say how the styled candidates came out where one without style leads."""
+    arms = {one.arm_id: case.summary(one.arm_id).arm for one in case.candidates}
+    styled = [one for one in case.candidates if arms[one.arm_id].style]
+    if case.chosen is None or arms[case.chosen.arm_id].style or not styled:
+        return []
+    by_light: dict[Light, list[str]] = {}
+    for one in styled:
+        by_light.setdefault(one.technical, []).append(arms[one.arm_id].name)
+    return [findings.leads_without_style(arms[case.chosen.arm_id], by_light)]
+
+
 def _sufficient_controls(case: _Case) -> list[Arm]:
     """Return the few-step controls that do all that is asked, without what a candidate adds."""
+    passed = [one for one in _few_step_controls(case) if one.technical is Light.GO]
+    return [case.summary(one.arm_id).arm for one in passed]
+
+
+def _few_step_controls(case: _Case) -> list[ArmDecision]:
     nfe = case.summary(case.estimates.baseline_id).arm.sampling.nfe
-    arms = [case.summary(a.arm_id).arm for a in case.arms if a.technical is Light.GO]
-    controls = [arm for arm in arms if arm.role is ArmRole.CONTROL and not arm.is_imported]
-    return [arm for arm in controls if arm.sampling.nfe < nfe]
+    arms = {one.arm_id: case.summary(one.arm_id).arm for one in case.arms}
+    controls = [one for one in case.arms if arms[one.arm_id].role is ArmRole.CONTROL]
+    made = [one for one in controls if not arms[one.arm_id].is_imported]
+    return [one for one in made if arms[one.arm_id].sampling.nfe < nfe]
+
+
+def _slower_controls(case: _Case) -> list[Finding]:
+    """Say which controls lack nothing but speed: the cheapest rivals, which need less training."""
+    found = []
+    for control in _few_step_controls(case):
+        asked = case.musts(control.arm_id)
+        short = {c.name for c in asked if _verdict_of(c, control.results) is not Verdict.PASS}
+        slow = {c.name for c in asked if c.metric.startswith(SPEED)}
+        if short and short <= slow and _carries_go(asked):
+            arm = case.summary(control.arm_id)
+            ratio = find(arm, LATENCY, Comparison.RATIO)
+            found.append(findings.control_lacks_speed(arm.arm, ratio))
+    return found
 
 
 def _headline(case: _Case) -> Finding:
@@ -521,7 +556,7 @@ def _criteria_blocks(case: _Case, chosen: ArmDecision) -> list[Finding]:
         return [findings.no_must(case.summary(chosen.arm_id).arm)]
     if _carries_go(asked):
         return []
-    return [findings.no_quality_must(speed=any(c.metric.startswith("latency_") for c in asked))]
+    return [findings.no_quality_must(speed=any(c.metric.startswith(SPEED) for c in asked))]
 
 
 def _pending(case: _Case) -> int:
@@ -550,12 +585,14 @@ def _price_reasons(priced: PriceAnswer | None) -> tuple[Finding, ...]:
     return (findings.no_price(),) if priced is None else priced.reasons
 
 
-def _beyond_quality(case: _Case, priced: PriceAnswer | None) -> Finding | None:
+def _beyond_quality(case: _Case, rights: _Rights, priced: PriceAnswer | None) -> Finding | None:
     """Return what could change the answer where no criterion of the chosen arm is open."""
     untimed = _untimed(case) if case.chosen is None else []
     if untimed:
         return findings.time_again(untimed)
-    return findings.give_prices() if priced is None else priced.next_step
+    if priced is None:
+        return findings.give_prices()
+    return priced.next_step or (findings.record_rights() if rights.basis is None else None)
 
 
 def _next_measurement(
@@ -570,7 +607,7 @@ def _next_measurement(
     if plan.spec.weights:
         return findings.take_weights()
     if case.chosen is None or case.chosen.technical is Light.GO:
-        return _beyond_quality(case, priced)
+        return _beyond_quality(case, rights, priced)
     undecided = _undecided(case, case.chosen)
     if not undecided:
         return findings.add_quality_criterion()

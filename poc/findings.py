@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from metrics.catalog import CATALOG
 from poc.records import (
@@ -16,11 +16,6 @@ from poc.records import (
     Verdict,
 )
 from poc.vote_records import Question
-
-
-def _steps(arm: Arm) -> str:
-    steps = arm.sampling.steps
-    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def _listed(names: Sequence[str]) -> tuple[str, str]:
@@ -65,10 +60,33 @@ def meets_all(arm: Arm, *, on_seconds: bool) -> Finding:
         "1本あたりの生成時間が最も短い" if on_seconds else "ネットワーク評価回数（NFE）が最も少ない"
     )
     return Finding(
-        text_en=f"{arm.name} ({_steps(arm)}, NFE {arm.nfe}) meets every must-criterion; it is "
-        f"that of the fewest {least_en} among those that do.",
-        text_ja=f"{arm.name}（{arm.steps}ステップ、NFE {arm.nfe}）は必須基準をすべて満たす。"
+        text_en=f"{arm.name} (NFE {arm.nfe}) meets every must-criterion; it is that of the fewest "
+        f"{least_en} among those that do.",
+        text_ja=f"{arm.name}（NFE {arm.nfe}）は必須基準をすべて満たす。"
         f"満たす候補の中で、{least_ja}。",
+    )
+
+
+_ENDED = {
+    Light.GO: ("pass", "合格"),
+    Light.INSUFFICIENT_EVIDENCE: ("are undecided", "判定保留"),
+    Light.NO_GO: ("fail", "不合格"),
+}
+
+
+def leads_without_style(arm: Arm, styled: Mapping[Light, Sequence[str]]) -> Finding:
+    """Say that the leading arm has no style, and how the `styled` candidates ended."""
+    en, ja = [], []
+    for light, (word, word_ja) in _ENDED.items():
+        if names := styled.get(light):
+            names_en, names_ja = _listed(names)
+            en.append(f"{word}: {names_en}")
+            ja.append(f"{word_ja}は{names_ja}")
+    return Finding(
+        text_en=f"{arm.name} has no style. Of the candidates with one, by the must-criteria, "
+        f"{'; '.join(en)}.",
+        text_ja=f"{arm.name}は画風を付けない構成である。画風を付けた候補のうち、"
+        f"必須基準で{'、'.join(ja)}である。",
     )
 
 
@@ -119,6 +137,20 @@ def control_suffices(control: Arm, *, beside: Arm | None) -> Finding:
         "adds to it may not be needed.",
         text_ja=f"対照の{control.name}も必須基準をすべて満たす。{beside.name}で加えた部分は"
         "不要かもしれない。",
+    )
+
+
+def control_lacks_speed(control: Arm, seconds: Estimate | None) -> Finding:
+    """Say that a control lacks speed alone; `seconds` are its over the baseline's."""
+    en, ja = "", ""
+    if seconds is not None and seconds.value:
+        faster = f"{1 / seconds.value:.1f}"
+        en, ja = f" (it is {faster} times as fast as the baseline)", f"（ベースラインの{faster}倍）"
+    return Finding(
+        text_en=f"The control {control.name} meets every must-criterion but that of speed{en}: "
+        "where this is fast enough, nothing more is needed.",
+        text_ja=f"対照の{control.name}は、速さ以外の必須基準をすべて満たす{ja}。"
+        "その速さで足りるなら、候補で加えた部分は不要である。",
     )
 
 
@@ -248,11 +280,13 @@ def rights_unknown() -> Finding:
     )
 
 
-def rights_permitted() -> Finding:
-    """Say that every model may be used."""
+def licences_permit() -> Finding:
+    """Say that the models' licences are no obstacle, and what was not looked at."""
     return Finding(
-        text_en="Rights: every model in use permits commercial use.",
-        text_ja="権利：使用するモデルはすべて商用利用が認められている。",
+        text_en="Rights: the licence of every model in use permits commercial use; use, stills, "
+        "consents and approvals were not looked at.",
+        text_ja="権利：使用するモデルのライセンスはすべて商用利用を認めている。"
+        "用途、素材、同意、承認は未確認である。",
     )
 
 

@@ -488,18 +488,17 @@ def test_without_prices_a_technical_go_is_insufficient_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "uses", "expected"),
+    ("uses", "expected", "why"),
     [
-        ("demonstration", ("permitted", "permitted"), Light.GO),
-        ("demonstration", ("permitted", "unclear"), Light.CONDITIONAL),
-        ("demonstration", ("permitted", None), Light.CONDITIONAL),
-        ("demonstration", ("unclear", "forbidden"), Light.NO_GO),
-        ("procurement", ("permitted", "permitted"), Light.INSUFFICIENT_EVIDENCE),
-        ("procurement", ("permitted", "forbidden"), Light.NO_GO),
+        (("permitted", "permitted"), Light.INSUFFICIENT_EVIDENCE, "were not looked at"),
+        (("permitted", "unclear"), Light.INSUFFICIENT_EVIDENCE, "student-motion may be used"),
+        (("permitted", None), Light.INSUFFICIENT_EVIDENCE, "student-motion may be used"),
+        (("unclear", "forbidden"), Light.NO_GO, "forbidden for student-motion"),
     ],
 )
-def test_rights_follow_the_worst_licence(
-    kind: str, uses: tuple[CommercialUse | None, ...], expected: Light
+@pytest.mark.parametrize("kind", ["demonstration", "procurement"])
+def test_licences_alone_forbid_and_never_permit(
+    kind: str, uses: tuple[CommercialUse | None, ...], expected: Light, why: str
 ) -> None:
     models = ("base", "student-motion")
     licences = {m: use for m, use in zip(models, uses, strict=True) if use is not None}
@@ -507,6 +506,7 @@ def test_rights_follow_the_worst_licence(
     decision = decided(simulated(criteria=criteria_file(QUALITY), kind=kind), licences=licences)
 
     assert decision.rights is expected
+    assert says(decision, why)
     assert (decision.decision is Light.NO_GO) == (expected is Light.NO_GO)
 
 
@@ -840,7 +840,7 @@ def test_the_licence_of_a_control_decides_nothing() -> None:
     decision = decided(result, licences=permitted)
 
     assert decision.recommended_arm_id is None
-    assert decision.rights is Light.GO
+    assert says(decision, "every model in use permits")
 
 
 def says(decision: Decision, part: str) -> bool:
