@@ -127,7 +127,7 @@ def _settings_status(pair: Pair) -> tuple[GateStatus, str]:
         return GateStatus.REGRESSION, _named("one id, but other declared settings", declared)
     own, other = (side.run.resolved.get(pair.arm.id) for side in (pair.head, pair.base))
     if own is None:
-        return GateStatus.INCONCLUSIVE, "head: no record of what the arm turned out to be"
+        return GateStatus.INCOMPLETE, "head: no record of what the arm turned out to be"
     if other is None:
         return GateStatus.NOT_COMPARABLE, "baseline: no record of what the arm turned out to be"
     return _resolved_status(pair, own, other)
@@ -139,7 +139,7 @@ def _resolved_status(pair: Pair, own: ResolvedArm, other: ResolvedArm) -> tuple[
     if own.device != other.device:
         return GateStatus.NOT_COMPARABLE, f"device: {other.device} -> {own.device}"
     strays = _strays(pair.head.run, own)
-    return (GateStatus.INCONCLUSIVE, strays) if strays else (GateStatus.PASS, "")
+    return (GateStatus.INCOMPLETE, strays) if strays else (GateStatus.PASS, "")
 
 
 def _declared(arm: Arm) -> object:
@@ -196,17 +196,21 @@ def _clips(pair: Pair) -> Trial:
         "change": change,
         "lowest": 0.0,
     }
-    hold = ""
+    hold, held = "", GateStatus.INCONCLUSIVE
     if bad > before:
         hold = f"{bad} of {own.planned} clips failed or are invalid, {before} in the baseline"
+    if own.failed > other.failed:
+        held = GateStatus.INCOMPLETE  # an error is no chance
     if own.pending:
         hold = f"{own.pending} of {own.planned} planned clips are pending: finish the run"
+        held = GateStatus.INCOMPLETE
     return Trial(
         cell.model_copy(update=numbers),
         p=p_rate_worse(sample.per_prompt, Accepted(0.0, None)) if sample.n_prompts else None,
         beyond=bad > before,
         within=bad <= before,
         hold=hold,
+        held=held,
     )
 
 
@@ -223,7 +227,7 @@ def _unpaired(head: GateRun, base: GateRun) -> Iterator[GateCell]:
     for arm in base.plan.arms:
         if arm.id not in own:
             reason = f"the head does not plan this arm of the baseline{_alike(arm, head)}"
-            yield _lonely(arm, GateStatus.NOT_COMPARABLE, reason)
+            yield _lonely(arm, GateStatus.INCOMPLETE, reason)
     for arm in head.plan.arms:
         if arm.id not in other:
             reason = f"the baseline does not have this arm: accept one that has{_alike(arm, base)}"

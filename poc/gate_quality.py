@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def _now(cell: GateCell, status: GateStatus, reason: str) -> Trial:
 def _clip_trial(pair: Pair, cell: GateCell, limit: MetricLimit) -> Trial:
     own, base = pair.grids(cell.subject)
     if np.isnan(own.values).all():
-        return _now(cell, GateStatus.INCONCLUSIVE, _nothing(own, "head"))
+        return _now(cell, GateStatus.INCOMPLETE, _nothing(own, "head"))
     if np.isnan(base.values).all():
         return _now(cell, GateStatus.NOT_COMPARABLE, _nothing(base, "baseline"))
     if differs := _differences(own, base):
@@ -91,7 +92,7 @@ def _clip_trial(pair: Pair, cell: GateCell, limit: MetricLimit) -> Trial:
     both = ~np.isnan(own.values) & ~np.isnan(base.values)
     if not both.any():
         text = "no prompt and replicate has a value in both runs"
-        return _now(cell, GateStatus.INCONCLUSIVE, text)
+        return _now(cell, GateStatus.INCOMPLETE, text)
     head_mean, base_mean = (_mean(pair, cell.subject, grid, both) for grid in (own, base))
     cell = cell.model_copy(update={"head": head_mean, "base": base_mean})
     if limit.scale == "ratio" and not _has_ratio(own, base, base_mean):
@@ -147,7 +148,8 @@ def _compared(pair: Pair, cell: GateCell, limit: MetricLimit, sample: Sample) ->
             if by_pairs
             else p_worse(one, accepted, one.n_prompts - 1)
         )
-    return _weighed(cell, one, accepted, p=p, hold=thin or one.reason or _lost(pair, cell.subject))
+    hold = _Hold(thin or one.reason) or _lost(pair, cell.subject)
+    return _weighed(cell, one, accepted, p=p, hold=hold)
 
 
 def _thin(one: Estimate) -> str:
@@ -156,21 +158,35 @@ def _thin(one: Estimate) -> str:
     return f"{one.n_prompts} prompts: fewer than {BOOTSTRAP_FROM} show nothing"
 
 
-def _lost(pair: Pair, metric: str) -> str:
+class _Hold(NamedTuple):
+    """Why a cell may not pass, and what it is then; falsy where nothing holds it."""
+
+    why: str
+    status: GateStatus = GateStatus.INCONCLUSIVE
+
+    def __bool__(self) -> bool:
+        return bool(self.why)
+
+
+def _lost(pair: Pair, metric: str) -> _Hold:
     """Say why values that are missing forbid a pass: more than in the base, or too many at all."""
     own, base = pair.grids(metric)
     gone = own.planned - int((~np.isnan(own.values)).sum())
     before = base.planned - int((~np.isnan(base.values)).sum())
     lost = own.planned - int((~np.isnan(own.values) & ~np.isnan(base.values)).sum())
     if gone > before:
-        return f"{gone} of {own.planned} clips have no value, {before} in the baseline"
+        many = gone - before > LOST_AT_MOST * own.planned
+        status = GateStatus.INCOMPLETE if many else GateStatus.INCONCLUSIVE
+        return _Hold(
+            f"{gone} of {own.planned} clips have no value, {before} in the baseline", status
+        )
     if lost > LOST_AT_MOST * own.planned:
-        return f"{lost} of {own.planned} pairs are lost: a clip of the pair has no value"
-    return ""
+        return _Hold(f"{lost} of {own.planned} pairs are lost: a clip of the pair has no value")
+    return _Hold("")
 
 
 def _weighed(
-    cell: GateCell, one: Estimate, accepted: Accepted, *, p: float | None, hold: str
+    cell: GateCell, one: Estimate, accepted: Accepted, *, p: float | None, hold: _Hold
 ) -> Trial:
     """Return the trial of an estimated change."""
     numbers = {
@@ -192,7 +208,8 @@ def _weighed(
         p=p,
         beyond=one.value is not None and not accepted.holds(one.value, one.value),
         within=known and accepted.holds(one.low or 0.0, one.high or 0.0),
-        hold=hold or ("" if known else "no interval"),
+        hold=hold.why or ("" if known else "no interval"),
+        held=hold.status,
     )
 
 
@@ -223,11 +240,14 @@ def _set_trial(pair: Pair, cell: GateCell, limit: MetricLimit) -> Trial:
     )
     if one is None:
         text = f"no {wanted} of {cell.subject} to the baseline was formed"
-        return _now(cell, GateStatus.INCONCLUSIVE, text)
+        return _now(cell, GateStatus.INCOMPLETE, text)
     if one.reason.startswith(_NOT_COMPARABLE):
         return _now(cell, GateStatus.NOT_COMPARABLE, one.reason)
     thin = _thin(one) if one.value is not None else one.reason
     p = None if thin else p_worse(one, accepted, one.n_prompts - 1)
     lost = one.n_missing > LOST_AT_MOST * (one.n_clips + one.n_missing)
     few = f"{one.n_missing} of {one.n_clips + one.n_missing} pairs are lost" if lost else ""
-    return _weighed(cell, one, accepted, p=p, hold=thin or one.reason or few)
+    enough = len(pair.rows) >= BOOTSTRAP_FROM
+    status = GateStatus.INCOMPLETE if enough and one.value is None else GateStatus.INCONCLUSIVE
+    hold = _Hold(thin or one.reason or few, status)
+    return _weighed(cell, one, accepted, p=p, hold=hold)

@@ -31,10 +31,13 @@ class GateStatus(StrEnum):
 
     REGRESSION = "REGRESSION"
     """Shown to be worse than the baseline, and by more than the limit as far as can be told."""
+    INCOMPLETE = "INCOMPLETE"
+    """The head lacks what the baseline has: an arm, a metric, or clips, values or rounds of its own
+    plan. Whatever is wrong with it, a regression could hide there."""
     NOT_COMPARABLE = "NOT_COMPARABLE"
     """The two runs did not measure the same thing; the reason names what differs."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """Too little is there, or too much is missing, to tell."""
+    """All is there, and too little to tell."""
     CALIBRATION_NEEDED = "CALIBRATION_NEEDED"
     """No limit, or no baseline value, to judge by yet."""
     PASS = "PASS"
@@ -44,6 +47,7 @@ class GateStatus(StrEnum):
 EXIT_CODES: Mapping[GateStatus, int] = {
     GateStatus.PASS: 0,
     GateStatus.REGRESSION: 1,
+    GateStatus.INCOMPLETE: 2,
     GateStatus.INCONCLUSIVE: 3,
     GateStatus.NOT_COMPARABLE: 3,
     GateStatus.CALIBRATION_NEEDED: 3,

@@ -48,6 +48,11 @@ class Timed(NamedTuple):
         return min(len(self.head.by_round), len(self.base.by_round))
 
     @property
+    def held(self) -> GateStatus:
+        """Return what a cell is that may not pass because of `hold`."""
+        return GateStatus.INCOMPLETE if self.missing else GateStatus.INCONCLUSIVE
+
+    @property
     def hold(self) -> str:
         """Say why the rounds do not suffice to pass; empty when they do."""
         if self.missing:
@@ -91,7 +96,7 @@ def _timed(pair: Pair) -> Timed | Excuse | None:
     if head is None and base is None and latency == [None, None]:
         return None
     if head is None:
-        return Excuse(GateStatus.INCONCLUSIVE, "no timed round in the head")
+        return Excuse(GateStatus.INCOMPLETE, "no timed round in the head")
     if base is None and latency[1] is None:
         return Excuse(GateStatus.CALIBRATION_NEEDED, "the baseline was not timed")
     if base is None:
@@ -204,7 +209,7 @@ def _speed(pair: Pair, limit: SpeedLimit, found: Timed | Excuse) -> Trial:
     if found.rounds < ROUNDS_FOR_INTERVAL:
         ratio = settled(float(np.median(head) / np.median(base)))
         numbers = {"comparison": Comparison.RATIO, "change": ratio}
-        return Trial(cell.model_copy(update=numbers), hold=found.hold)
+        return Trial(cell.model_copy(update=numbers), hold=found.hold, held=found.held)
     return _weighed(cell, limit, found, float(np.median(base)))
 
 
@@ -234,6 +239,7 @@ def _weighed(cell: GateCell, limit: SpeedLimit, found: Timed, base_s: float) -> 
         beyond=slower.ratio > 1 + relative and more_s > limit.absolute_s,
         within=high <= 1 + relative or most_s <= limit.absolute_s,
         hold=found.hold,
+        held=found.held,
     )
 
 
@@ -247,7 +253,7 @@ def _memory(pair: Pair, limit: MemoryLimit, found: Timed | Excuse) -> Trial:
         return _decided(cell, found)
     head, base = (one.peak_memory_bytes for one in found[:2])
     if base <= 0 or head <= 0:
-        return _decided(cell, Excuse(GateStatus.INCONCLUSIVE, "a peak of 0 bytes was not measured"))
+        return _decided(cell, Excuse(GateStatus.INCOMPLETE, "a peak of 0 bytes was not measured"))
     numbers = {
         "head": float(head),
         "base": float(base),
@@ -266,5 +272,5 @@ def _memory(pair: Pair, limit: MemoryLimit, found: Timed | Excuse) -> Trial:
         )
         return _decided(cell, Excuse(GateStatus.REGRESSION, text))
     if found.hold:
-        return _decided(cell, Excuse(GateStatus.INCONCLUSIVE, found.hold))
+        return _decided(cell, Excuse(found.held, found.hold))
     return _decided(cell, Excuse(GateStatus.PASS, ""))

@@ -8,6 +8,7 @@ REGRESSION   the change itself lies beyond a limit, and "no worse than the basel
              than the baseline is shown, and the best guess is that it is too much. Quality and
              speed share the rate in equal parts, and Holm's correction is over the tests of each,
              so that many metrics of clips do not blunt the few tests of seconds.
+INCOMPLETE   the head lacks what the baseline has, so that nothing is known of it there.
 INCONCLUSIVE anything else. It exits with 3 and blames nobody; whether that holds a merge up is
              for the CI to say. Where more prompts or rounds would tell, one second look at more of
              them is allowed (`poc.gate_extension`), whose answer is final.
@@ -75,7 +76,8 @@ class Trial:
 
     `p`: chance of a change this bad if there were none; None when nothing can be tested, and for a
     cell whose status needs no test. `beyond`: the change lies outside the limits. `within`: all of
-    its interval lies inside. `hold`: why the cell may not pass although `within`.
+    its interval lies inside. `hold`: why the cell may not pass although `within`; `held`: what it
+    is then.
     """
 
     cell: GateCell
@@ -83,6 +85,7 @@ class Trial:
     beyond: bool = False
     within: bool = False
     hold: str = ""
+    held: GateStatus = GateStatus.INCONCLUSIVE
     decided: bool = False
 
 
@@ -133,19 +136,19 @@ def _status(trial: Trial, adjusted: float | None, level: float) -> tuple[GateSta
     if trial.within and not trial.hold:
         return GateStatus.PASS, ""
     if trial.hold:
-        return GateStatus.INCONCLUSIVE, trial.hold
+        return trial.held, trial.hold
     where = "beyond the limit, but that may be chance" if trial.beyond else "reaches the limit"
     return GateStatus.INCONCLUSIVE, f"the interval {where}: more prompts or rounds would tell"
 
 
 def overall(cells: Iterable[GateCell]) -> GateStatus:
-    """Return the worst status of all cells; of none at all, INCONCLUSIVE.
+    """Return the worst status of all cells; of none at all, INCOMPLETE.
 
     >>> overall([])
-    <GateStatus.INCONCLUSIVE: 'INCONCLUSIVE'>
+    <GateStatus.INCOMPLETE: 'INCOMPLETE'>
     """
     found = {cell.status for cell in cells}
-    return next((status for status in GateStatus if status in found), GateStatus.INCONCLUSIVE)
+    return next((status for status in GateStatus if status in found), GateStatus.INCOMPLETE)
 
 
 # --- tests ---------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> str:
         ({"slower": 1.15}, (1, "REGRESSION")),
         ({"shift": 6.0}, (1, "REGRESSION")),
         ({"weights": "2" * 64}, (1, "REGRESSION")),
-        ({"leave_out": 1}, (3, "INCONCLUSIVE")),
+        ({"leave_out": 1}, (2, "INCOMPLETE")),
         ({"prompts": 26}, (3, "NOT_COMPARABLE")),
     ],
 )

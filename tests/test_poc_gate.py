@@ -29,6 +29,7 @@ from poc.records import (
 
 PASS, REGRESSION = GateStatus.PASS, GateStatus.REGRESSION
 NOT_COMPARABLE, INCONCLUSIVE = GateStatus.NOT_COMPARABLE, GateStatus.INCONCLUSIVE
+INCOMPLETE = GateStatus.INCOMPLETE
 CALIBRATION = GateStatus.CALIBRATION_NEEDED
 
 
@@ -272,15 +273,15 @@ def test_a_head_with_rounds_missing_does_not_pass(base: GateRun) -> None:
     kept = tuple(one for one in base.latencies if one.round < 8)
     result = g.check(replace(base, latencies=kept), base)
 
-    assert g.cell(result, "latency_p50_s").status is INCONCLUSIVE
+    assert g.cell(result, "latency_p50_s").status is INCOMPLETE
     assert "4 planned rounds" in g.cell(result, "latency_p50_s").reason
 
 
 def test_a_head_that_was_not_timed_does_not_pass(base: GateRun) -> None:
     result = g.check(replace(base, latencies=()), base)
 
-    assert g.cell(result, "latency_p50_s").status is INCONCLUSIVE
-    assert result.status is INCONCLUSIVE
+    assert g.cell(result, "latency_p50_s").status is INCOMPLETE
+    assert result.status is INCOMPLETE
 
 
 def test_runs_that_time_nothing_have_no_cells_of_speed() -> None:
@@ -330,8 +331,15 @@ def lost(status: ClipStatus, *, count: int, name: str = "base") -> GateRun:
     return g.made(result, name)
 
 
-@pytest.mark.parametrize("status", [ClipStatus.FAILED, ClipStatus.INVALID])
-@pytest.mark.parametrize(("count", "expected"), [(1, INCONCLUSIVE), (20, REGRESSION)])
+@pytest.mark.parametrize(
+    ("status", "count", "expected"),
+    [
+        (ClipStatus.FAILED, 1, INCOMPLETE),
+        (ClipStatus.FAILED, 20, REGRESSION),
+        (ClipStatus.INVALID, 1, INCONCLUSIVE),
+        (ClipStatus.INVALID, 20, REGRESSION),
+    ],
+)
 def test_clips_that_ended_badly_never_pass(
     base: GateRun, status: ClipStatus, count: int, expected: GateStatus
 ) -> None:
@@ -359,15 +367,15 @@ def test_an_arm_without_a_usable_clip_in_either_run_is_no_pass() -> None:
     result = g.check(run, run)
 
     assert g.cell(result, "clips").status is NOT_COMPARABLE
-    assert g.cell(result, "clip_score").status is INCONCLUSIVE
+    assert g.cell(result, "clip_score").status is INCOMPLETE
 
 
-def test_a_pending_clip_in_the_head_is_inconclusive_and_in_the_base_not_comparable(
+def test_a_pending_clip_in_the_head_is_incomplete_and_in_the_base_not_comparable(
     base: GateRun,
 ) -> None:
     pending = lost(ClipStatus.PENDING, count=1)
 
-    assert g.cell(g.check(pending, base), "clips").status is INCONCLUSIVE
+    assert g.cell(g.check(pending, base), "clips").status is INCOMPLETE
     assert g.cell(g.check(base, pending), "clips").status is NOT_COMPARABLE
 
 
@@ -379,11 +387,21 @@ def test_a_value_that_is_missing_never_passes(base: GateRun) -> None:
     assert "1 of 64 clips have no value" in g.cell(result, "oracle_all").reason
 
 
+def test_a_metric_that_failed_for_more_than_a_few_clips_is_incomplete(base: GateRun) -> None:
+    gone = {m.clip_id for m in base.measurements if m.metric == "motion"}
+    gone = set(sorted(gone)[:4])  # of 64: more than one in twenty
+    kept = tuple(m for m in base.measurements if m.metric != "motion" or m.clip_id not in gone)
+    cell = g.cell(g.check(replace(base, measurements=kept), base), "motion")
+
+    assert cell.status is INCOMPLETE
+    assert "4 of 64 clips have no value, 0 in the baseline" in cell.reason
+
+
 def test_a_metric_that_the_head_has_not_measured_never_passes(base: GateRun) -> None:
     kept = tuple(m for m in base.measurements if m.metric != "motion")
     cell = g.cell(g.check(replace(base, measurements=kept), base), "motion")
 
-    assert cell.status is INCONCLUSIVE
+    assert cell.status is INCOMPLETE
     assert "no clip of the head has a value" in cell.reason
 
 
@@ -416,7 +434,7 @@ def test_a_metric_that_is_new_needs_calibration_and_one_that_went_does_not_pass(
     old = replace(old, measurements=kept)
 
     assert g.cell(g.check(base, old), "clip_score").status is CALIBRATION
-    assert g.cell(g.check(old, base), "clip_score").status is INCONCLUSIVE
+    assert g.cell(g.check(old, base), "clip_score").status is INCOMPLETE
 
 
 def test_what_is_never_judged_is_named_and_nothing_else(base: GateRun) -> None:
@@ -542,7 +560,7 @@ def test_another_kind_of_device_is_not_comparable(base: GateRun) -> None:
 def test_settings_that_nobody_recorded_never_pass(base: GateRun) -> None:
     bare = replace(base, resolved={})
 
-    assert g.cell(g.check(bare, base), "settings").status is INCONCLUSIVE
+    assert g.cell(g.check(bare, base), "settings").status is INCOMPLETE
     assert g.cell(g.check(base, bare), "settings").status is NOT_COMPARABLE
 
 
@@ -550,18 +568,18 @@ def test_clips_of_other_settings_than_those_on_record_never_pass(base: GateRun) 
     made = [one.model_copy(update={"resolved_digest": "e" * 64}) for one in base.generations]
     cell = g.cell(g.check(replace(base, generations=tuple(made)), base), "settings")
 
-    assert cell.status is INCONCLUSIVE
+    assert cell.status is INCOMPLETE
     assert "64 of 64 batches" in cell.reason
 
 
-def test_an_arm_that_is_gone_is_not_comparable_and_a_new_one_needs_calibration(
+def test_an_arm_that_is_gone_is_incomplete_and_a_new_one_needs_calibration(
     base: GateRun,
 ) -> None:
     arms = [sim.teacher()]
     plan = sim.plan(arms, prompts=64, metrics=g.METRICS)
     less = g.made(sim.run(plan, g.values("less")), "less")
 
-    assert g.cell(g.check(less, base), "settings").status is NOT_COMPARABLE
+    assert g.cell(g.check(less, base), "settings").status is INCOMPLETE
     assert g.cell(g.check(base, less), "settings").status is CALIBRATION
 
 
@@ -571,7 +589,7 @@ def test_an_arm_that_is_declared_otherwise_says_what_differs(base: GateRun) -> N
     head = g.made(sim.run(plan, g.values("head")), "head")
     cells = [c for c in g.check(head, base).cells if c.arm == sim.STUDENT]
 
-    assert {cell.status for cell in cells} == {NOT_COMPARABLE, CALIBRATION}
+    assert {cell.status for cell in cells} == {INCOMPLETE, CALIBRATION}
     assert "steps: 4 -> 2" in cells[0].reason
 
 
@@ -615,7 +633,7 @@ def kvd_runs(**changes: Any) -> tuple[GateRun, GateRun]:
         ({"value": 1.6, "low": 0.9, "high": 2.4}, INCONCLUSIVE),
         ({"n_prompts": 10}, INCONCLUSIVE),
         ({"n_clips": 50, "n_missing": 14}, INCONCLUSIVE),
-        ({"value": None, "low": None, "high": None, "reason": "too few"}, INCONCLUSIVE),
+        ({"value": None, "low": None, "high": None, "reason": "too few"}, INCOMPLETE),
         (
             {
                 "value": None,
@@ -636,7 +654,7 @@ def test_kvd_is_judged_by_its_ready_ratio(changes: dict[str, Any], status: GateS
 def test_a_kvd_that_was_not_compared_never_passes() -> None:
     _, base = kvd_runs()
 
-    assert g.cell(g.check(base, base), "kvd").status is INCONCLUSIVE
+    assert g.cell(g.check(base, base), "kvd").status is INCOMPLETE
 
 
 # --- the promise ---------------------------------------------------------------------------------

@@ -228,18 +228,23 @@ def test_a_second_look_at_edited_code_is_refused(
 
 
 def second_look(
-    folder: Path, first: Path, commit: str | None = None, *, modified: bool = False, judged: int = 1
+    folder: Path,
+    first: Path,
+    commit: str | None = None,
+    *,
+    modified: bool = False,
+    judged: str = "touch $8/gate.json; echo gate: REGRESSION; exit 1",
 ) -> subprocess.CompletedProcess[str]:
     """Run the script beside stand-ins for making both runs and for judging them.
 
     `commit`: what the first look says of the baseline; None is one that the clone has. `modified`:
-    what it says of the head. `judged`: what `poc check` exits with.
+    what it says of the head. `judged`: what stands in for `poc check`, with the folder as $8.
     """
     (folder / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "second-look", folder / ".ci" / "second-look")
     stub(folder / ".ci" / "pair", 'echo "pair $2" >&2; mkdir -p "$3"')
     stub(folder / ".venv" / "bin" / "python", f'PYTHONPATH={ROOT} exec {sys.executable} "$@"')
-    said = f'if [ "$1" = check ]; then echo "gate: REGRESSION"; exit {judged}; fi'
+    said = f'if [ "$1" = check ]; then mkdir -p $8; {judged}; fi'
     stub(folder / ".venv" / "bin" / "poc", said)
     named = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
     git = ["git", "-C", str(folder), *named]
@@ -302,7 +307,14 @@ def test_edited_code_is_not_looked_at_again(runs: Path, tmp_path: Path) -> None:
 
 
 def test_runs_that_cannot_be_judged_are_named_with_what_to_type(runs: Path, tmp_path: Path) -> None:
-    done = second_look(tmp_path, Path(first_of(runs)), judged=2)
+    done = second_look(tmp_path, Path(first_of(runs)), judged="exit 2")
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (3, "gate: INCONCLUSIVE")
     assert re.search(r"type: rm -r out/[0-9a-f]{40}$", done.stderr.strip())
+
+
+def test_a_second_look_whose_run_is_not_whole_is_the_answer(runs: Path, tmp_path: Path) -> None:
+    judged = "touch $8/gate.json; echo gate: INCOMPLETE; exit 2"
+    done = second_look(tmp_path, Path(first_of(runs)), judged=judged)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "gate: INCOMPLETE")
