@@ -64,7 +64,19 @@ def test_no_code_of_a_fork_reaches_the_gpu() -> None:
 # --- the gate on a GPU ---------------------------------------------------------------------------
 
 TOLD = {0: "gate: PASS", 1: "gate: REGRESSION", 2: "gate: could not be told",
-        3: "gate: not shown either way"}  # fmt: skip
+        3: "gate: INCONCLUSIVE"}  # fmt: skip
+
+
+def saying(code: int | None) -> str:
+    """Return what a stand-in for a check does: it says its answer, unless it dies, and exits."""
+    said = f"echo '{TOLD[code]}'; " if code in {0, 1, 3} else ""
+    return f"{said}exit {code or 0}"
+
+
+def scripts(folder: Path, *names: str) -> None:
+    (folder / ".ci").mkdir()
+    for name in names:
+        shutil.copy2(ROOT / ".ci" / name, folder / ".ci" / name)
 
 
 def stub(path: Path, script: str) -> None:
@@ -80,22 +92,19 @@ def gate_gpu(
 
     `release`: what a second look at the release's baseline exits with, where there is one.
     """
-    (folder / ".ci").mkdir()
-    shutil.copy2(ROOT / ".ci" / "gate-gpu", folder / ".ci" / "gate-gpu")
-    stub(
-        folder / ".ci" / "gate-timed",
-        f'mkdir -p "$2/head"; touch "$2/head/manifest.json"; echo "$POC_RUN"; exit {timed}',
-    )
+    scripts(folder, "gate-gpu", "worst")
+    made = 'mkdir -p "$2/head"; touch "$2/head/manifest.json"; echo "$POC_RUN"'
+    stub(folder / ".ci" / "gate-timed", f"{made}; {saying(timed)}")
     files = "out/accepted/gate.json"
     if release is not None:
         files += " out/accepted/release/gate.json"
     stub(
         folder / ".venv" / "bin" / "poc",
-        f"mkdir -p out/accepted/release; touch {files}; exit {accepted or 0}",
+        f"mkdir -p out/accepted/release; touch {files}; {saying(accepted)}",
     )
     stub(
         folder / ".ci" / "second-look",
-        f"case $1 in */release/*) exit {release} ;; *) exit {again} ;; esac",
+        f"case $1 in */release/*) {saying(release)} ;; *) {saying(again)} ;; esac",
     )
     if accepted is not None:
         (folder / "baseline").mkdir()
@@ -148,9 +157,8 @@ def test_the_worse_of_both_second_looks_counts(
 
 
 def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
-    (tmp_path / ".ci").mkdir()
-    shutil.copy2(ROOT / ".ci" / "gate-gpu", tmp_path / ".ci" / "gate-gpu")
-    stub(tmp_path / ".ci" / "gate-timed", "exit 0")
+    scripts(tmp_path, "gate-gpu", "worst")
+    stub(tmp_path / ".ci" / "gate-timed", saying(0))
     done = subprocess.run(
         [tmp_path / ".ci" / "gate-gpu", "HEAD~1", "out"],
         capture_output=True,
@@ -166,8 +174,7 @@ def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
 
 def gate(folder: Path, rolling: str, release: str) -> subprocess.CompletedProcess[str]:
     """Run the script beside stand-ins: a check that leaves both open, then second looks as told."""
-    (folder / ".ci").mkdir()
-    shutil.copy2(ROOT / ".ci" / "gate", folder / ".ci" / "gate")
+    scripts(folder, "gate", "worst")
     (folder / "Makefile").write_text("setup:\n", "utf-8")
     stub(
         folder / ".venv" / "bin" / "poc",
@@ -190,6 +197,7 @@ def gate(folder: Path, rolling: str, release: str) -> subprocess.CompletedProces
         ("echo gate: PASS", "echo gate: PASS", 0, "PASS"),
         ("echo gate: INCONCLUSIVE; exit 3", "echo gate: PASS", 3, "INCONCLUSIVE"),
         ("echo gate: PASS", "echo gate: REGRESSION; exit 1", 1, "REGRESSION"),
+        ("echo gate: INCOMPLETE; exit 2", "echo gate: PASS", 2, "INCOMPLETE"),
         ("kill -9 $$", "echo gate: PASS", 2, "could not be told"),
         ("echo gate: PASS", "exit 1", 2, "could not be told"),
         ("echo gate: could not be told; exit 2", "echo gate: PASS", 2, "could not be told"),
@@ -215,3 +223,85 @@ def test_folders_of_an_earlier_gate_are_refused_with_what_to_type(
     assert done.stderr.startswith(f"{left} is there already")
     assert "rm -r" in done.stderr
     assert "gate: " not in done.stdout
+
+
+# --- what blocks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        (0, "gate: PASS", 0),
+        (1, "gate: REGRESSION", 1),
+        (2, "gate: INCOMPLETE", 2),
+        (2, "gate: could not be told", 2),
+        (3, "gate: INCONCLUSIVE", 0),
+        (3, "gate: NOT_COMPARABLE", 3),
+        (3, "something else", 3),
+        (2, "gate: INCONCLUSIVE", 2),
+    ],
+)
+def test_only_an_answer_that_is_named_is_let_through_and_with_a_warning(
+    tmp_path: Path, code: int, said: str, expected: int
+) -> None:
+    (tmp_path / "log").write_text(f"the table\n{said}\n")
+    done = subprocess.run(
+        [ROOT / ".ci" / "policy", str(code), tmp_path / "log", "INCONCLUSIVE"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == expected
+    assert ("::warning::" in done.stdout) == (code == 3 and expected == 0)
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "gate-gpu.yml"])
+def test_a_workflow_asks_the_policy_last_and_never_lets_a_denial_through(name: str) -> None:
+    (gate,) = [
+        s["run"] for s in steps(WORKFLOWS[0].with_name(name)) if "policy" in s.get("run", "")
+    ]
+    last = gate.strip().splitlines()[-1].split()
+
+    assert last[:3] == [".ci/policy", '"$code"', "gate.log"]
+    assert "INCONCLUSIVE" in last
+    assert not {"REGRESSION", "INCOMPLETE"} & set(last)
+
+
+@pytest.mark.parametrize("answers", [[], ["gate: PASS", "Killed"], ["gate: PASS", ""]])
+def test_an_answer_that_is_none_is_the_worst(answers: list[str]) -> None:
+    done = subprocess.run(
+        [ROOT / ".ci" / "worst", *answers], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (2, "gate: could not be told\n")
+
+
+# --- two runs in turns ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["base", "head"])
+def test_when_one_run_breaks_off_the_other_does_not_wait_for_its_turn(
+    tmp_path: Path, broken: str
+) -> None:
+    scripts(tmp_path, "pair")
+    (tmp_path / "Makefile").write_text("setup:\n", "utf-8")
+    (tmp_path / "poc").mkdir()
+    (tmp_path / "poc" / "turns.py").touch()
+    (tmp_path / "spec.yaml").touch()
+    # The other's turn would come after longer than this test is let run.
+    whose = f'case "$*" in *"--out {tmp_path}/out/{broken} "*) exit 1 ;; *) exec sleep 300 ;; esac'
+    stub(tmp_path / ".venv" / "bin" / "python", whose)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "poc"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "base"], check=True)
+
+    done = subprocess.run(
+        [tmp_path / ".ci" / "pair", "HEAD", "spec.yaml", "out"],
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 2
