@@ -30,8 +30,10 @@ from poc.errors import InputError
 from poc.fingerprint import commits
 from poc.gate_records import GateStatus
 from poc.gate_report import shown
+from poc.latency_calls import failed_calls, timed_all
 from poc.records import Record
 from poc.run_folder import CLIPS, FEATURES, JOURNALS, MANIFEST, PLAN, RARE_JOURNALS
+from poc.samples import ledger as laid_out
 from poc.store import RunStore
 
 LEDGER = "accepted.jsonl"
@@ -145,17 +147,18 @@ def in_force(folder: Path) -> tuple[Acceptance, ...]:
 
     Raises:
         InputError: there is none, the ledger does not hold, or an archive lies there that no line
-            in force names.
+            names.
     """
     refuse_strangers(folder)
     ledger = read_ledger(folder)
     found = tuple(one for kind in BaselineKind if (one := current(ledger, kind)) is not None)
     if not found:
         raise InputError(f"{folder}: no baseline was accepted yet. `poc baseline accept` does it.")
-    orphans = sorted({path.name for path in folder.glob("*.zip")} - {one.file for one in found})
+    # One that an older line names is what an acceptance left that was stopped before it tidied up.
+    orphans = sorted({path.name for path in folder.glob("*.zip")} - {one.file for one in ledger})
     if orphans:
         raise InputError(
-            f"{folder}: {orphans[0]} is named by no line in force of {LEDGER}: the ledger lost its "
+            f"{folder}: {orphans[0]} is named by no line of {LEDGER}: the ledger lost its "
             "end, or an acceptance was cut short. Restore both from version control, or accept "
             "the run again."
         )
@@ -189,6 +192,7 @@ def accept(
     new = _acceptance(store, kind, said, data)
     if old is not None:
         if old.digest == new.digest:
+            _remove_others(folder, ledger)
             raise InputError(f"{run}: is the {kind} baseline already. Nothing was changed.")
         new = new.model_copy(update={"replaced": old.digest} | _judged(store, folder, old, judge))
     if ledger:
@@ -263,11 +267,24 @@ def _refuse_unfit(store: RunStore) -> None:
             f"{store.path}: {pending} of {len(store.plan.batches)} planned batches are not made. "
             "Finish the run with the same command, then accept it."
         )
-    if not store.measurements():
+    if what := _unfinished(store):
         raise InputError(
-            f"{store.path}: nothing is measured. Finish the run with the same command, then "
-            "accept it."
+            f"{store.path}: {what}. Finish the run with the same command, then accept it."
         )
+
+
+def _unfinished(store: RunStore) -> str:
+    """Say what a run lacks although all its batches are made; empty when nothing."""
+    plan = store.plan
+    try:
+        book = laid_out(plan, store.generations(), store.measurements())
+        failed = failed_calls(store.latency_failures())
+        timed = timed_all(store.timed(), plan, failed)
+    except ValueError as error:
+        raise InputError(f"{store.path}: {error}. Restore the run from a copy.") from error
+    if not store.measurements() or not book.complete:
+        return "not every clip is measured"
+    return "" if timed else "the latency pass is not finished"
 
 
 def refuse_strangers(folder: Path) -> None:

@@ -80,6 +80,8 @@ def check(
     release = folder / BaselineKind.RELEASE
     for place in (head, folder, release):
         refuse_links(place)
+    if after is not None:
+        _refuse_to_clear(after, folder, release)
     _clear(folder)
     _clear(release)
     own = RunStore.open_reader(head)
@@ -103,6 +105,16 @@ def check(
         _checked_accepted(own, base, one, asked, release if one.kind == release.name else folder)
         for one in accepted
     )
+
+
+def _refuse_to_clear(first: Path, *folders: Path) -> None:
+    """Raise InputError where the first look lies among the files that a check removes first."""
+    cleared = {(folder / name).resolve() for folder in folders for name in FILES}
+    if first.resolve() in cleared:
+        raise InputError(
+            f"{first}: --after: expected the first look in another folder than this one's files, "
+            "which would take its place. Name another --out."
+        )
 
 
 def _read_first(path: Path) -> GateResult:

@@ -139,7 +139,8 @@ def decide(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"criteria {criteria.name!r}: two are named {repeated[0]!r}; rename one")
-    case = _case(plan, estimates, criteria, draws, withdrawn)
+    may = _may_use(estimates, licences, rights)
+    case = _case(plan, estimates, criteria, draws, withdrawn=withdrawn, may=may)
     cleared = _rights(case, licences) if rights is None else _governed(case, rights)
     technical = case.technical
     priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
@@ -196,14 +197,19 @@ class _Case(NamedTuple):
     arms: tuple[ArmDecision, ...]
     candidates: tuple[ArmDecision, ...]
     chosen: ArmDecision | None
+    barred: ArmDecision | None
+    """What would be chosen if rights did not stand in the way; None where that is `chosen`."""
     criteria_digest: str
     edited: bool
 
     @property
     def technical(self) -> Light:
-        """Return the best light of a candidate; edited criteria want an approval first."""
-        best = min((a.technical for a in self.candidates), key=ORDER.index, default=None)
-        light = best or Light.INSUFFICIENT_EVIDENCE
+        """Return the chosen arm's light, the candidates' best where none is chosen.
+
+        Edited criteria want an approval first.
+        """
+        lights = [self.chosen.technical] if self.chosen else [a.technical for a in self.candidates]
+        light = min(lights, key=ORDER.index, default=Light.INSUFFICIENT_EVIDENCE)
         return worst([light, Light.CONDITIONAL]) if self.edited else light
 
     def summary(self, arm_id: str) -> ArmSummary:
@@ -220,7 +226,9 @@ def _case(
     estimates: Estimates,
     criteria: CriteriaFile,
     draws: Draws,
+    *,
     withdrawn: Collection[str],
+    may: Mapping[str, Light],
 ) -> _Case:
     asked = criteria.criteria
     summaries = {s.arm.id: s for s in estimates.arms}
@@ -244,13 +252,16 @@ def _case(
         if arm.arm_id not in withdrawn and summaries[arm.arm_id].arm.may_lead(baseline.arm)
     )
     criteria_digest = criteria.content_digest()
+    chosen = _choose(candidates, estimates, asked, may)
+    by_merit = _choose(candidates, estimates, asked, {})
     return _Case(
         estimates=estimates,
         criteria=asked,
         draws=draws,
         arms=arms,
         candidates=candidates,
-        chosen=_choose(candidates, estimates, asked),
+        chosen=chosen,
+        barred=by_merit if by_merit is not chosen else None,
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
     )
@@ -308,25 +319,44 @@ def _undecided(case: _Case, arm: ArmDecision) -> list[Criterion]:
     return [c for c in asked if _verdict_of(c, arm.results) is Verdict.INCONCLUSIVE]
 
 
+def _may_use(
+    estimates: Estimates,
+    licences: Mapping[str, CommercialUse] | None,
+    rights: RightsAnswer | None,
+) -> dict[str, Light]:
+    """Return what rights say of every arm, as far as the choice goes: licences alone only bar."""
+    if rights is not None:
+        unknown = Light.INSUFFICIENT_EVIDENCE
+        return {s.arm.id: rights.lights.get(s.arm.id, unknown) for s in estimates.arms}
+    forbidden = {model for model, use in (licences or {}).items() if use == "forbidden"}
+    return {s.arm.id: Light.NO_GO for s in estimates.arms if forbidden & set(s.arm.model_digests)}
+
+
 def _choose(
-    candidates: Sequence[ArmDecision], estimates: Estimates, criteria: tuple[Criterion, ...]
+    candidates: Sequence[ArmDecision],
+    estimates: Estimates,
+    criteria: tuple[Criterion, ...],
+    may: Mapping[str, Light],
 ) -> ArmDecision | None:
     """Return the cheapest arm of the best light, None when all are NO_GO or could not be timed.
 
-    Among arms without GO, the one with the fewest undecided musts comes first, then the one that
-    fails the fewest criteria and most often reaches its minima: cheap and clearly worse is no lead.
+    The light is the worse of what was measured and of what rights say (`may`, by arm id): the best
+    arm that may be used goes before a better one that may not. Among arms without GO, the one with
+    the fewest undecided musts comes first, then the one that fails the fewest criteria and most
+    often reaches its minima: cheap and clearly worse is no lead.
     """
     summaries = {s.arm.id: s for s in estimates.arms}
     on_seconds = speed_axis(estimates.arms) == LATENCY
 
-    def rank(arm: ArmDecision) -> tuple[int, int, float, float, int]:
+    def rank(arm: ArmDecision) -> tuple[int, int, int, float, float, int]:
         summary = summaries[arm.arm_id]
         asked = musts(criteria, summary)
         opens = sum(_verdict_of(c, arm.results) is not Verdict.PASS for c in asked)
         nfe = summary.arm.sampling.nfe
         cost = _seconds(summary) if on_seconds else float(nfe)
         short = 0.0 if arm.technical is Light.GO else _shortfall(arm.results)
-        return ORDER.index(arm.technical), opens, short, cost, nfe
+        overall = worst([arm.technical, may.get(arm.arm_id, Light.GO)])
+        return ORDER.index(overall), ORDER.index(arm.technical), opens, short, cost, nfe
 
     timed = [arm for arm in candidates if summaries[arm.arm_id].not_timed is None]
     standing = [arm for arm in timed if arm.technical is not Light.NO_GO]
@@ -410,6 +440,7 @@ def _technical_reasons(plan: Plan, case: _Case) -> list[Finding]:
     elif plan.spec.kind == "demonstration":
         reasons.append(findings.demonstration())
     reasons.append(_headline(case))
+    reasons += _barred(case)
     reasons += _styled(case)
     reasons += _confirmation(plan, case)
     reasons += _against_today(plan, case)
@@ -463,6 +494,14 @@ def _against_today(plan: Plan, case: _Case) -> list[Finding]:
     found = [c for c in case.estimates.contrasts if (c.arm_id, c.against_id) == pair]
     arm = case.summary(case.chosen.arm_id).arm
     return [findings.against_today(arm, today, one.results) for one in found[:1]]
+
+
+def _barred(case: _Case) -> list[Finding]:
+    """Name the arm that would lead by what was measured, where rights put another in its place."""
+    if case.barred is None or case.chosen is None:
+        return []
+    arms = [case.summary(one.arm_id).arm for one in (case.barred, case.chosen)]
+    return [findings.barred_by_rights(*arms)]
 
 
 def _styled(case: _Case) -> list[Finding]:

@@ -123,6 +123,16 @@ def no_candidate() -> Finding:
     )
 
 
+def barred_by_rights(barred: Arm, chosen: Arm) -> Finding:
+    """Say that a better arm stands back because of its rights."""
+    return Finding(
+        text_en=f"By what was measured {barred.name} would lead; its rights are not as clear as "
+        f"those of {chosen.name}, which is the best that may be used.",
+        text_ja=f"測定結果だけなら{barred.name}が最も有力だが、権利の確認状況が{chosen.name}に"
+        f"及ばない。使用できる構成の中では{chosen.name}が最も有力である。",
+    )
+
+
 def control_suffices(control: Arm, *, beside: Arm | None) -> Finding:
     """Say that a control meets every must-criterion, `beside` a candidate that does or alone."""
     if beside is None:

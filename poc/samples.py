@@ -300,7 +300,10 @@ def _complete(
     statuses: Mapping[str, ClipStatus],
     per_clip: Mapping[tuple[str, str], Measurement],
 ) -> bool:
-    """Return whether every clip ended and no arm was left half-measured in any metric."""
+    """Return whether every clip ended and no arm was left half-measured, or not at all.
+
+    Which metrics apply to an arm is not known here; that some do is, where any arm has one.
+    """
     ended = all(clip_id in statuses for clips in layout.clips.values() for clip_id in clips)
     seen = {(one.arm_id, metric) for (metric, _), one in per_clip.items()}
     measured = all(
@@ -309,7 +312,12 @@ def _complete(
         for clip_id in layout.clips[arm_id]
         if statuses.get(clip_id) is ClipStatus.OK
     )
-    return ended and measured
+    usable = {
+        arm_id
+        for arm_id, clips in layout.clips.items()
+        if any(statuses.get(clip_id) is ClipStatus.OK for clip_id in clips)
+    }
+    return ended and measured and (not seen or usable <= {arm_id for arm_id, _ in seen})
 
 
 # --- samples -------------------------------------------------------------------------------------

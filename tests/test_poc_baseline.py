@@ -346,3 +346,43 @@ def test_a_folder_of_something_else_is_left_alone(
     assert accept(first, run) == 2
     assert "nothing was touched" in refused(capsys)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+# --- runs that are not whole, acceptances that were cut short ------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("journal", "kept", "why"),
+    [
+        ("measurements.jsonl", 3, "not every clip is measured"),
+        ("measurements.jsonl", 0, "not every clip is measured"),
+        ("latency.jsonl", 5, "the latency pass is not finished"),
+        ("latency.jsonl", 0, "the latency pass is not finished"),
+    ],
+)
+def test_a_run_that_is_not_measured_and_timed_to_its_end_is_no_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], journal: str, kept: int, why: str
+) -> None:
+    run = g.folder(tmp_path / "run")
+    lines = (run / journal).read_bytes().splitlines(keepends=True)
+    (run / journal).write_bytes(b"".join(lines[:kept]))
+
+    assert accept(run, tmp_path / "baselines") == 2
+    assert why in refused(capsys)
+    assert not (tmp_path / "baselines").exists()
+
+
+def test_an_acceptance_that_was_stopped_before_it_tidied_up_leaves_the_new_baseline(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = read_ledger(folder)[0].file
+    left = (folder / old).read_bytes()
+    second = g.folder(tmp_path / "second", slower=1.01)
+    assert accept(second, folder) == 0
+    (folder / old).write_bytes(left)
+
+    head = g.folder(tmp_path / "head")
+    assert check(head, folder) == 0
+    assert accept(second, folder) == 2
+    assert "is the rolling baseline already" in refused(capsys)
+    assert not (folder / old).exists()

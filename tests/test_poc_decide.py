@@ -545,6 +545,58 @@ def test_with_a_rights_file_its_light_counts_and_its_last_day_is_kept(
     assert ("poc rights" in said(decision.conditions)) == (light is Light.CONDITIONAL)
 
 
+CHEAPER = arm("student-2", steps=2, model_digests={"base": "1" * 64, "fast-motion": "4" * 64})
+
+
+@pytest.mark.parametrize(
+    ("lights", "chosen", "expected"),
+    [
+        ((Light.GO, Light.GO), "student-2", Light.GO),
+        ((Light.NO_GO, Light.GO), STUDENT, Light.GO),
+        ((Light.INSUFFICIENT_EVIDENCE, Light.CONDITIONAL), STUDENT, Light.CONDITIONAL),
+        ((Light.NO_GO, Light.NO_GO), "student-2", Light.NO_GO),
+    ],
+)
+def test_the_best_arm_that_may_be_used_goes_before_a_better_one_that_may_not(
+    lights: tuple[Light, Light], chosen: str, expected: Light
+) -> None:
+    rights = RightsAnswer(
+        dict(zip(("student-2", STUDENT), lights, strict=True)), {}, digest="0" * 64, on="2026-12-01"
+    )
+
+    result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
+    decision = decided(result, rights=rights)
+
+    assert (decision.recommended_arm_id, decision.rights) == (chosen, expected)
+    assert says(decision, "By what was measured student-2 would lead") == (chosen == STUDENT)
+
+
+def test_a_worse_arm_that_may_be_used_does_not_take_the_light_of_a_better_one() -> None:
+    values = {"clip_score": lambda a, p, _r: 30 + noise(p) - 0.075 * (a.id == STUDENT)}
+    asked = criteria_file(criterion(metric="clip_score", target=-0.05, minimum=-0.1))
+    arms = (*PAIR, CHEAPER)
+    result = run(plan(arms, prompts=64, criteria=asked), values)
+    rights = RightsAnswer(
+        {"student-2": Light.NO_GO, STUDENT: Light.GO}, {}, digest="0" * 64, on="2026-12-01"
+    )
+
+    assert decided(result).technical is Light.GO
+    decision = decided(result, rights=rights)
+    assert (decision.recommended_arm_id, decision.technical) == (
+        STUDENT,
+        Light.INSUFFICIENT_EVIDENCE,
+    )
+
+
+def test_a_licence_that_forbids_one_setting_leads_to_the_other() -> None:
+    licences: dict[str, CommercialUse] = {"fast-motion": "forbidden"}
+    result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
+    decision = decided(result, licences=licences)
+
+    assert decision.recommended_arm_id == STUDENT
+    assert decision.rights is not Light.NO_GO
+
+
 def test_a_rights_file_that_does_not_know_the_arm_is_no_evidence() -> None:
     result = simulated(criteria=criteria_file(QUALITY))
 

@@ -647,6 +647,13 @@ def test_a_record_that_comes_twice_counts_once() -> None:
     assert result.evidence().estimates == once
 
 
+def test_an_arm_of_which_nothing_is_measured_makes_the_run_incomplete() -> None:
+    result = simulated(20)
+    result.measurements = [m for m in result.measurements if m.arm_id != STUDENT]
+
+    assert not result.evidence().estimates.complete
+
+
 def test_a_half_measured_arm_makes_the_run_incomplete() -> None:
     result = simulated(20)
     whole = result.evidence().estimates.complete

@@ -224,6 +224,19 @@ def test_a_second_look_at_edited_code_is_refused(
     assert f"the {who} of the second look was made with files that differ" in said
 
 
+def test_a_second_look_does_not_remove_the_first(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = Path(first_of(runs))
+    before = first.read_bytes()
+
+    said = _refused(
+        capsys, runs / "fast2", runs / "base2", "--after", str(first), "--out", str(first.parent)
+    )
+    assert "Name another --out" in said
+    assert first.read_bytes() == before
+
+
 # --- where it runs by itself ---------------------------------------------------------------------
 
 
