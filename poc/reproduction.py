@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from poc.differences import differences
 from poc.latency_scenarios import OFFLINE_MEMORY, THROUGHPUT
 from poc.records import Comparison, Estimate, Estimates
 
@@ -63,6 +64,11 @@ class Reproduction(NamedTuple):
     machine: tuple[Reproduced, ...]
     bare: int
     """Reported numbers without an interval: nothing to lie within."""
+    fewer: int
+    """Numbers of quality that stand on fewer prompts than in the report."""
+    settings: tuple[str, ...]
+    """Which arms were asked for otherwise, by name, and how (reported -> found); not their weights:
+    whether others give the same numbers may be just what is asked."""
 
     @property
     def missing(self) -> tuple[Reproduced, ...]:
@@ -78,7 +84,7 @@ class Reproduction(NamedTuple):
 def reproduction(found: Estimates, reported: Estimates) -> Reproduction:
     """Lay a run's numbers beside those that were reported, by the names of arms."""
     have = dict(_numbers(found))
-    pairs, bare = [], 0
+    pairs, bare, fewer = [], 0, 0
     for subject, one in _numbers(reported):
         if one.value is None:
             continue
@@ -87,12 +93,30 @@ def reproduction(found: Estimates, reported: Estimates) -> Reproduction:
             continue
         other = have.get(subject)
         value = None if other is None else other.value
+        short = other is not None and other.n_prompts < one.n_prompts
+        fewer += short and not subject.is_of_machine
         pairs.append(Reproduced(subject, one.value, one.low, one.high, value))
     return Reproduction(
         quality=tuple(pair for pair in pairs if not pair.subject.is_of_machine),
         machine=tuple(pair for pair in pairs if pair.subject.is_of_machine),
         bare=bare,
+        fewer=fewer,
+        settings=tuple(_other_settings(found, reported)),
     )
+
+
+def _other_settings(found: Estimates, reported: Estimates) -> Iterator[str]:
+    """Yield the arms of one name that are not asked for alike."""
+    asked = [
+        {
+            one.arm.name: one.arm.model_dump(mode="json", exclude={"id", "model_digests"})
+            for one in run.arms
+        }
+        for run in (reported, found)
+    ]
+    for name in asked[0].keys() & asked[1].keys():
+        if differs := [*differences(asked[0][name], asked[1][name])]:
+            yield f"{name}: {'; '.join(differs)}"
 
 
 def _numbers(estimates: Estimates) -> Iterator[tuple[Subject, Estimate]]:

@@ -116,6 +116,8 @@ class RunResult:
     """None: no rights file was given."""
     occupation: Occupation | None = None
     """None: nothing was made by this command."""
+    findings: tuple[str, ...] = ()
+    """What a reader of the records must know: lines that were lost, a change of machine."""
 
     @property
     def all_ok(self) -> bool:
@@ -146,6 +148,7 @@ class RunResult:
             | ({"valid_until": until} if basis or until else {})
             | {
                 "complete": self.complete,
+                "findings": list(self.findings),
                 "decision": str(self.decision.decision),
                 "kind": self.decision.kind,
                 "claims": {one.claim.id: str(one.status) for one in self.claims.claims},
@@ -506,6 +509,7 @@ def derive(
         path=store.path,
         money=None if pricing is None else pricing.found,
         rights=None if rights is None else _rights_file(plan, rights, decision.rights_basis),
+        findings=store.findings,
     )
 
 
@@ -671,6 +675,15 @@ def valid_until(path: Path) -> str | None:
     """Return the last day of a run's decision, ISO 8601; None where it names none."""
     decision = _decision_of(RunStore.open_reader(path))
     return None if decision is None else decision.valid_until
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether a run's estimates stand on all that its plan asks for; without any: False."""
+    text = RunStore.open_reader(path).read_derived("estimates.json")
+    try:
+        return text is not None and Estimates.from_json(text).complete
+    except ValueError:  # `verify` names a damaged file
+        return False
 
 
 def _today() -> date:

@@ -92,6 +92,32 @@ def test_arms_are_found_by_name_whatever_their_weights(reported: Estimates) -> N
     assert reproduction(trained_anew, reported).missing == ()
 
 
+def asked_otherwise(estimates: Estimates, **changes: Any) -> Estimates:
+    """Return estimates of which the student is declared otherwise, with the same numbers."""
+    arms = tuple(
+        one.model_copy(update={"arm": one.arm.model_copy(update=changes)})
+        if one.arm.id == STUDENT.id
+        else one
+        for one in estimates.arms
+    )
+    return estimates.model_copy(update={"arms": arms})
+
+
+def on_fewer_prompts(estimates: Estimates) -> Estimates:
+    """Return estimates of which every number stands on one prompt less."""
+    arms = tuple(
+        arm.model_copy(
+            update={
+                "estimates": tuple(
+                    one.model_copy(update={"n_prompts": one.n_prompts - 1}) for one in arm.estimates
+                )
+            }
+        )
+        for arm in estimates.arms
+    )
+    return estimates.model_copy(update={"arms": arms})
+
+
 @pytest.mark.parametrize(
     ("change", "code", "word"),
     [
@@ -99,6 +125,9 @@ def test_arms_are_found_by_name_whatever_their_weights(reported: Estimates) -> N
         (lambda e: moved(e, "clip_score", 2.0), 1, "no"),
         (lambda e: e.model_copy(update={"arms": e.arms[:1]}), 3, "in part"),
         (lambda e: e.model_copy(update={"arms": ()}), 1, "no"),
+        (lambda e: asked_otherwise(e, dtype="float16"), 3, "in part"),
+        (lambda e: asked_otherwise(e, model_digests={"base": "9" * 64}), 0, "yes"),
+        (on_fewer_prompts, 3, "in part"),
     ],
 )
 def test_the_exit_code_tells_what_came_of_it(
@@ -138,3 +167,11 @@ def test_what_is_no_report_is_refused(
 
     assert cli.main(["reproduce", "run", str(tmp_path)]) == 2
     assert "expected the estimates of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reported_as", [".", "estimates.json"])
+def test_a_run_is_not_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reported_as: str
+) -> None:
+    assert cli.main(["reproduce", str(tmp_path), str(tmp_path / reported_as)]) == 2
+    assert "got the run itself" in capsys.readouterr().err

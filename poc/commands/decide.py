@@ -80,18 +80,23 @@ def add_verify(commands: Commands) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from poc.audit import NOT_CHECKED, Given, is_archive
     from poc.gate_report import shown
-    from poc.run import valid_until, verify
+    from poc.run import is_complete, valid_until, verify
 
     given = Given(arguments.criteria, arguments.rights, arguments.cost)
     archive = is_archive(arguments.run)
-    amiss, until = (
+    amiss, until, complete = (
         _verify_archive(arguments.run, given)
         if archive
-        else (verify(arguments.run, **given._asdict()), valid_until(arguments.run))
+        else (
+            verify(arguments.run, **given._asdict()),
+            valid_until(arguments.run),
+            is_complete(arguments.run),
+        )
     )
     if arguments.json:
         found = {
             "verified": not amiss,
+            "complete": complete,
             "clips": not archive,
             "not_checked": list(NOT_CHECKED) if archive else [],
             "amiss": list(amiss),
@@ -101,20 +106,23 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(json.dumps(found, ensure_ascii=False))
     else:
         ends = [f"valid: {_until(until)}"] if until else []
-        said = "\n".join([*map(shown, amiss), *ends, f"verified: {'no' if amiss else 'yes'}"])
+        whole = "yes" if complete else "no: clips, measurements or timed rounds are missing"
+        lines = [*map(shown, amiss), *ends, f"complete: {whole}"]
+        said = "\n".join([*lines, f"verified: {'no' if amiss else 'yes'}"])
         kept = "records, spec and criteria; not the clips, licence facts and bill of materials"
         print(f"{said} ({kept})" if archive else said)
     return DIFFERENT if amiss else COMPLETE
 
 
-def _verify_archive(path: Path, given: Given) -> tuple[tuple[str, ...], str | None]:
-    """Return what does not hold in an archive, and the last day of its decision.
+def _verify_archive(path: Path, given: Given) -> tuple[tuple[str, ...], str | None, bool]:
+    """Return what does not hold in an archive, its decision's last day, and whether it is whole.
 
     Files given by hand go before its own.
     """
     from poc.audit import Given, unpacked
-    from poc.run import valid_until, verify
+    from poc.run import is_complete, valid_until, verify
 
     with unpacked(path) as (run, inside, amiss):
         both = Given(*(one or other for one, other in zip(given, inside, strict=True)))
-        return (*amiss, *verify(run, **both._asdict(), clips=False)), valid_until(run)
+        found = (*amiss, *verify(run, **both._asdict(), clips=False))
+        return found, valid_until(run), is_complete(run)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from poc.run import RunResult
+
+_WIDTH = 100
 
 
 def print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json: bool) -> None:
@@ -28,6 +31,28 @@ def print_result(result: RunResult, places: Mapping[str, Path | str], *, as_json
             f"on {made.processes} {'process' if made.processes == 1 else 'processes'} (loading, "
             "switching arms, judging and writing clips)"
         )
+    for line in _said(result):
+        print(line)
     for name, place in places.items():
         print(f"{name + ':':<11}{place}")
     print(f"decision: {result.decision.decision}")
+
+
+def _said(result: RunResult) -> Iterator[str]:
+    """Yield why it was so decided, on what conditions, what comes next, and what is amiss."""
+    from poc.errors import plain
+
+    decision = result.decision
+    next_steps = [decision.next_measurement] if decision.next_measurement else []
+    parts = {
+        "because": [one.text_en for one in decision.reasons],
+        "if": [one.text_en for one in decision.conditions],
+        "next": [one.text_en for one in next_steps],
+        "records": result.findings,
+    }
+    for name, lines in parts.items():
+        for line in lines:
+            yield from wrap(
+                plain(line), _WIDTH, initial_indent=f"{name + ':':<11}", subsequent_indent=" " * 11
+            )
+    yield ""
