@@ -231,7 +231,7 @@ class GateResult(Record):
     limits_digest: str
     alarm_rate: float
     """Promised share of checks of two equal runs that report a regression, at most; what a machine
-    drifts between the two is not in it. Both looks together, where there are two."""
+    drifts between the two and memory are not in it. Both looks together, where there are two."""
     level: float | None = None
     """What of that rate this look spends."""
     first: GateResult | None = None

@@ -115,7 +115,8 @@ def _footnotes(result: GateResult) -> Iterator[str]:
     yield from _looks(result)
     yield (
         f"Of checks of equal runs at most {result.alarm_rate:.1%} report a REGRESSION "
-        "(corrected for every test; what a machine drifts between the runs is not in it)."
+        "(corrected for every test of clips and of seconds; not in it: memory, which has no "
+        "interval, and what a machine drifts between the runs)."
     )
 
 

@@ -17,7 +17,8 @@ A regression could also ask for the whole interval beyond the margin. Then a dro
 margin would stay INCONCLUSIVE at any n that can be paid for. As it is, a drop beyond the margin is
 named as soon as it is no chance. The price: of drops just inside the margin, which are real but
 allowed, some are named too. What is promised is about runs that do not differ: of checks of equal
-runs at most `ALARM_RATE` report a regression, whatever the number of arms and metrics.
+runs at most `ALARM_RATE` report a regression, whatever the number of arms and metrics. A peak of
+memory has no interval: its limits alone decide, and no rate is promised of it.
 
 Two looks have two chances to err. Each therefore spends its own part of the rate (`LOOKS`), fixed
 beforehand whether or not there will be a second one: whatever clips the looks share, the chance
@@ -47,13 +48,12 @@ LOOKS = (0.004, 0.001)
 look, which most checks end with: it names the same losses of clips as with all of the rate."""
 
 FAMILIES = {
-    GateGroup.SETTINGS: "clips",
     GateGroup.CLIPS: "clips",
     GateGroup.QUALITY: "clips",
     GateGroup.SPEED: "seconds",
-    GateGroup.MEMORY: "seconds",
 }
-"""What the tests of a group are corrected together with."""
+"""What the tests of a group are corrected together with. Settings and memory have none: they are
+equal or not, beyond both limits or not."""
 
 NO_CHANGE = {Comparison.DIFFERENCE: 0.0, Comparison.RATIO: 1.0}
 

@@ -85,6 +85,11 @@ def read_spec(path: Path, models: ModelTable | None = None) -> SweepSpec:
     Raises:
         InputError: every fault with its line, the topmost first.
     """
+    if path.is_dir():
+        raise InputError(
+            f"{path}: expected a spec, a YAML file as those in poc/specs, got a folder. What a "
+            "run's folder comes to is what `poc decide` and `poc report` say."
+        )
     node = _with_lists(load(read_text(path), path))
     refuse(path, _idle_names(node))
     spec = decode(SweepSpec, node, path)

@@ -88,8 +88,21 @@ def test_a_run_verifies_and_verifying_writes_nothing(
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     assert cli.main(["verify", str(whole)]) == 0
 
-    assert capsys.readouterr().out == "verified: yes\n"
+    assert capsys.readouterr().out == "complete: yes\nverified: yes\n"
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_records_that_lost_their_end_are_named_by_decide_and_leave_the_run_incomplete(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    journal = run / "measurements.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-5])
+
+    cli.main(["decide", str(run)])
+    assert "measurements.jsonl" in capsys.readouterr().out.partition("\nrecords:")[2]
+    assert cli.main(["verify", str(run)]) == 0
+    assert capsys.readouterr().out.startswith("complete: no")
 
 
 def _a_better_number(run: Path) -> None:

@@ -542,3 +542,8 @@ def test_the_window_of_motion_is_a_quarter_and_a_half_either_way_on_a_log_scale(
     window = next(criterion for criterion in criteria if criterion.direction == "window")
 
     assert (window.centre, window.target, window.minimum) == (1.0, log(1.25), log(1.5))
+
+
+def test_a_folder_given_for_a_spec_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a spec, a YAML file"):
+        read_spec(tmp_path)

@@ -13,8 +13,8 @@ from poc.commands.parsers import Commands, add_actions, add_command
 def add_check(commands: Commands) -> None:
     """Add `poc check`."""
     text = (
-        "compare a run with its baseline; exits 0 PASS, 1 REGRESSION, 3 INCONCLUSIVE, "
-        "NOT_COMPARABLE or CALIBRATION_NEEDED"
+        "compare a run with its baseline; exits 0 PASS, 1 REGRESSION, 2 INCOMPLETE, "
+        "3 INCONCLUSIVE, NOT_COMPARABLE or CALIBRATION_NEEDED"
     )
     parser = add_command(commands, "check", _check, text)
     parser.add_argument("head", type=Path, metavar="HEAD", help="run folder to be judged")
