@@ -81,12 +81,12 @@ def leads_without_style(arm: Arm, styled: Mapping[Light, Sequence[str]]) -> Find
         if names := styled.get(light):
             names_en, names_ja = _listed(names)
             en.append(f"{word}: {names_en}")
-            ja.append(f"{word_ja}は{names_ja}")
+            ja.append(f"{word_ja}（{names_ja}）")
     return Finding(
         text_en=f"{arm.name} has no style. Of the candidates with one, by the must-criteria, "
         f"{'; '.join(en)}.",
-        text_ja=f"{arm.name}は画風を付けない構成である。画風を付けた候補のうち、"
-        f"必須基準で{'、'.join(ja)}である。",
+        text_ja=f"{arm.name}は画風を付けない構成である。画風を付けた候補の必須基準の結果は、"
+        f"{'、'.join(ja)}。",
     )
 
 
@@ -561,7 +561,7 @@ def give_prices() -> Finding:
     """Propose to enter prices."""
     return Finding(
         text_en="Give prices (GPU, people, outside work). Prices alone need no further clips.",
-        text_ja="価格（GPU、人件費、外注費）を入力する。価格の入力だけなら、クリップの追加は要らない。",
+        text_ja="価格（GPU、人件費、外注費）を入力する。入力だけで判定でき、クリップの追加は不要である。",
     )
 
 

@@ -51,7 +51,7 @@ def _row(text: Text, what: str, effect: str, *, who: str = "", due: str = "") ->
 
 def _light(view: RunView, text: Text, name: str) -> str:
     """Return one of the three lights as what a row can change, with what it says now."""
-    mark = judged.light_mark(text, getattr(view.decision, name))
+    mark = judged.light_mark(text, getattr(view.decision, name), name)
     return text("action.light", light=text(f"lights.{name}"), now=mark.word)
 
 
@@ -64,7 +64,7 @@ def _next_step(view: RunView, text: Text) -> Iterator[ActionRow]:
         return
     who = text("action.prices.who") if _wants_prices(view) else ""
     light = "economic" if _is_economic(view) else "technical"
-    row = _row(text, text.pick(step), _light(view, text, light), who=who)
+    row = _row(text, words.sentence(text, view.plan, step), _light(view, text, light), who=who)
     yield ActionRow(row.what, row.who, row.due, row.effect, is_next=True)
 
 
@@ -179,7 +179,8 @@ def _is_asked(view: RunView, one: Finding) -> bool:
 
 
 def _condition(view: RunView, text: Text, one: Finding) -> ActionRow:
-    return _row(text, text.pick(one), _effect(view, text, one), who=_who(view, text, one))
+    said = words.sentence(text, view.plan, one)
+    return _row(text, said, _effect(view, text, one), who=_who(view, text, one))
 
 
 def _effect(view: RunView, text: Text, one: Finding) -> str:

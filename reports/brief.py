@@ -12,6 +12,7 @@ from poc.brief import ANSWER_S, LEVEL, POWER, RATERS, Brief
 from poc.cost_file import AlternativeName, CostInputs
 from poc.cost_records import CostResult, OtherWay
 from poc.records import Arm, ArmRole, Weight
+from poc.verdicts import FAIL_SHARE
 from reports import text as words
 from reports.document import Block, Bullets, Entry, Heading, Paragraph, Row, Section, Table, Terms
 from reports.model import Line
@@ -110,7 +111,10 @@ def _criteria(brief: Brief, text: Text) -> Iterator[Block]:
     rows = tuple(
         Row(
             (
-                Entry(words.criterion_label(text, one), (words.shown(one.name),)),
+                Entry(
+                    words.criterion_label(text, one),
+                    words.criterion_name(text, one),
+                ),
                 Entry(text(f"weight.{one.weight}")),
                 Entry(words.bound(text, one, one.target)),
                 Entry(words.bound(text, one, one.minimum)),
@@ -270,7 +274,11 @@ def _stops(brief: Brief, text: Text) -> Iterator[Block]:
     lines = [
         Line(
             words.criterion_label(text, one),
-            text("brief.stops.said", line=words.bound(text, one, one.minimum)),
+            text(
+                "brief.stops.said",
+                line=words.bound(text, one, one.minimum),
+                fails=f"{100 * FAIL_SHARE:.0f}",
+            ),
         )
         for one in brief.plan.criteria.criteria
         if one.weight is Weight.MUST

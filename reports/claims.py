@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -67,11 +66,7 @@ def _sentence(view: RunView, text: Text, result: ClaimResult, one: Finding) -> s
         labels[test.metric] = words.metric_label(text, test.metric)
         for name in filter(None, (test.arm, test.test.against)):
             labels[name] = arms.get(name) or text.get(f"arm.{name}", name)
-    if labels:
-        longest_first = sorted(labels, key=len, reverse=True)
-        ids = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.ASCII)
-        said = ids.sub(lambda found: labels[found[0]], said)
-    return words.shown(said)
+    return words.shown(words.with_labels(said, labels))
 
 
 def _published(text: Text, claim: Claim) -> tuple[str, ...]:

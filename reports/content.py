@@ -53,7 +53,7 @@ def make_content(view: RunView, text: Text) -> Content:
         headline=_headline(view, text),
         sureness=_sureness(view, text, focus),
         lights=tuple(judged.lights(view, text)),
-        reasons=tuple(text.pick(reason) for reason in decision.reasons),
+        reasons=tuple(words.sentence(text, view.plan, one) for one in decision.reasons),
         asked=outlook.asked(view, text, focus),
         watermark=text("mark.demonstration") if view.demonstration else "",
         focus=words.arm_name(text, focus),

@@ -233,7 +233,8 @@ def ways_table(content: Content, text: Text) -> Table:
 
 def _ways(content: Content, text: Text) -> Iterator[Block]:
     yield Paragraph(content.ways.about, "about")
-    yield ways_table(content, text)
+    if content.ways.rows:
+        yield ways_table(content, text)
     yield from (Paragraph(note, "about") for note in content.ways.notes)
 
 
@@ -299,7 +300,7 @@ def _criteria(content: Content, text: Text) -> Iterator[Block]:
     rows = tuple(
         Row(
             (
-                Entry(row.label, (row.name,)),
+                Entry(row.label, tuple(filter(None, (row.name,)))),
                 Entry(row.weight),
                 Entry(row.target),
                 Entry(row.minimum),

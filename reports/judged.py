@@ -72,9 +72,9 @@ def table_metrics(view: RunView) -> tuple[str, ...]:
     return tuple(dict.fromkeys(metric for metric in wanted if metric in there))
 
 
-def light_mark(text: Text, light: Light) -> Mark:
-    """Return a light's word in one language."""
-    return Mark(text(f"light.{light}"), str(light))
+def light_mark(text: Text, light: Light, part: str = "") -> Mark:
+    """Return a light's word in one language: of the whole decision, or of a `part` of it."""
+    return Mark(text(f"light.{part}.{light}" if part else f"light.{light}"), str(light))
 
 
 # --- numbers -------------------------------------------------------------------------------------
@@ -102,7 +102,8 @@ def remark(text: Text, number: KeyNumber) -> str:
     """Return a number at the top as a sentence to say in a meeting."""
     one = number.cell
     if one.reason:
-        return text("remark.number.none", label=number.label, reason=one.reason)
+        why = one.reason.rstrip("。.")
+        return text("remark.number.none", label=number.label, reason=why)
     key = "remark.number" if one.n else "remark.number.plain"
     return text(key, label=number.label, value=one.value, interval=one.interval, n=one.n)
 
@@ -155,7 +156,7 @@ def lights(view: RunView, text: Text) -> Iterator[LightRow]:
     if view.decision.rights_basis is None:
         notes["rights"] = "unseen"
     for name in ("technical", "economic", "rights"):
-        mark = light_mark(text, getattr(view.decision, name))
+        mark = light_mark(text, getattr(view.decision, name), name)
         question = text(f"lights.{name}.question")
         if note := notes.get(name):
             question = f"{question} {text(f'lights.{name}.{note}')}"
@@ -221,7 +222,7 @@ def _criterion_row(
     interval = words.interval(text, metric, how, (result.low, result.high))
     return CriterionRow(
         label=words.criterion_label(text, criterion),
-        name=words.shown(criterion.name),
+        name="".join(words.criterion_name(text, criterion)),
         help=words.metric_help(text, metric),
         weight=text(f"weight.{criterion.weight}"),
         target=words.bound(text, criterion, criterion.target),
@@ -303,7 +304,7 @@ def arm_row(view: RunView, text: Text, summary: ArmSummary) -> ArmRow:
         cells=tuple(
             cell(text, view.estimate(arm.id, m, Comparison.VALUE)) for m in table_metrics(view)
         ),
-        mark=light_mark(text, found.technical) if found else None,
+        mark=light_mark(text, found.technical, "technical") if found else None,
         role=_role(view, text, arm),
         marked=arm.id in (view.plan.baseline_id, view.decision.recommended_arm_id),
         verdicts=tuple(_verdict(text, results.get(name)) for name in names),

@@ -237,6 +237,7 @@ class Ways:
 
     about: str
     rows: tuple[WayRow, ...]
+    """None without prices."""
     notes: tuple[str, ...]
 
 

@@ -89,14 +89,13 @@ def amount(view: RunView, text: Text) -> str:
 
 def ways(view: RunView, text: Text, focus: Arm) -> Ways:
     """Return what else could be done, doing nothing included, beside ours."""
-    arm = text("ways.ours", arm=words.arm_name(text, focus))
     if view.money is None:
-        none = text("number.none")
-        names = (text.pick(said.ALTERNATIVES[name]) for name in AlternativeName)
-        rows = tuple(WayRow(name, none, none, none, "") for name in (arm, *names))
-        return Ways(text(nothing(view)), rows, _how(view, text))
+        names = text("list.comma").join(text.pick(said.ALTERNATIVES[n]) for n in AlternativeName)
+        about = text("ways.unpriced", nothing=text(nothing(view)), names=names)
+        return Ways(about, (), _how(view, text))
     cost = view.money.cost
     days = text.pick(said.days(cost.working_days))
+    arm = text("ways.ours", arm=words.arm_name(text, focus))
     ours = WayRow(arm, _money(text, cost, cost.cost_per_deliverable), "", days, "")
     others = tuple(_way(text, cost, one) for one in cost.alternatives)
     return Ways(text("ways.about"), (ours, *others), (text.pick(cost.largest_part),))

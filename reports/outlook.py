@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from metrics.catalog import CATALOG
 from poc.records import Arm, ArmRole, Comparison, Weight
+from poc.samples import SHARE_OF_CLIPS, VALID_SHARE
+from poc.verdicts import FAIL_SHARE
 from reports import evidence, judged, money, people
 from reports import text as words
-from reports.load import RunView
+from reports.load import ClipView, RunView
 from reports.model import Line
-from reports.sheet import Sheet, rightness
+from reports.sheet import Sheet, not_right, rightness
 from reports.text import Text
 
 
@@ -42,7 +45,7 @@ def stops(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:
         if criterion.weight is Weight.MUST and criterion.name in applied:
             line = words.bound(text, criterion, criterion.minimum)
             label = words.criterion_label(text, criterion)
-            yield Line(label, text("stop.unless", line=line))
+            yield Line(label, text("stop.unless", line=line, fails=f"{100 * FAIL_SHARE:.0f}"))
     yield from money.limits(view, text)
     basis = view.decision.rights_basis
     if basis is not None and basis.valid_until is not None:
@@ -67,15 +70,32 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
     wrong = sum(not right for right in own.values())
     if not wrong:
         return text("worst.said", **said)
-    return text(
-        "worst.wrong",
-        **said,
-        asked=words.metric_label(text, view.estimates.quality_metric),
-        wrong=wrong,
-        n=len(own),
-        base=sum(not right for right in base.values()),
-        of=len(base),
-    )
+    counts = {"wrong": wrong, "n": len(own), "of": len(base)}
+    counts["base"] = sum(not right for right in base.values())
+    asked = words.of_one_clip(text, view.estimates.quality_metric)
+    parts = (text("worst.wrong", **said, **counts, asked=asked), *_why(view, text, focus, clip))
+    return " ".join(parts) if text.language == "en" else "".join(parts)
+
+
+def _why(view: RunView, text: Text, focus: Arm, worst: ClipView) -> Iterator[str]:
+    """Yield what the worst clip lacks of what was asked, and what all that are wrong lack."""
+    wrong = not_right(view, focus.id)
+    clips = {c.clip_id for c in view.clips if c.arm_id == focus.id and c.replicate == 0}
+    clips &= {c.clip_id for c in view.clips if c.prompt_id in wrong}
+    lacking = {
+        metric: {c for c in clips if view.clip_values(metric).get(c) == 0.0}
+        for metric in view.clip_metrics
+        if metric not in {VALID_SHARE, view.estimates.quality_metric}
+        and metric in CATALOG
+        and CATALOG[metric].unit == SHARE_OF_CLIPS
+    }
+    named = [words.of_one_clip(text, m) for m, found in lacking.items() if worst.clip_id in found]
+    if named:
+        yield text("worst.why", what=text("list.comma").join(named))
+    counted = sorted(((len(found), m) for m, found in lacking.items() if found), reverse=True)
+    causes = [text("worst.cause", what=words.of_one_clip(text, m), n=n) for n, m in counted]
+    if len(wrong) > 1 and causes:
+        yield text("worst.causes", wrong=len(wrong), causes=text("list.comma").join(causes))
 
 
 def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:

@@ -26,7 +26,7 @@ _LIMIT: Final = 1000
 
 def rights(view: RunView, text: Text) -> RightsPage:
     """Return the rights of the recommended arm, or of all candidates where none is."""
-    mark, basis = light_mark(text, view.decision.rights), view.decision.rights_basis
+    mark, basis = light_mark(text, view.decision.rights, "rights"), view.decision.rights_basis
     if view.rights is None or basis is None:
         key = "rights.none" if basis is None else "rights.absent"
         return RightsPage(mark=mark, said=text(key), how=text("rights.how"))

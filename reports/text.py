@@ -120,6 +120,15 @@ def metric_label(text: Text, metric: str) -> str:
     return text("arm.styled", group=label, style=text.get(f"style.{argument}", shown(argument)))
 
 
+def of_one_clip(text: Text, metric: str) -> str:
+    """Return what a metric is called where a single clip meets it or does not, no share of clips.
+
+    >>> of_one_clip(load_text("ja"), "oracle_shape"), of_one_clip(load_text("en"), "kvd")
+    ('形が指示どおり', 'KVD')
+    """
+    return text.get(f"metric.{_parts(metric)[0]}.one", metric_label(text, metric))
+
+
 def metric_help(text: Text, metric: str) -> str:
     """Return the one-line explanation of a metric, empty when there is none."""
     return text.get(f"metric.{_parts(metric)[0]}.help", "")
@@ -197,6 +206,38 @@ def criterion_label(text: Text, criterion: Criterion) -> str:
     if criterion.each is None:
         return label
     return text("criterion.each", label=label, factor=factor_label(text, criterion.each))
+
+
+def criterion_name(text: Text, criterion: Criterion) -> tuple[str, ...]:
+    """Return what the criteria file calls a criterion, which is English: nothing in Japanese."""
+    return () if text.language == "ja" else (shown(criterion.name),)
+
+
+def sentence(text: Text, plan: Plan, one: Finding) -> str:
+    """Return a sentence of a decision with settings, and in Japanese criteria, as pages call them.
+
+    A run's own sentences have the names of its files. In English a name that is a plain word is
+    left alone, and criteria have names that are English already.
+    """
+    labels = {arm.name: arm_name(text, arm) for arm in plan.arms}
+    if text.language == "ja":
+        labels |= {one.name: criterion_label(text, one) for one in plan.criteria.criteria}
+    else:
+        labels = {name: label for name, label in labels.items() if not name.isalpha()}
+    return shown(with_labels(text.pick(one), labels), 2000)
+
+
+def with_labels(said: str, labels: Mapping[str, str]) -> str:
+    """Return a sentence with labels in the place of the names that they are of, the longest first.
+
+    >>> with_labels("a-4 and a-40", {"a-4": "A, 4 steps"})
+    'A, 4 steps and a-40'
+    """
+    if not labels:
+        return said
+    longest_first = sorted(labels, key=len, reverse=True)
+    names = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", re.ASCII)
+    return names.sub(lambda found: labels[found[0]], said)
 
 
 def factor_label(text: Text, factor: str) -> str:

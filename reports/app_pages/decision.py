@@ -145,7 +145,8 @@ def _ways(shown: app.Shown) -> None:
     st.caption(app.plain(ways.about))
     columns = [text(f"column.{name}") for name in ("way", "cost", "saving", "days")]
     rows = [(_marked(text, row), row.cost, row.saving, row.days) for row in ways.rows]
-    app.table([dict(zip(columns, row, strict=True)) for row in rows])
+    if rows:
+        app.table([dict(zip(columns, row, strict=True)) for row in rows])
     for note in ways.notes:
         st.caption(app.plain(note))
 

@@ -110,8 +110,9 @@ def _fill(slides: _Slides, view: RunView, text: Text, content: Content) -> None:
     if not content.no_clips:
         slides.acceptance(acceptance_table(view, text), arm_name(text, view.baseline))
     for column in still_columns(view, text):
-        slides.clips(column, content.worst)
-    slides.table(text("section.ways"), ways_table(content, text), money)
+        slides.clips(column)
+    if content.ways.rows:
+        slides.table(text("section.ways"), ways_table(content, text), money)
     slides.actions(content.sureness)
     slides.stops(content.remarks)
     slides.lines(text("document.known"), content.basis, content.sureness)
@@ -315,12 +316,12 @@ class _Slides:
         said = " ".join([*cautions, about])
         say(self._box(slide, (_EDGE, 6.7, _WIDE - 2 * _EDGE - 0.7, 0.6)), said, 11, QUIET)
 
-    def clips(self, column: StillColumn, remark: str) -> None:
+    def clips(self, column: StillColumn) -> None:
         """Add one prompt: the operating point beside the baseline, playing where clips are kept."""
         title = self._text("slide.pair")
         if column.rank:
             title = f"{title} – {column.rank}"
-        slide = self._slide(title, (remark,))
+        slide = self._slide(title, (column.remark,))
         say(self._box(slide, (_EDGE, 1.05, _WIDE - 2 * _EDGE, 0.6)), column.prompt, 14, INK)
         width = (_WIDE - 2 * _EDGE) / 2
         for place, still in enumerate(column.stills):

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from poc.records import Arm
+from poc.records import Arm, Comparison
+from reports import outlook
 from reports import text as words
 from reports.evidence import prompt_text
 from reports.export.clips import worst_arms
 from reports.judged import focus_arm
 from reports.load import ClipView, RunView
 from reports.origin import origin
-from reports.sheet import Sheet, frames_of, make_sheet, shows
+from reports.sheet import Column, Sheet, frames_of, make_sheet, shows, worst_sheet
 from reports.text import Text
 
 FRAMES: Final = 3
 """First, middle and last."""
+
+_WORST: Final = "worst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,53 @@ class StillColumn:
     rank: str
     prompt: str
     stills: tuple[Still, ...]
+    remark: str
+    """What to say of it: why this one is shown."""
 
 
 def still_columns(view: RunView, text: Text) -> tuple[StillColumn, ...]:
     """Return worst, middle and best of the arm in focus, each beside the baseline's clip."""
-    sheet = make_sheet(view, 3)
+    sheet = _three(view)
     return tuple(
         StillColumn(
-            rank=text(f"clip.rank.{column.rank}") if column.rank else "",
+            rank=_rank(text, column),
             prompt=prompt_text(view, text, column.prompt_id),
             stills=tuple(_stills(view, text, sheet, column.prompt_id)),
+            remark=_remark(view, text, sheet, column),
         )
         for column in sheet.columns
+    )
+
+
+def _three(view: RunView) -> Sheet:
+    """Return the worst clip, as the report names it, with those in the middle and at the top."""
+    sheet, worst = make_sheet(view, 3), worst_sheet(view)
+    if worst is None or not any(column.rank for column in sheet.columns):
+        return sheet
+    first = Column(worst.columns[0].prompt_id, _WORST)
+    rest = (c for c in sheet.columns if c.rank != _WORST and c.prompt_id != first.prompt_id)
+    return replace(sheet, columns=(first, *rest))
+
+
+def _rank(text: Text, column: Column) -> str:
+    if column.rank == _WORST:
+        return text("section.worst")
+    return text(f"clip.rank.{column.rank}") if column.rank else ""
+
+
+def _remark(view: RunView, text: Text, sheet: Sheet, column: Column) -> str:
+    focus = focus_arm(view)
+    if column.rank == _WORST:
+        return outlook.worst(view, text, focus, replace(sheet, columns=(column,)))
+    clip = sheet.clips.get((focus.id, column.prompt_id))
+    if sheet.metric is None or clip is None or not column.rank:
+        return stills_about(view, text)
+    value = view.clip_values(sheet.metric).get(clip.clip_id)
+    return text(
+        "slide.pair.rank",
+        metric=words.metric_label(text, sheet.metric),
+        rank=_rank(text, column),
+        value=words.number(text, sheet.metric, Comparison.VALUE, value),
     )
 
 
