@@ -434,7 +434,7 @@ _ROWS = (
     MetricInfo(
         name="style_similarity",
         label_en="Style similarity",
-        label_ja="スタイル類似度",
+        label_ja="画風の類似度",
         unit="cosine",
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
@@ -448,7 +448,7 @@ _ROWS = (
     MetricInfo(
         name="csd_style_similarity",
         label_en="Style similarity (CSD)",
-        label_ja="スタイル類似度 (CSD)",
+        label_ja="画風の類似度 (CSD)",
         unit="cosine",
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
@@ -463,7 +463,7 @@ _ROWS = (
     MetricInfo(
         name="style_worst_frame",
         label_en="Style similarity, worst frame",
-        label_ja="スタイル類似度 最悪フレーム",
+        label_ja="画風の類似度 最悪フレーム",
         unit="cosine",
         direction=Direction.HIGHER,
         scope=Scope.CLIP,
@@ -676,7 +676,7 @@ _ROWS = (
     _oracle("colour", "Right colour", "色の正答率"),
     _oracle("background", "Right background", "背景の正答率"),
     _oracle("motion", "Right motion", "動きの正答率"),
-    _oracle("style", "Right style", "スタイルの正答率"),
+    _oracle("style", "Right style", "画風の正答率"),
     _oracle(
         "texture",
         "Right texture",

@@ -13,7 +13,16 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, Literal, NamedTuple
 
-from poc.claims_file import STYLE, Claim, ClaimsFile, ClaimTest, Condition, Conditions, How
+from poc.claims_file import (
+    STYLE,
+    Claim,
+    ClaimLook,
+    ClaimsFile,
+    ClaimTest,
+    Condition,
+    Conditions,
+    How,
+)
 from poc.contrasts import rests_on_enough
 from poc.front import find
 from poc.intervals import BOOTSTRAP_FROM
@@ -62,6 +71,17 @@ class TestResult(Record):
     """Whether the run's plan asks for it; a number may be missing nevertheless."""
 
 
+class Beside(Record):
+    """Our number beside a claim's tests, which decides nothing."""
+
+    look: ClaimLook
+    metric: str
+    arm: str
+    against: str | None
+    """Name of the arm compared with; None where nothing is compared."""
+    figure: Figure
+
+
 class Difference(Record):
     """One condition that is not theirs, with both sides."""
 
@@ -78,6 +98,8 @@ class ClaimResult(Record):
     reasons: tuple[Finding, ...]
     """Why it is open or cannot be tested."""
     differs: tuple[Difference, ...]
+    beside: tuple[Beside, ...]
+    """What the run has of it."""
 
     @property
     def is_asked(self) -> bool:
@@ -148,7 +170,24 @@ def _claim(run: _Run, claim: Claim) -> ClaimResult:
         results=results,
         reasons=tuple(dict.fromkeys(reasons)),
         differs=differs,
+        beside=tuple(one for look in claim.beside for one in _beside(run, look)),
     )
+
+
+def _beside(run: _Run, look: ClaimLook) -> Iterable[Beside]:
+    """Yield what the run has of a number that decides nothing."""
+    for own in _fitting(run, look):
+        metric, other = _asked(run, look, own)
+        one = None if other is None else _estimate(run, look, metric, own, other)
+        if one is None or other is None or one.value is None:
+            continue
+        yield Beside(
+            look=look,
+            metric=metric,
+            arm=own.arm.name,
+            against=None if look.how is How.VALUE else other.arm.name,
+            figure=_figure(look, one, own.arm, other.arm),
+        )
 
 
 # --- one test ------------------------------------------------------------------------------------
@@ -156,21 +195,30 @@ def _claim(run: _Run, claim: Claim) -> ClaimResult:
 
 def _results(run: _Run, test: ClaimTest) -> list[TestResult]:
     """Return a test's result for every arm that fits, or that none does."""
-    fits = [
-        summary
-        for summary in run.estimates.arms
-        if not summary.arm.is_imported  # a published claim is of models, not of a delivery
-        and fnmatchcase(summary.arm.name, test.arms)
-        and (summary.arm.style is not None) is test.styled
-    ]
+    fits = _fitting(run, test)
     if not fits:
         return [_nothing(test, test.metric, test.arms, _no_arm(test.arms))]
     return [_result(run, test, summary) for summary in fits]
 
 
+def _fitting(run: _Run, look: ClaimLook) -> list[ArmSummary]:
+    return [
+        summary
+        for summary in run.estimates.arms
+        if not summary.arm.is_imported  # a published claim is of models, not of a delivery
+        and fnmatchcase(summary.arm.name, look.arms)
+        and (summary.arm.style is not None) is look.styled
+    ]
+
+
+def _asked(run: _Run, look: ClaimLook, own: ArmSummary) -> tuple[str, ArmSummary | None]:
+    """Return the metric with its style, and the arm compared with; None: the run lacks it."""
+    metric = look.metric.replace(STYLE, own.arm.style or "")
+    return metric, run.baseline if look.against is None else run.named(look.against)
+
+
 def _result(run: _Run, test: ClaimTest, own: ArmSummary) -> TestResult:
-    metric = test.metric.replace(STYLE, own.arm.style or "")
-    other = run.baseline if test.against is None else run.named(test.against)
+    metric, other = _asked(run, test, own)
     if other is None:
         return _nothing(test, metric, own.arm.name, _no_arm(test.against or ""))
     one = _estimate(run, test, metric, own, other)
@@ -207,7 +255,7 @@ def _nothing(
 
 
 def _estimate(
-    run: _Run, test: ClaimTest, metric: str, own: ArmSummary, other: ArmSummary
+    run: _Run, test: ClaimLook, metric: str, own: ArmSummary, other: ArmSummary
 ) -> Estimate | None:
     if test.how is How.VALUE:
         return find(own, metric, Comparison.VALUE)
@@ -227,7 +275,7 @@ def _estimate(
     )
 
 
-def _figure(test: ClaimTest, one: Estimate, own: Arm, other: Arm) -> Figure:
+def _figure(test: ClaimLook, one: Estimate, own: Arm, other: Arm) -> Figure:
     if test.how is How.SPEED_UP:
         return times_as_fast(one)
     if test.how is How.SPEED_UP_PER_NFE:

@@ -86,8 +86,8 @@ class PublishedValue(Record):
     unit: Annotated[str, Field(max_length=12)]
 
 
-class ClaimTest(Record):
-    """One estimate and the line, or two, beyond which its whole interval must lie."""
+class ClaimLook(Record):
+    """One estimate: of what, of which arms, against what."""
 
     metric: Words
     """As specs name it; `{style}` in it is the arm's style."""
@@ -98,6 +98,19 @@ class ClaimTest(Record):
     """Whether arms with a style are meant, or those without."""
     against: Words | None
     """Name of the arm compared with; None is the baseline."""
+
+    @model_validator(mode="after")
+    def _one_estimate(self) -> Self:
+        if self.against is not None and self.how is not How.DIFFERENCE:
+            raise ValueError(f"'against' is for differences; {self.how} is to the baseline")
+        if STYLE in self.metric and not self.styled:
+            raise ValueError(f"'{self.metric}' asks for the arm's style. Give 'styled: true'")
+        return self
+
+
+class ClaimTest(ClaimLook):
+    """One estimate and the line, or two, beyond which its whole interval must lie."""
+
     above: float | None
     below: float | None
 
@@ -107,10 +120,6 @@ class ClaimTest(Record):
             raise ValueError("give 'above', 'below' or both: the line that decides")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"'above' {self.above} must be less than 'below' {self.below}")
-        if self.against is not None and self.how is not How.DIFFERENCE:
-            raise ValueError(f"'against' is for differences; {self.how} is to the baseline")
-        if STYLE in self.metric and not self.styled:
-            raise ValueError(f"'{self.metric}' asks for the arm's style. Give 'styled: true'")
         return self
 
 
@@ -132,6 +141,8 @@ class Claim(Record):
     """Conditions without which the claim cannot be tested: numbers are shown, nothing is said."""
     tests: tuple[ClaimTest, ...]
     """All must hold for the claim to be confirmed; one that does not is enough against it."""
+    beside: tuple[ClaimLook, ...] = ()
+    """What a reader should know beside the tests; decides nothing."""
     untestable: Words | None
     """Why no run can test it; given exactly where there are no tests."""
     untestable_ja: Words | None
@@ -174,9 +185,10 @@ def _problems(file: ClaimsFile, node: Node) -> Iterator[Problem]:
         at = node.get("claims", place)
         if claim.id in repeated:
             yield Problem(at.get("id").line, f"two claims are called '{claim.id}'. Rename one.")
-        for number, test in enumerate(claim.tests):
-            name = split_metric(test.metric).name
-            if name not in known_metrics():
-                hint = did_you_mean(name, known_metrics())
-                line = at.get("tests", number, "metric").line
-                yield Problem(line, f"unknown metric '{test.metric}'. {hint}")
+        for part, looks in (("tests", claim.tests), ("beside", claim.beside)):
+            for number, look in enumerate(looks):
+                name = split_metric(look.metric).name
+                if name not in known_metrics():
+                    hint = did_you_mean(name, known_metrics())
+                    line = at.get(part, number, "metric").line
+                    yield Problem(line, f"unknown metric '{look.metric}'. {hint}")

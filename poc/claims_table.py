@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
 
-from poc.claims import ClaimResult, ClaimsReport, ClaimStatus, TestResult
-from poc.claims_file import Claim, ClaimTest, How
+from poc.claims import Beside, ClaimResult, ClaimsReport, ClaimStatus, TestResult
+from poc.claims_file import Claim, ClaimLook, ClaimTest, How
 from poc.records import ArmRole
 from poc.speed_split import Figure, SpeedSplit
 from poc.table import MISSING, NO_INTERVAL, aligned, columns, cut, figure, signed
@@ -77,6 +77,7 @@ def _padded(cell: str, width: int) -> str:
 def _ours(result: ClaimResult, letters: Mapping[str, str]) -> list[str]:
     """Return our number of each test; then why nothing is said, where that is so."""
     parts = [_number(one) for one in result.results if one.figure.value is not None]
+    parts += [f"beside: {_head_of(one.look, one)}" for one in result.beside]
     unmet = [letters[r.text_en] for r in result.reasons if r.text_en in letters]
     if unmet:
         parts.append(f"cannot be told where these differ: {' '.join(unmet)}")
@@ -90,12 +91,16 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _number(one: TestResult) -> str:
-    beside = f" against {one.against}" if one.test.how is How.DIFFERENCE else ""
-    head = f"{one.metric}, {one.arm}{beside}: {value_text(one.test, one.figure)}"
-    return f"{head}, n = {one.figure.n}; asked: {line_text(one.test)}"
+    return f"{_head_of(one.test, one)}; asked: {line_text(one.test)}"
 
 
-def value_text(test: ClaimTest, found: Figure) -> str:
+def _head_of(look: ClaimLook, one: TestResult | Beside) -> str:
+    against = f" against {one.against}" if look.how is How.DIFFERENCE else ""
+    said = f"{one.metric}, {one.arm}{against}: {value_text(look, one.figure)}"
+    return f"{said}, n = {one.figure.n}"
+
+
+def value_text(test: ClaimLook, found: Figure) -> str:
     """Return a number as a test reads it, with its interval: '10.7x [9.53,11.2]'."""
     if found.value is None:
         return MISSING

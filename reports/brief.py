@@ -13,6 +13,7 @@ from poc.cost_file import AlternativeName, CostInputs
 from poc.cost_records import CostResult, OtherWay
 from poc.records import Arm, ArmRole, Weight
 from poc.verdicts import FAIL_SHARE
+from reports import remarks
 from reports import text as words
 from reports.document import Block, Bullets, Entry, Heading, Paragraph, Row, Section, Table, Terms
 from reports.model import Line
@@ -178,7 +179,7 @@ def _schedule(brief: Brief, text: Text) -> Iterator[Block]:
     hours = (f"{seconds / 3600:.2g}" for seconds in (found.seconds_low, found.seconds_high))
     low, high = hours
     made = text("brief.schedule.generate.said", low=low, high=high,
-                assumption=words.shown(found.assumption))  # fmt: skip
+                assumption=remarks.said(text, found.assumption))  # fmt: skip
     rated = text("brief.schedule.rate.said", minutes=f"{brief.minutes_per_rater:.0f}")
     disk = text("brief.schedule.disk.said", value=f"{found.disk_bytes / 1e9:.2g}")
     yield Terms(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from poc.claims import ClaimResult, ClaimStatus, TestResult
-from poc.claims_file import Claim, ClaimTest, Condition, How, PublishedValue
+from poc.claims import Beside, ClaimResult, ClaimStatus, TestResult
+from poc.claims_file import Claim, ClaimLook, ClaimTest, Condition, How, PublishedValue
 from poc.records import Comparison, Finding
 from poc.speed_split import Figure, SpeedSplit
 from reports import text as words
@@ -45,6 +45,7 @@ def _row(view: RunView, text: Text, result: ClaimResult) -> ClaimRow:
         source=words.shown(claim.source),
         published=_published(text, claim),
         numbers=tuple(_number(view, text, one) for one in result.results),
+        beside=tuple(_beside(view, text, one) for one in result.beside),
         mark=_mark(text, result.status),
         reasons=tuple(_sentence(view, text, result, one) for one in result.reasons),
         differs=tuple(
@@ -90,11 +91,7 @@ def _arm_names(view: RunView, text: Text) -> dict[str, str]:
 
 
 def _number(view: RunView, text: Text, one: TestResult) -> ClaimNumber:
-    arms = _arm_names(view, text)
-    arm = arms.get(one.arm, words.shown(one.arm))
-    if one.against is not None:
-        against = arms.get(one.against, words.shown(one.against))
-        arm = text("contrast.pair", arm=arm, against=against)
+    arm = _arms_of(view, text, one.arm, one.against)
     metric = words.metric_label(text, one.metric)
     return ClaimNumber(
         label=text("claim.number", metric=metric, how=text(f"claim.how.{one.test.how}")),
@@ -106,6 +103,27 @@ def _number(view: RunView, text: Text, one: TestResult) -> ClaimNumber:
     )
 
 
+def _beside(view: RunView, text: Text, one: Beside) -> ClaimNumber:
+    how = text(f"claim.how.{one.look.how}")
+    label = text("claim.number", metric=words.metric_label(text, one.metric), how=how)
+    return ClaimNumber(
+        label=text("claim.beside", label=label),
+        arm=_arms_of(view, text, one.arm, one.against),
+        cell=_cell(text, one.look, one.metric, one.figure),
+        asked="",
+        mark=Mark(text("number.none"), "NONE"),
+        reason="",
+    )
+
+
+def _arms_of(view: RunView, text: Text, arm: str, against: str | None) -> str:
+    names = _arm_names(view, text)
+    named = names.get(arm, words.shown(arm))
+    if against is None:
+        return named
+    return text("contrast.pair", arm=named, against=names.get(against, words.shown(against)))
+
+
 def _reason(text: Text, one: TestResult) -> str:
     """Return why nothing follows from a number, without the metric's id, which its row names."""
     if one.reason is None:
@@ -114,7 +132,7 @@ def _reason(text: Text, one: TestResult) -> str:
     return words.shown(said.removeprefix(f"{one.metric}{text('punctuation.colon')}"))
 
 
-def _cell(text: Text, test: ClaimTest, metric: str, found: Figure) -> Cell:
+def _cell(text: Text, test: ClaimLook, metric: str, found: Figure) -> Cell:
     if found.value is None:
         return Cell(text("number.none"), "", "", text("cell.absent"))
     low, high = (_written(text, test, metric, end) for end in (found.low, found.high))
@@ -138,7 +156,7 @@ def _line(text: Text, test: ClaimTest, metric: str, end: float) -> str:
     return _written(text, test, metric, end)
 
 
-def _written(text: Text, test: ClaimTest, metric: str, value: float | None) -> str:
+def _written(text: Text, test: ClaimLook, metric: str, value: float | None) -> str:
     unit = "" if test.how is How.SPEED_UP_PER_NFE else metric
     return words.number(text, unit, _HOWS[test.how], value)
 

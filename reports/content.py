@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poc.records import Arm, ArmDecision, Verdict, Weight
+from poc.records import Arm, ArmDecision, Light, Verdict, Weight
 from reports import actions, claims, evidence, judged, money, outlook, people, rights
 from reports import text as words
 from reports.judged import focus_arm, light_mark
@@ -114,7 +114,14 @@ def _headline(view: RunView, text: Text) -> str:
     if chosen is None:
         return text(f"headline.{view.decision.decision}.none", baseline=baseline)
     arm = words.arm_name(text, view.arm(chosen))
-    return text(f"headline.{view.decision.decision}", arm=arm, baseline=baseline)
+    decision = view.decision
+    key = f"headline.{decision.decision}"
+    lights = {"economic": decision.economic, "rights": decision.rights}
+    unknown = Light.INSUFFICIENT_EVIDENCE
+    left = [text(f"lights.{name}") for name, light in lights.items() if light is unknown]
+    if decision.decision is unknown and decision.technical is Light.GO and left:
+        return text(f"{key}.open", arm=arm, baseline=baseline, open=text("list.comma").join(left))
+    return text(key, arm=arm, baseline=baseline)
 
 
 def _sureness(view: RunView, text: Text, focus: Arm) -> str:

@@ -389,7 +389,7 @@ def _claims(content: Content, text: Text) -> Iterator[Block]:
             (
                 Entry(row.label, (row.source,)),
                 Entry("\n".join(row.published)),
-                Entry("\n".join(_ours(text, row.numbers)) or text("number.none")),
+                Entry("\n".join(_ours(text, (*row.numbers, *row.beside))) or text("number.none")),
                 marked(row.mark, text, *row.reasons),
                 Entry("\n".join(row.differs) or text("number.none")),
             )
@@ -404,8 +404,8 @@ def _claims(content: Content, text: Text) -> Iterator[Block]:
 def _ours(text: Text, numbers: tuple[ClaimNumber, ...]) -> Iterator[str]:
     for one in numbers:
         said = one.cell.reason or " · ".join(filter(None, (one.cell.interval, one.cell.n)))
-        asked = text("claim.asked", asked=one.asked)
-        yield f"{one.cell.value} · {said} · {one.label} · {one.arm} · {asked}"
+        asked = text("claim.asked", asked=one.asked) if one.asked else ""
+        yield " · ".join(filter(None, (one.cell.value, said, one.label, one.arm, asked)))
 
 
 def _splits(content: Content, text: Text) -> Iterator[Block]:

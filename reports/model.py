@@ -148,6 +148,8 @@ class ClaimRow:
     source: str
     published: tuple[str, ...]
     numbers: tuple[ClaimNumber, ...]
+    beside: tuple[ClaimNumber, ...]
+    """Numbers that a reader should know beside those; they decide nothing."""
     mark: Mark
     reasons: tuple[str, ...]
     differs: tuple[str, ...]

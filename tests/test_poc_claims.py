@@ -13,6 +13,7 @@ from poc.claims import ClaimResult, ClaimsReport, ClaimStatus, weigh
 from poc.claims_file import (
     CLAIMS,
     Claim,
+    ClaimLook,
     ClaimsFile,
     ClaimTest,
     Condition,
@@ -111,6 +112,40 @@ def weighed(run: Estimates, *claims: Claim, devices: tuple[str, ...] = ("cpu",))
 
 def result(run: Estimates, claim: Claim | None = None) -> ClaimResult:
     return weighed(run, claim or a_claim()).claims[0]
+
+
+# --- beside the tests ---------------------------------------------------------------------------
+
+
+def a_look(**changes: Any) -> ClaimLook:
+    fields: dict[str, Any] = {
+        "metric": "kvd", "how": How.VALUE, "arms": STUDENT, "styled": False, "against": None,
+    }  # fmt: skip
+    return ClaimLook(**(fields | changes))
+
+
+def test_a_number_beside_the_tests_is_told_and_decides_nothing() -> None:
+    better = an_estimate(0.2, 0.1, 0.4)
+    other = an_estimate(9.0, 8.0, 9.5, metric="kvd", comparison=Comparison.VALUE)
+    claim = a_claim(beside=(a_look(),))
+    found = result(estimates(better, other), claim)
+
+    assert found.status is ClaimStatus.CONFIRMED
+    (one,) = found.beside
+    assert (one.metric, one.arm, one.against) == ("kvd", STUDENT, None)
+    assert (one.figure.value, one.figure.low, one.figure.high) == (9.0, 8.0, 9.5)
+    assert "beside: kvd" in claims_text(weighed(estimates(better, other), claim))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"metric": "flicker"}, {"arms": "nobody"}, {"how": How.DIFFERENCE, "against": "nobody"}],
+)
+def test_what_a_run_does_not_have_beside_the_tests_is_left_out(changes: dict[str, Any]) -> None:
+    run = estimates(an_estimate(0.2, 0.1, 0.4))
+    found = result(run, a_claim(beside=(a_look(**changes),)))
+
+    assert (found.status, found.beside) == (ClaimStatus.CONFIRMED, ())
 
 
 # --- an interval and a line ----------------------------------------------------------------------

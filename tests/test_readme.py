@@ -30,7 +30,17 @@ def test_the_table_is_the_one_that_follows_from_the_committed_run() -> None:
         CriteriaFile.from_json((DEMO / "criteria.json").read_text(encoding="utf-8")),
     )
 
-    assert printed.strip() in between("demo-output")
+    arms = printed.partition("\ncontrasts: ")[0].strip()
+    assert arms in between("demo-output")
+    assert arms != printed.strip()
+
+
+def test_why_it_was_decided_so_is_shown_as_the_decision_has_it() -> None:
+    decision = Decision.from_json((DEMO / "decision.json").read_text(encoding="utf-8"))
+    shown = " ".join(between("demo-output").split())
+
+    for one in (*decision.reasons, *decision.conditions):
+        assert one.text_en in shown
 
 
 def test_the_decision_shown_is_the_decision_made() -> None:
@@ -79,6 +89,27 @@ def share(estimates: Estimates, arm: str, metric: str) -> float:
     )
     assert found.value is not None
     return found.value
+
+
+def test_what_more_prompts_say_of_the_demos_go_is_what_they_said() -> None:
+    path = Path("reports/baselines/evidence/estimates.json")
+    evidence = Estimates.from_json(path.read_text(encoding="utf-8"))
+    few, teacher = (share(evidence, arm, "oracle_all") for arm in ("animatelcm-1", "teacher-25"))
+    rival = next(s for s in evidence.arms if s.arm.name == "dpmpp-8")
+    found = next(
+        e
+        for e in rival.estimates
+        if (e.metric, e.comparison) == ("oracle_all", Comparison.DIFFERENCE)
+    )
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    more, low, high = (f"{100 * one:.0f}" for one in (found.value, found.low, found.high))
+    text = " ".join(README.split())
+
+    assert f"{few:.0%} of its clips are all right".replace("%", " %") in text
+    assert f"and {teacher:.0%} of the teacher's".replace("%", " %") in text
+    assert f"{more} points more [{low}, {high}] over the evidence run's" in text
 
 
 @pytest.mark.parametrize(

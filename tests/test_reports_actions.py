@@ -19,6 +19,7 @@ from pptx import Presentation
 from poc import findings
 from poc.records import Finding, Light
 from poc.vote_records import Outcome, VoteStatus
+from reports import text as words
 from reports.content import make_content
 from reports.document import actions_table
 from reports.export import html, markdown, pdf, pptx
@@ -110,11 +111,11 @@ def test_a_condition_says_who_by_when_and_which_light_it_can_change(run: Path) -
     acceptance, examples = row(found, "Acceptance rate"), row(found, "Example inputs")
 
     assert (waived.who, waived.due) == ("head of production", "2027-03-31")
-    assert waived.effect == "Rights light (now: CONDITIONAL)"
+    assert waived.effect == "Rights light (now: cleared on conditions)"
     assert (again.due, again.effect) == ("2027-03-31", "The decision as a whole")
     assert acceptance.who == "Raters"
     assert examples.who == "Whoever buys machines and pays for editing"
-    assert acceptance.effect == examples.effect == "Economic light (now: INSUFFICIENT EVIDENCE)"
+    assert acceptance.effect == examples.effect == "Economic light (now: not known yet)"
     assert not any("poc rights" in one.what for one in found.actions)  # its parts have rows
 
 
@@ -177,10 +178,10 @@ def test_votes_still_needed_are_those_of_the_summary_and_change_no_light(run: Pa
 @pytest.mark.parametrize(
     ("asked", "effect"),
     [
-        (findings.confirm(CHOSEN), "Technical light (now: INSUFFICIENT EVIDENCE)"),
-        (findings.approve_criteria(), "Technical light (now: INSUFFICIENT EVIDENCE)"),
-        (findings.clear_licence(sorted(CHOSEN.model_digests)), "Rights light (now: GO)"),
-        (findings.keep_rights_conditions(), "Rights light (now: GO)"),
+        (findings.confirm(CHOSEN), "Technical light (now: not shown yet)"),
+        (findings.approve_criteria(), "Technical light (now: not shown yet)"),
+        (findings.clear_licence(sorted(CHOSEN.model_digests)), "Rights light (now: cleared)"),
+        (findings.keep_rights_conditions(), "Rights light (now: cleared)"),
         (findings.justify_over_control(CONTROL, CHOSEN), "Which setting is recommended"),
         (Finding(text_en="Ask the board.", text_ja="役員会に諮る。"), "The decision as a whole"),
     ],
@@ -188,7 +189,8 @@ def test_votes_still_needed_are_those_of_the_summary_and_change_no_light(run: Pa
 def test_every_condition_names_what_it_bears_on(bare: Path, asked: Finding, effect: str) -> None:
     decide(bare, conditions=[asked.model_dump()])
 
-    assert row(content(bare), asked.text_en).effect == effect
+    said = words.sentence(load_text("en"), load_run(bare).plan, asked)
+    assert row(content(bare), said).effect == effect
 
 
 # --- the next step -------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ def test_the_next_step_comes_first_and_is_marked(bare: Path) -> None:
     assert first.is_next
     assert first.what.startswith("64 more prompts")
     assert (first.who, first.due) == ("not set", "not set")
-    assert first.effect == "Technical light (now: INSUFFICIENT EVIDENCE)"
+    assert first.effect == "Technical light (now: not shown yet)"
     assert not any(one.is_next for one in others)
     assert content(bare).actions_note == ""
 

@@ -17,7 +17,7 @@ import reports_fixture as fixture
 
 from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
-from poc.records import ArmRole, ClipStatus, Light, digest
+from poc.records import ArmRole, ClipStatus, Light, Measurement, digest
 from poc.vote_records import Outcome, Verdict
 from reports.content import make_content
 from reports.export import html
@@ -450,6 +450,48 @@ def test_the_worst_clip_is_one_that_misses_what_was_asked_where_there_is_one(
     assert ("1 of 2 clips" in said) is (0.0 in right)
 
 
+def of_metric(view: RunView, metric: str = "oracle_all") -> list[Measurement]:
+    return [m for m in view.measurements if m.metric == metric]
+
+
+@pytest.mark.parametrize(
+    ("language", "why", "all_of_it"),
+    [
+        ("en", "What this clip lacks: Motion as asked.", "Of all 2, by what they lack"),
+        ("ja", "このクリップで満たさなかった項目：動きが指示どおり。", "2本すべての内訳"),
+    ],
+)
+def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack(
+    run: Path, language: Language, why: str, all_of_it: str
+) -> None:
+    view = with_values(load_run(run), "clip_score", [20.0, 25.0])
+    view = with_values(view, "oracle_all", [0.0, 0.0])
+    motion = [m.model_copy(update={"metric": "oracle_motion"}) for m in of_metric(view)]
+    view = replace(view, measurements=(*view.measurements, *motion))
+    view = with_values(view, "oracle_motion", [0.0, 1.0])
+    said = make_content(view, load_text(language)).worst
+
+    assert why in said
+    assert all_of_it in said
+
+
+def test_a_run_that_is_open_for_want_of_prices_and_rights_says_so_at_its_top(bare: Path) -> None:
+    path = bare / "decision.json"
+    found = json.loads(path.read_text("utf-8"))
+    unknown = "INSUFFICIENT_EVIDENCE"
+    lights = {"technical": "GO", "economic": unknown, "rights": unknown}
+    path.write_text(json.dumps(found | lights), "utf-8")
+
+    assert "Still open: Economic, Rights." in content(bare).headline
+    assert "未確認：経済性、権利。" in content(bare, "ja").headline
+    words_of = {row.title: row.mark.word for row in content(bare).lights}
+    assert words_of == {
+        "Technical": "met",
+        "Economic": "not known yet",
+        "Rights": "not cleared yet",
+    }
+
+
 def test_a_light_says_what_it_does_not_stand_on(made: Path, answered: Path) -> None:
     nobody, people = (
         {one.title: one.question for one in content(r).lights} for r in (made, answered)
@@ -499,7 +541,7 @@ def test_the_rule_of_a_pass_is_told_and_that_lines_were_fixed_only_where_they_we
 ) -> None:
     assert "in at least 95 % of resamples" in content(run).rule
     assert "fewer than 20 %" in content(run).rule
-    assert "fixed before the measurement" in content(run).rule
+    assert "fixed before this run began" in content(run).rule
 
     change(run / "decision.json", lambda found: found.update(criteria_edited=True))
 
@@ -548,7 +590,7 @@ def test_every_must_minimum_every_limit_and_the_last_day_stop(run: Path) -> None
     musts = [c for c in view.plan.criteria.criteria if c.weight == "must"]
     said = [line.said for line in found.stops]
 
-    assert sum(one.startswith("not ") for one in said) == len(
+    assert sum(one.startswith("in under 20 % of resamples ") for one in said) == len(
         [c for c in musts if c.applies_to != "styled"]
     )
     assert "above 500,000 JPY" in said

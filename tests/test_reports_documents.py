@@ -452,6 +452,21 @@ def test_notes_hold_a_sentence_with_its_number_and_n(view: RunView) -> None:
     assert any("0.262 s (0.254 s to 0.270 s; n = 12)" in one for one in said)
 
 
+def test_the_note_of_a_slide_with_clips_speaks_of_the_clip_on_it(view: RunView) -> None:
+    deck = Presentation(io.BytesIO(drawn(pptx.render, view, EN)))
+    titled = {s.shapes[0].text_frame.text: s for s in deck.slides}
+    notes = {
+        title: s.notes_slide.notes_text_frame.text
+        for title, s in titled.items()
+        if title.startswith(EN("slide.pair")) and s.notes_slide.notes_text_frame
+    }
+
+    assert len(notes) == len(set(notes.values())) == 3
+    (worst,) = (said for title, said in notes.items() if EN("section.worst") in title)
+    assert make_content(view, EN).worst in worst
+    assert sum("middle" in said or "best" in said for said in notes.values()) == 2
+
+
 def test_clips_play_on_slides_where_they_are_kept(run: Path, tmp_path: Path) -> None:
     kept = shutil.copytree(run, tmp_path / "demo")
     for strip in (kept / "clips").glob("*.png"):

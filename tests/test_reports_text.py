@@ -13,6 +13,7 @@ import reports_fixture as fixture
 
 import reports
 from metrics.catalog import CATALOG, Direction
+from poc import findings
 from poc.claims import ClaimStatus
 from poc.claims_file import How
 from poc.records import Comparison, Criterion, Light, Verdict, Weight
@@ -67,6 +68,22 @@ def test_japanese_is_japanese_and_english_has_none_of_it() -> None:
         assert KANA.search(JA.table[key]) or "number." in key or "provenance." in key, key
     for key in EN.table.keys() - {"watermark", "app.language"}:
         assert not KANA.search(EN.table[key]), key
+
+
+def test_a_sentence_of_a_decision_has_settings_and_criteria_as_the_pages_call_them() -> None:
+    plan = fixture.plan(count=2)
+    arm = next(one for one in plan.arms if one.name == "animatelcm-4")
+    asked = plan.criteria.criteria[0]
+    one = findings.more_prompts(
+        asked.name, arm, count=64, clips=128, paired=True, toward=Verdict.PASS
+    )
+
+    said = words.sentence(JA, plan, one)
+    assert "AnimateLCM・4ステップとベースラインのクリップ" in said
+    assert f"「{words.criterion_label(JA, asked)}」" in said
+    assert arm.name not in said
+    assert asked.name not in said
+    assert repr(asked.name) in words.sentence(EN, plan, one)
 
 
 def test_every_sentence_that_the_code_asks_for_by_name_exists() -> None:
@@ -164,7 +181,7 @@ def test_an_arm_of_the_users_own_is_shown_as_written() -> None:
 
 def test_a_metric_with_an_argument_names_the_argument() -> None:
     assert words.metric_label(EN, "style_similarity[pastel]") == "Style similarity (pastel)"
-    assert words.metric_label(JA, "style_similarity[neon]") == "スタイル類似度（ネオン）"
+    assert words.metric_label(JA, "style_similarity[neon]") == "画風の類似度（ネオン）"
     assert words.direction("style_similarity[neon]") is Direction.HIGHER
 
 

@@ -200,7 +200,10 @@ def _letters(rows: Sequence[ClaimRow]) -> dict[str, str]:
 
 def _claim(text: Text, row: ClaimRow, letters: Mapping[str, str]) -> dict[str, str | Mark]:
     comma = text("list.comma")
-    numbers = [f"{one.label} ({one.arm}): {app.whole_cell(one.cell)}" for one in row.numbers]
+    numbers = [
+        f"{one.label} ({one.arm}): {app.whole_cell(one.cell)}"
+        for one in (*row.numbers, *row.beside)
+    ]
     unmet = " ".join(letters[one] for one in row.reasons if one in letters)
     reasons = [one for one in row.reasons if one not in letters]
     if unmet:
