@@ -8,6 +8,7 @@ for fewer clips than dimensions, and which cannot turn complex or negative.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -38,13 +39,22 @@ class SampleSize:
         return self.n <= self.dimension
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """Mean (d,) and covariance (d, d) of n clips, with ddof 1."""
+    """Mean (d,) and covariance (d, d) of n clips, with ddof 1; equal where all numbers are."""
 
     mu: FloatArray
     sigma: FloatArray
     n: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Moments) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def _content(self) -> tuple[bytes, bytes, int]:
+        return self.mu.tobytes(), self.sigma.tobytes(), self.n
 
     @classmethod
     def stated(cls, mu: AnyFloats, sigma: AnyFloats, *, n: int, ddof: int) -> Moments:
@@ -141,6 +151,7 @@ def frechet_distance_from_moments(
     return _assemble(means[0], means[1], factors[0], factors[1])
 
 
+@lru_cache(maxsize=8)  # some megabytes each: the arms of a run face one reference for each style
 def noise_floor(
     reference: Moments, *, n: int, reference_n: int | None, draws: int, seed: int
 ) -> NoiseFloor:

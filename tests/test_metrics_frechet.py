@@ -369,3 +369,11 @@ def test_the_unbiased_estimate_has_the_true_mean_for_two_laws() -> None:
     mean, error = _mean_and_error(np.array(draws))
 
     assert mean == pytest.approx(4.0, abs=3 * error)
+
+
+def test_moments_are_equal_where_every_number_is() -> None:
+    rows = np.random.default_rng(5).normal(size=(9, 3))
+    one = moments(rows)
+
+    assert one == moments(rows.copy())
+    assert len({one, moments(rows.copy()), moments(rows + 1e-9), moments(rows[:-1])}) == 3
