@@ -282,7 +282,9 @@ def _unfinished(store: RunStore) -> str:
         timed = timed_all(store.timed(), plan, failed)
     except ValueError as error:
         raise InputError(f"{store.path}: {error}. Restore the run from a copy.") from error
-    if not store.measurements() or not book.complete:
+    if not store.measurements():
+        return "nothing is measured"
+    if not book.complete:
         return "not every clip is measured"
     return "" if timed else "the latency pass is not finished"
 

@@ -201,6 +201,9 @@ class _Case(NamedTuple):
     """What would be chosen if rights did not stand in the way; None where that is `chosen`."""
     criteria_digest: str
     edited: bool
+    may: Mapping[str, Light]
+    """What rights say of arms, by id, as far as the choice goes."""
+    withdrawn: Collection[str]
 
     @property
     def technical(self) -> Light:
@@ -264,6 +267,8 @@ def _case(
         barred=by_merit if by_merit is not chosen else None,
         criteria_digest=criteria_digest,
         edited=criteria_digest != plan.criteria_digest,
+        may=may,
+        withdrawn=withdrawn,
     )
 
 
@@ -500,8 +505,10 @@ def _barred(case: _Case) -> list[Finding]:
     """Name the arm that would lead by what was measured, where rights put another in its place."""
     if case.barred is None or case.chosen is None:
         return []
-    arms = [case.summary(one.arm_id).arm for one in (case.barred, case.chosen)]
-    return [findings.barred_by_rights(*arms)]
+    barred, chosen = (case.summary(one.arm_id).arm for one in (case.barred, case.chosen))
+    forbidden = case.may.get(barred.id) is Light.NO_GO
+    may = case.may.get(chosen.id) in {Light.GO, Light.CONDITIONAL}
+    return [findings.barred_by_rights(barred, chosen, forbidden=forbidden, may=may)]
 
 
 def _styled(case: _Case) -> list[Finding]:
@@ -523,24 +530,29 @@ def _sufficient_controls(case: _Case) -> list[Arm]:
 
 
 def _few_step_controls(case: _Case) -> list[ArmDecision]:
+    """Return the controls that could take a candidate's place: there, with fewer steps, allowed."""
     nfe = case.summary(case.estimates.baseline_id).arm.sampling.nfe
     arms = {one.arm_id: case.summary(one.arm_id).arm for one in case.arms}
     controls = [one for one in case.arms if arms[one.arm_id].role is ArmRole.CONTROL]
-    made = [one for one in controls if not arms[one.arm_id].is_imported]
-    return [one for one in made if arms[one.arm_id].sampling.nfe < nfe]
+    barred = {arm_id for arm_id, light in case.may.items() if light is Light.NO_GO}
+    barred |= {arm_id for arm_id, arm in arms.items() if arm.is_imported}
+    there = [one for one in controls if one.arm_id not in barred | set(case.withdrawn)]
+    return [one for one in there if arms[one.arm_id].sampling.nfe < nfe]
 
 
 def _slower_controls(case: _Case) -> list[Finding]:
     """Say which controls lack nothing but speed: the cheapest rivals, which need less training."""
+    if not case.estimates.complete:
+        return []
     found = []
     for control in _few_step_controls(case):
-        asked = case.musts(control.arm_id)
-        short = {c.name for c in asked if _verdict_of(c, control.results) is not Verdict.PASS}
-        slow = {c.name for c in asked if c.metric.startswith(SPEED)}
-        if short and short <= slow and _carries_go(asked):
-            arm = case.summary(control.arm_id)
-            ratio = find(arm, LATENCY, Comparison.RATIO)
-            found.append(findings.control_lacks_speed(arm.arm, ratio))
+        asked, own = case.musts(control.arm_id), case.summary(control.arm_id)
+        short = [c for c in asked if _verdict_of(c, control.results) is not Verdict.PASS]
+        ratio = find(own, LATENCY, Comparison.RATIO)
+        only_slow = bool(short) and all(c.metric.startswith(SPEED) for c in short)
+        if only_slow and _carries_go(asked) and ratio is not None and ratio.value:
+            fails = any(_verdict_of(c, control.results) is Verdict.FAIL for c in short)
+            found.append(findings.control_lacks_speed(own.arm, ratio.value, fails=fails))
     return found
 
 

@@ -123,13 +123,20 @@ def no_candidate() -> Finding:
     )
 
 
-def barred_by_rights(barred: Arm, chosen: Arm) -> Finding:
-    """Say that a better arm stands back because of its rights."""
+def barred_by_rights(barred: Arm, chosen: Arm, *, forbidden: bool, may: bool) -> Finding:
+    """Say that a better arm stands back because of its rights.
+
+    `forbidden`: it may not be used at all; `may`: the chosen one may, if only on conditions.
+    """
+    why_en = "may not be used" if forbidden else f"has less clear rights than {chosen.name}"
+    why_ja = "使用できない" if forbidden else f"権利の確認状況が{chosen.name}に及ばない"
+    end_en = "that may be used" if may else "that nobody has forbidden"
+    end_ja = "使用できる構成" if may else "禁止されていない構成"
     return Finding(
-        text_en=f"By what was measured {barred.name} would lead; its rights are not as clear as "
-        f"those of {chosen.name}, which is the best that may be used.",
-        text_ja=f"測定結果だけなら{barred.name}が最も有力だが、権利の確認状況が{chosen.name}に"
-        f"及ばない。使用できる構成の中では{chosen.name}が最も有力である。",
+        text_en=f"By what was measured {barred.name} would lead, but it {why_en}. "
+        f"{chosen.name} is the best {end_en}.",
+        text_ja=f"測定結果だけなら{barred.name}が最も有力だが、{why_ja}。"
+        f"{end_ja}の中では{chosen.name}が最も有力である。",
     )
 
 
@@ -150,17 +157,16 @@ def control_suffices(control: Arm, *, beside: Arm | None) -> Finding:
     )
 
 
-def control_lacks_speed(control: Arm, seconds: Estimate | None) -> Finding:
+def control_lacks_speed(control: Arm, seconds: float, *, fails: bool) -> Finding:
     """Say that a control lacks speed alone; `seconds` are its over the baseline's."""
-    en, ja = "", ""
-    if seconds is not None and seconds.value:
-        faster = f"{1 / seconds.value:.1f}"
-        en, ja = f" (it is {faster} times as fast as the baseline)", f"（ベースラインの{faster}倍）"
+    en, ja = ("which it fails", "不合格") if fails else ("which is undecided", "判定保留")
+    faster = f"{1 / seconds:.1f}"
     return Finding(
-        text_en=f"The control {control.name} meets every must-criterion but that of speed{en}: "
-        "where this is fast enough, nothing more is needed.",
-        text_ja=f"対照の{control.name}は、速さ以外の必須基準をすべて満たす{ja}。"
-        "その速さで足りるなら、候補で加えた部分は不要である。",
+        text_en=f"The control {control.name} meets every must-criterion but that of speed, {en} "
+        f"({faster} times as fast as the baseline): where this is fast enough, nothing more is "
+        "needed.",
+        text_ja=f"対照の{control.name}は、速さ以外の必須基準をすべて満たす（速さは{ja}、"
+        f"ベースラインの{faster}倍）。その速さで足りるなら、候補で加えた部分は不要である。",
     )
 
 

@@ -199,8 +199,11 @@ def _clips(pair: Pair) -> Trial:
     hold, held = "", GateStatus.INCONCLUSIVE
     if bad > before:
         hold = f"{bad} of {own.planned} clips failed or are invalid, {before} in the baseline"
-    if own.failed > other.failed:
-        held = GateStatus.INCOMPLETE  # an error is no chance
+    if own.failed > other.failed:  # an error is no chance
+        hold = (
+            f"{own.failed} of {own.planned} clips ended in an error, {other.failed} in the baseline"
+        )
+        held = GateStatus.INCOMPLETE
     if own.pending:
         hold = f"{own.pending} of {own.planned} planned clips are pending: finish the run"
         held = GateStatus.INCOMPLETE

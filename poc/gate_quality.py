@@ -83,16 +83,16 @@ def _now(cell: GateCell, status: GateStatus, reason: str) -> Trial:
 
 def _clip_trial(pair: Pair, cell: GateCell, limit: MetricLimit) -> Trial:
     own, base = pair.grids(cell.subject)
-    if np.isnan(own.values).all():
-        return _now(cell, GateStatus.INCOMPLETE, _nothing(own, "head"))
     if np.isnan(base.values).all():
         return _now(cell, GateStatus.NOT_COMPARABLE, _nothing(base, "baseline"))
+    if np.isnan(own.values).all():
+        return _now(cell, GateStatus.INCOMPLETE, _nothing(own, "head"))
     if differs := _differences(own, base):
         return _now(cell, GateStatus.NOT_COMPARABLE, differs)
     both = ~np.isnan(own.values) & ~np.isnan(base.values)
     if not both.any():
         text = "no prompt and replicate has a value in both runs"
-        return _now(cell, GateStatus.INCOMPLETE, text)
+        return _now(cell, _lost(pair, cell.subject).status, text)
     head_mean, base_mean = (_mean(pair, cell.subject, grid, both) for grid in (own, base))
     cell = cell.model_copy(update={"head": head_mean, "base": base_mean})
     if limit.scale == "ratio" and not _has_ratio(own, base, base_mean):
@@ -148,7 +148,9 @@ def _compared(pair: Pair, cell: GateCell, limit: MetricLimit, sample: Sample) ->
             if by_pairs
             else p_worse(one, accepted, one.n_prompts - 1)
         )
-    hold = _Hold(thin or one.reason) or _lost(pair, cell.subject)
+    lost = _lost(pair, cell.subject)
+    is_lost = lost.status is GateStatus.INCOMPLETE  # the more is lost, the less is left to show it
+    hold = lost if is_lost else _Hold(thin or one.reason) or lost
     return _weighed(cell, one, accepted, p=p, hold=hold)
 
 
@@ -247,7 +249,10 @@ def _set_trial(pair: Pair, cell: GateCell, limit: MetricLimit) -> Trial:
     p = None if thin else p_worse(one, accepted, one.n_prompts - 1)
     lost = one.n_missing > LOST_AT_MOST * (one.n_clips + one.n_missing)
     few = f"{one.n_missing} of {one.n_clips + one.n_missing} pairs are lost" if lost else ""
-    enough = len(pair.rows) >= BOOTSTRAP_FROM
-    status = GateStatus.INCOMPLETE if enough and one.value is None else GateStatus.INCONCLUSIVE
+    # Of a plan that is large enough, with a baseline that is whole, what is lost the head has lost.
+    other = pair.base.counts(pair.arm.id)
+    whole = other.ok >= (1 - LOST_AT_MOST) * other.planned and len(pair.rows) >= BOOTSTRAP_FROM
+    broken = whole and (one.value is None or one.n_prompts < BOOTSTRAP_FROM or lost)
+    status = GateStatus.INCOMPLETE if broken else GateStatus.INCONCLUSIVE
     hold = _Hold(thin or one.reason or few, status)
     return _weighed(cell, one, accepted, p=p, hold=hold)

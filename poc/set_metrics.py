@@ -245,7 +245,9 @@ def _changes(head: RunStore, base: RunStore, judges: Judges, arm: Arm) -> list[E
         return [_kvd_against(own, other, BASELINE, how) for how in hows]
     reason = "fewer than 2 clips, or no reference set, have features"
     networks = [_networks(store, arm) for store in (base, head)]
-    if networks[0] != networks[1]:
+    if not any(networks):
+        reason = f"not comparable with {BASELINE}: neither has features"
+    elif networks[0] != networks[1] and networks[1]:
         names = [" and ".join(sorted(one)) or "none" for one in networks]
         reason = f"not comparable with {BASELINE}: features of {names[0]} -> {names[1]}"
     nothing = _no_set(arm, "kvd", _planned(head.plan, arm))

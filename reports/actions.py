@@ -64,6 +64,8 @@ def _next_step(view: RunView, text: Text) -> Iterator[ActionRow]:
         return
     who = text("action.prices.who") if _wants_prices(view) else ""
     light = "economic" if _is_economic(view) else "technical"
+    if step == findings.record_rights():
+        who, light = text("action.rights.who"), "rights"
     row = _row(text, words.sentence(text, view.plan, step), _light(view, text, light), who=who)
     yield ActionRow(row.what, row.who, row.due, row.effect, is_next=True)
 
@@ -123,7 +125,8 @@ def _last_day(view: RunView, text: Text) -> Iterator[ActionRow]:
 def _rights(view: RunView, text: Text) -> Iterator[ActionRow]:
     effect = _light(view, text, "rights")
     if view.decision.rights_basis is None:
-        yield _row(text, text("action.rights"), effect, who=text("action.rights.who"))
+        if view.decision.next_measurement != findings.record_rights():
+            yield _row(text, text("action.rights"), effect, who=text("action.rights.who"))
     elif view.rights is not None:
         yield from _of_file(view, view.rights.result, text, effect)
 

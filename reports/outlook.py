@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metrics.catalog import CATALOG
+from metrics.catalog import CATALOG, Direction
 from poc.records import Arm, ArmRole, Comparison, Weight
 from poc.samples import SHARE_OF_CLIPS, VALID_SHARE
 from poc.verdicts import FAIL_SHARE
@@ -80,22 +80,24 @@ def worst(view: RunView, text: Text, focus: Arm, sheet: Sheet | None) -> str:
 def _why(view: RunView, text: Text, focus: Arm, worst: ClipView) -> Iterator[str]:
     """Yield what the worst clip lacks of what was asked, and what all that are wrong lack."""
     wrong = not_right(view, focus.id)
-    clips = {c.clip_id for c in view.clips if c.arm_id == focus.id and c.replicate == 0}
-    clips &= {c.clip_id for c in view.clips if c.prompt_id in wrong}
+    asked = view.clip_values(view.estimates.quality_metric)
+    first = (c for c in view.clips if c.arm_id == focus.id and c.replicate == 0)
+    clips = {c.clip_id for c in first if c.prompt_id in wrong and c.clip_id in asked}
     lacking = {
         metric: {c for c in clips if view.clip_values(metric).get(c) == 0.0}
         for metric in view.clip_metrics
         if metric not in {VALID_SHARE, view.estimates.quality_metric}
         and metric in CATALOG
         and CATALOG[metric].unit == SHARE_OF_CLIPS
+        and CATALOG[metric].direction is Direction.HIGHER
     }
     named = [words.of_one_clip(text, m) for m, found in lacking.items() if worst.clip_id in found]
     if named:
         yield text("worst.why", what=text("list.comma").join(named))
     counted = sorted(((len(found), m) for m, found in lacking.items() if found), reverse=True)
     causes = [text("worst.cause", what=words.of_one_clip(text, m), n=n) for n, m in counted]
-    if len(wrong) > 1 and causes:
-        yield text("worst.causes", wrong=len(wrong), causes=text("list.comma").join(causes))
+    if len(clips) > 1 and causes:
+        yield text("worst.causes", wrong=len(clips), causes=text("list.comma").join(causes))
 
 
 def judges(view: RunView, text: Text, focus: Arm) -> Iterator[Line]:

@@ -169,6 +169,34 @@ def test_a_run_that_broke_off_is_no_pass(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (2, TOLD[2])
 
 
+def test_what_a_file_keeps_of_the_gate_ends_with_its_answer(tmp_path: Path) -> None:
+    gate_gpu(tmp_path, 0, 1)
+    shutil.rmtree(tmp_path / "out")
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run(
+            [tmp_path / ".ci" / "gate-gpu", "HEAD~1", "out"],
+            env={"PATH": "/usr/bin:/bin", "BASELINE": "baseline"},
+            stdout=log,
+            check=False,
+        )
+
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("--device cuda:0", TOLD[1])
+
+
+def test_the_gate_on_a_gpu_does_not_judge_the_clips_of_an_earlier_one(tmp_path: Path) -> None:
+    gate_gpu(tmp_path, 0, 0)
+    done = subprocess.run(
+        [tmp_path / ".ci" / "gate-gpu", "HEAD~1", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, f"{TOLD[2]}\n")
+    assert "out is there already" in done.stderr
+
+
 # --- the gate on the embedded models -------------------------------------------------------------
 
 

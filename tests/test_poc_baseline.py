@@ -355,7 +355,7 @@ def test_a_folder_of_something_else_is_left_alone(
     ("journal", "kept", "why"),
     [
         ("measurements.jsonl", 3, "not every clip is measured"),
-        ("measurements.jsonl", 0, "not every clip is measured"),
+        ("measurements.jsonl", 0, "nothing is measured"),
         ("latency.jsonl", 5, "the latency pass is not finished"),
         ("latency.jsonl", 0, "the latency pass is not finished"),
     ],

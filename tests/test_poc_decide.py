@@ -569,6 +569,7 @@ def test_the_best_arm_that_may_be_used_goes_before_a_better_one_that_may_not(
 
     assert (decision.recommended_arm_id, decision.rights) == (chosen, expected)
     assert says(decision, "By what was measured student-2 would lead") == (chosen == STUDENT)
+    assert says(decision, "it may not be used") == (lights == (Light.NO_GO, Light.GO))
 
 
 def test_a_worse_arm_that_may_be_used_does_not_take_the_light_of_a_better_one() -> None:
@@ -595,6 +596,57 @@ def test_a_licence_that_forbids_one_setting_leads_to_the_other() -> None:
 
     assert decision.recommended_arm_id == STUDENT
     assert decision.rights is not Light.NO_GO
+    assert says(decision, "student-4 is the best that nobody has forbidden")
+
+
+# --- what stands beside the arm that leads -------------------------------------------------------
+
+
+def test_styled_candidates_are_named_where_one_without_style_leads() -> None:
+    styled = arm("styled-4", style="neon")
+    better = criterion(metric="clip_score", target=-0.05, minimum=-0.1)
+    values = {"clip_score": lambda a, p, _r: 30 + noise(p) - 5.0 * (a.style is not None)}
+    result = run(plan((*PAIR, styled), prompts=64, criteria=criteria_file(better)), values)
+
+    assert says(decided(result), "student-4 has no style")
+    assert says(decided(result), "fail: styled-4")
+    assert not says(by(QUALITY), "has no style")
+
+
+def with_slow_control(ratio: float) -> Run:
+    """A run whose control is as good as the teacher and takes `ratio` times its seconds."""
+    digests = {"base": "1" * 64, "slow-motion": "5" * 64}
+    control = arm("control-2", steps=2, role=ArmRole.CONTROL, model_digests=digests)
+    result = simulated(arms=(*PAIR, control), criteria=criteria_file(QUALITY, SPEED))
+    result.latencies.clear()
+    shares = {BASELINE: 1.0, STUDENT: 0.1, "control-2": ratio}
+    return timed(result, lambda a, r: shares[a.id] * (1 + 0.01 * abs(noise(r))), rounds=12)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "names", "word"),
+    [
+        (0.1, False, "meets every must-criterion too"),
+        (0.9, True, "which it fails (1.1 times as fast"),
+        (0.3, True, "which is undecided (3.3 times as fast"),
+    ],
+)
+def test_a_control_that_lacks_speed_alone_is_named_with_how_fast_it_is(
+    ratio: float, names: bool, word: str
+) -> None:
+    decision = decided(with_slow_control(ratio))
+
+    assert says(decision, "control-2 meets every must-criterion but that of speed") == names
+    assert says(decision, word)
+
+
+def test_a_control_that_may_not_be_used_or_was_taken_out_is_no_rival() -> None:
+    result = with_slow_control(0.9)
+    barred: dict[str, CommercialUse] = {"slow-motion": "forbidden"}
+
+    assert says(decided(result), "but that of speed")
+    assert not says(decided(result, licences=barred), "but that of speed")
+    assert not says(decided(result, withdrawn={"control-2"}), "but that of speed")
 
 
 def test_a_rights_file_that_does_not_know_the_arm_is_no_evidence() -> None:

@@ -367,7 +367,7 @@ def test_an_arm_without_a_usable_clip_in_either_run_is_no_pass() -> None:
     result = g.check(run, run)
 
     assert g.cell(result, "clips").status is NOT_COMPARABLE
-    assert g.cell(result, "clip_score").status is INCOMPLETE
+    assert g.cell(result, "clip_score").status is NOT_COMPARABLE
 
 
 def test_a_pending_clip_in_the_head_is_incomplete_and_in_the_base_not_comparable(
@@ -387,14 +387,32 @@ def test_a_value_that_is_missing_never_passes(base: GateRun) -> None:
     assert "1 of 64 clips have no value" in g.cell(result, "oracle_all").reason
 
 
-def test_a_metric_that_failed_for_more_than_a_few_clips_is_incomplete(base: GateRun) -> None:
+@pytest.mark.parametrize("count", [4, 34, 55, 63])
+def test_a_metric_that_failed_for_more_than_a_few_clips_is_incomplete(
+    base: GateRun, count: int
+) -> None:
     gone = {m.clip_id or "" for m in base.measurements if m.metric == "motion"}
-    gone = set(sorted(gone)[:4])  # of 64: more than one in twenty
+    gone = set(sorted(gone)[:count])  # of 64: more than one in twenty
     kept = tuple(m for m in base.measurements if m.metric != "motion" or m.clip_id not in gone)
     cell = g.cell(g.check(replace(base, measurements=kept), base), "motion")
 
     assert cell.status is INCOMPLETE
-    assert "4 of 64 clips have no value, 0 in the baseline" in cell.reason
+    assert f"{count} of 64 clips have no value, 0 in the baseline" in cell.reason
+
+
+def test_what_the_baseline_lacks_too_is_no_fault_of_the_head(base: GateRun) -> None:
+    kept = tuple(m for m in base.measurements if m.metric != "motion")
+    run = replace(base, measurements=kept)
+
+    assert g.cell(g.check(run, run), "motion").status is NOT_COMPARABLE
+
+
+def test_errors_in_the_place_of_invalid_clips_do_not_pass() -> None:
+    errors, invalid = (lost(status, count=2) for status in (ClipStatus.FAILED, ClipStatus.INVALID))
+    cell = g.cell(g.check(errors, invalid), "clips")
+
+    assert cell.status is INCOMPLETE
+    assert "2 of 64 clips ended in an error, 0 in the baseline" in cell.reason
 
 
 def test_a_metric_that_the_head_has_not_measured_never_passes(base: GateRun) -> None:
@@ -631,8 +649,8 @@ def kvd_runs(**changes: Any) -> tuple[GateRun, GateRun]:
         ({}, PASS),
         ({"value": 2.0, "low": 1.8, "high": 2.2}, REGRESSION),
         ({"value": 1.6, "low": 0.9, "high": 2.4}, INCONCLUSIVE),
-        ({"n_prompts": 10}, INCONCLUSIVE),
-        ({"n_clips": 50, "n_missing": 14}, INCONCLUSIVE),
+        ({"n_prompts": 10}, INCOMPLETE),
+        ({"n_clips": 50, "n_missing": 14}, INCOMPLETE),
         ({"value": None, "low": None, "high": None, "reason": "too few"}, INCOMPLETE),
         (
             {
