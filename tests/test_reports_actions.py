@@ -207,6 +207,15 @@ def test_the_next_step_comes_first_and_is_marked(bare: Path) -> None:
     assert content(bare).actions_note == ""
 
 
+def test_rights_are_asked_for_once_where_they_are_the_next_step(bare: Path) -> None:
+    decide(bare, rights="INSUFFICIENT_EVIDENCE", rights_basis=None,
+           next_measurement=findings.record_rights().model_dump())  # fmt: skip
+
+    (asked,) = (one for one in content(bare).actions if one.effect.startswith("Rights light"))
+    assert asked.is_next
+    assert asked.who == "Whoever answers for licences and consents"
+
+
 def test_prices_are_asked_for_once_where_they_are_the_next_step(bare: Path) -> None:
     def prices(found: Content) -> list[ActionRow]:
         return [one for one in found.actions if one.effect.startswith("Economic light")]

@@ -457,8 +457,12 @@ def of_metric(view: RunView, metric: str = "oracle_all") -> list[Measurement]:
 @pytest.mark.parametrize(
     ("language", "why", "all_of_it"),
     [
-        ("en", "What this clip lacks: Motion as asked.", "Of all 2, by what they lack"),
-        ("ja", "このクリップで満たさなかった項目：動きが指示どおり。", "2本すべての内訳"),
+        (
+            "en",
+            "What this clip lacks: Motion as asked.",
+            "Of the 2 that came out usable, by what they lack",
+        ),
+        ("ja", "このクリップで満たさなかった項目：動きが指示どおり。", "使用可能だった2本の内訳"),
     ],
 )
 def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack(
@@ -466,12 +470,16 @@ def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack
 ) -> None:
     view = with_values(load_run(run), "clip_score", [20.0, 25.0])
     view = with_values(view, "oracle_all", [0.0, 0.0])
-    motion = [m.model_copy(update={"metric": "oracle_motion"}) for m in of_metric(view)]
-    view = replace(view, measurements=(*view.measurements, *motion))
+    more = [
+        m.model_copy(update={"metric": metric, "value": 0.0})
+        for metric in ("oracle_motion", "unsafe")
+        for m in of_metric(view)
+    ]
+    view = replace(view, measurements=(*view.measurements, *more))
     view = with_values(view, "oracle_motion", [0.0, 1.0])
     said = make_content(view, load_text(language)).worst
 
-    assert why in said
+    assert why in said  # and not that it lacks unsafe content, of which it has none
     assert all_of_it in said
 
 
