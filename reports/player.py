@@ -121,5 +121,5 @@ def _facts(view: RunView, text: Text, clip: ClipView) -> Iterator[str]:
     colon = text("punctuation.colon")
     for metric in dict.fromkeys((*RANKERS, view.estimates.quality_metric)):
         if clip.clip_id in view.clip_values(metric):
-            label = words.metric_label(text, metric)
+            label = words.of_one_clip(text, metric)
             yield f"{label}{colon}{clip_value(view, text, clip, metric)}"
