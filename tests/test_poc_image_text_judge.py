@@ -216,7 +216,7 @@ def test_decided_again_without_the_judges_files_it_says_the_same(
         assert cli.main(["verify", str(runs[JUDGE])]) == 0
     finally:
         away.rename(folder)
-    assert capsys.readouterr().out == "verified: yes\n"
+    assert capsys.readouterr().out == "complete: yes\nverified: yes\n"
 
 
 def test_runs_judged_by_two_networks_do_not_compare(runs: dict[str, Path]) -> None:

@@ -244,7 +244,7 @@ def test_decided_again_without_judge_and_reference_it_says_the_same(
     finally:
         away.rename(folder)
         real.symlink_to(clips)
-    assert capsys.readouterr().out == "verified: yes\n"
+    assert capsys.readouterr().out == "complete: yes\nverified: yes\n"
 
 
 @pytest.mark.usefixtures("_table")
