@@ -114,7 +114,7 @@ def _other_settings(found: Estimates, reported: Estimates) -> Iterator[str]:
         }
         for run in (reported, found)
     ]
-    for name in asked[0].keys() & asked[1].keys():
+    for name in sorted(asked[0].keys() & asked[1].keys()):
         if differs := [*differences(asked[0][name], asked[1][name])]:
             yield f"{name}: {'; '.join(differs)}"
 
