@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poc.records import Arm, ArmDecision, Light, Verdict, Weight
+from poc import findings
+from poc.records import Arm, ArmDecision, Finding, Light, Verdict, Weight
 from reports import actions, claims, evidence, judged, money, outlook, people, rights
 from reports import text as words
 from reports.judged import focus_arm, light_mark
@@ -53,7 +54,7 @@ def make_content(view: RunView, text: Text) -> Content:
         headline=_headline(view, text),
         sureness=_sureness(view, text, focus),
         lights=tuple(judged.lights(view, text)),
-        reasons=tuple(words.sentence(text, view.plan, one) for one in decision.reasons),
+        reasons=tuple(words.sentence(text, view.plan, one) for one in _reasons(view)),
         asked=outlook.asked(view, text, focus),
         watermark=text("mark.demonstration") if view.demonstration else "",
         focus=words.arm_name(text, focus),
@@ -89,6 +90,12 @@ def make_content(view: RunView, text: Text) -> Content:
         basis=tuple(evidence.basis(view, text, focus)),
         remarks=tuple(judged.remark(text, number) for number in numbers),
     )
+
+
+def _reasons(view: RunView) -> Iterator[Finding]:
+    """Yield why it was decided so, without what the banner of a demonstration says already."""
+    said = findings.demonstration() if view.demonstration else None
+    return (one for one in view.decision.reasons if one != said)
 
 
 def spec_question(view: RunView, text: Text) -> str:
