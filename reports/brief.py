@@ -114,7 +114,7 @@ def _criteria(brief: Brief, text: Text) -> Iterator[Block]:
             (
                 Entry(
                     words.criterion_label(text, one),
-                    words.criterion_name(text, one),
+                    tuple(filter(None, (words.criterion_name(text, one),))),
                 ),
                 Entry(text(f"weight.{one.weight}")),
                 Entry(words.bound(text, one, one.target)),

@@ -222,7 +222,7 @@ def _criterion_row(
     interval = words.interval(text, metric, how, (result.low, result.high))
     return CriterionRow(
         label=words.criterion_label(text, criterion),
-        name="".join(words.criterion_name(text, criterion)),
+        name=words.criterion_name(text, criterion),
         help=words.metric_help(text, metric),
         weight=text(f"weight.{criterion.weight}"),
         target=words.bound(text, criterion, criterion.target),

@@ -208,9 +208,9 @@ def criterion_label(text: Text, criterion: Criterion) -> str:
     return text("criterion.each", label=label, factor=factor_label(text, criterion.each))
 
 
-def criterion_name(text: Text, criterion: Criterion) -> tuple[str, ...]:
-    """Return what the criteria file calls a criterion, which is English: nothing in Japanese."""
-    return () if text.language == "ja" else (shown(criterion.name),)
+def criterion_name(text: Text, criterion: Criterion) -> str:
+    """Return what the criteria file calls a criterion, which is English: empty in Japanese."""
+    return "" if text.language == "ja" else shown(criterion.name)
 
 
 def sentence(text: Text, plan: Plan, one: Finding) -> str:

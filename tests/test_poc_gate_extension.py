@@ -331,3 +331,12 @@ def test_a_second_look_whose_run_is_not_whole_is_the_answer(runs: Path, tmp_path
     done = second_look(tmp_path, Path(first_of(runs)), judged=judged)
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (2, "gate: INCOMPLETE")
+
+
+def test_a_second_check_that_is_killed_does_not_let_the_first_answer_stand(
+    runs: Path, tmp_path: Path
+) -> None:
+    done = second_look(tmp_path, Path(first_of(runs)), judged="kill -9 $$")
+
+    assert done.returncode not in {0, 3}
+    assert "gate: " not in done.stdout
