@@ -104,7 +104,7 @@ def trade_off(
         .mark_line(strokeDash=[5, 4], color=_MID, strokeWidth=1.5)
         .encode(x=x, y=_quality(subject), order=f"{field}:Q", detail="style:N")
     )
-    layers = [front, *_marks(points, subject, x, often=True)]
+    layers = [front, *_marks(points, subject, theme, x, often=True)]
     if choose:
         dots = next(n for n, one in enumerate(layers) if one.mark.type == "point" and n > 2)
         layers[dots] = layers[dots].add_params(
@@ -154,7 +154,7 @@ def step_curve(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Laye
             detail="group:N",
         )
     )
-    layers = [band, rule, lines, *_marks(points, subject, x, numbered=False)]
+    layers = [band, rule, lines, *_marks(points, subject, theme, x, numbered=False)]
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.step_curve", points))
 
 
@@ -408,9 +408,10 @@ def to_svg(chart: alt.LayerChart, prefix: str) -> str:
 
 
 def _marks(
-    points: pd.DataFrame, subject: Subject, x: alt.X, *, numbered: bool = True, often: bool = False
-) -> list[alt.Chart]:
-    """Interval, mark and step count of every arm; a ring round the baseline."""
+    points: pd.DataFrame, subject: Subject, theme: Theme, x: alt.X, *,
+    numbered: bool = True, often: bool = False,
+) -> list[alt.Chart]:  # fmt: skip
+    """Interval, mark and step count of every arm; a ring round what is named below its mark."""
     base = alt.Chart(points)
     colour, shape = _colour(points, subject), _shape(points, subject)
     whisker = (
@@ -418,16 +419,17 @@ def _marks(
         .mark_rule(strokeWidth=1.5, opacity=0.55)
         .encode(x=x, y=_quality(subject, "low"), y2="high:Q", color=colour)
     )
-    ring = base.transform_filter("datum.baseline").mark_point(
-        shape="circle", size=330, color=_MID, strokeWidth=1.5
-    )
+    named = base.transform_filter("datum.role != ''")
+    ring = named.mark_point(shape="circle", size=330, color=_MID, strokeWidth=1.5)
+    name = named.mark_text(dy=19, fontSize=11, color=theme.ink or _MID)
     dots = base.mark_point(filled=True, size=95, opacity=1).encode(
         x=x, y=_quality(subject), color=colour, shape=shape, tooltip=_tooltip(subject)
     )
     if often:
         faint = alt.Scale(domain=[0, 1], range=[0.35, 1])
         dots = dots.encode(opacity=alt.Opacity("often:Q", scale=faint, legend=None))
-    layers = [whisker, ring.encode(x=x, y=_quality(subject)), dots]
+    at = {"x": x, "y": _quality(subject)}
+    layers = [whisker, ring.encode(**at), dots, name.encode(**at, text="role:N")]
     if numbered:
         number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
         layers.append(number.encode(x=x, y=_quality(subject), text="steps:Q", color=colour))

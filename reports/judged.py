@@ -333,14 +333,20 @@ def delivery_stated(text: Text, found: DeliverySummary) -> str:
     return text("delivery.stated", price=price, each=each, time=time, picked=picked)
 
 
-def _role(view: RunView, text: Text, arm: Arm) -> str:
+def role_name(view: RunView, text: Text, arm: Arm) -> str:
+    """Return that an arm is the baseline or the best candidate; empty for others."""
     if arm.id == view.plan.baseline_id:
         return text("role.baseline")
-    if arm.name == view.plan.spec.status_quo:
-        return text("role.status_quo")
-    if arm.role is ArmRole.CONTROL:
-        return text("role.control")
     return text("role.recommended") if arm.id == view.decision.recommended_arm_id else ""
+
+
+def _role(view: RunView, text: Text, arm: Arm) -> str:
+    if arm.id != view.plan.baseline_id:
+        if arm.name == view.plan.spec.status_quo:
+            return text("role.status_quo")
+        if arm.role is ArmRole.CONTROL:
+            return text("role.control")
+    return role_name(view, text, arm)
 
 
 def _verdict(text: Text, result: CriterionResult | None) -> Mark | None:

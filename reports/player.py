@@ -13,7 +13,7 @@ from typing import Any, Final
 from metrics.catalog import CATALOG, Direction, Scope
 from poc.records import Arm, ArmRole, ClipStatus, Comparison
 from reports import text as words
-from reports.judged import focus_arm
+from reports.judged import focus_arm, role_name
 from reports.load import ClipView, RunView, worst_first
 from reports.sheet import RANKERS, ranker
 from reports.text import Text
@@ -94,7 +94,7 @@ def _tile(view: RunView, text: Text, arm: Arm, clip: ClipView) -> dict[str, Any]
     return {
         "name": name,
         "said": text("clip.alt.plain", arm=name),
-        "role": _role(view, text, arm),
+        "role": role_name(view, text, arm),
         "word": text(f"clip.word.{clip.status}") if lost else "",
         "reason": words.shown(clip.reason, 160),
         "film": None if clip.film is None else film(clip.film),
@@ -109,12 +109,6 @@ def film(path: Path) -> dict[str, str] | None:
     except OSError:
         return None
     return {"type": TYPES[path.suffix], "base64": base64.b64encode(raw).decode("ascii")}
-
-
-def _role(view: RunView, text: Text, arm: Arm) -> str:
-    if arm.id == view.plan.baseline_id:
-        return text("role.baseline")
-    return text("role.recommended") if arm.id == view.decision.recommended_arm_id else ""
 
 
 def _facts(view: RunView, text: Text, clip: ClipView) -> Iterator[str]:

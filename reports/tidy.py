@@ -18,7 +18,7 @@ from poc.latency_profile import Tail
 from poc.records import Arm, Comparison, Estimate
 from reports import people, remarks
 from reports import text as words
-from reports.judged import SPEED
+from reports.judged import SPEED, role_name
 from reports.load import RunView
 from reports.text import Text
 
@@ -121,6 +121,7 @@ def points_table(view: RunView, text: Text, metric: str) -> pd.DataFrame:
                 "seconds": speed.value if speed else None,
                 "front": bool(summary.on_pareto_front) and metric == view.estimates.quality_metric,
                 "baseline": summary.arm.id == view.plan.baseline_id,
+                "role": role_name(view, text, summary.arm),
                 "often": summary.frontier_frequency,
                 "frequency": words.percent(text, summary.frontier_frequency),
                 **_value(text, found),
@@ -230,8 +231,8 @@ def _seconds(text: Text, value: float) -> str:
 
 
 POINT_COLUMNS = (
-    "arm", "arm_id", "group", "style", "steps", "nfe", "seconds", "front", "baseline", "often",
-    "frequency",
+    "arm", "arm_id", "group", "style", "steps", "nfe", "seconds", "front", "baseline", "role",
+    "often", "frequency",
     "value", "low", "high", "n", "shown", "interval",
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,29 @@ def test_a_missing_interval_is_not_drawn_from_zero(view: RunView) -> None:
     spec = charts.trade_off(bare, subject(), Theme(width=400)).to_dict()
     whisker = next(layer for layer in spec["layer"] if "y2" in layer["encoding"])
     assert whisker["transform"] == [{"filter": "isValid(datum.low) && isValid(datum.high)"}]
+
+
+def test_the_baseline_and_the_best_candidate_are_named_and_no_other_mark_is(view: RunView) -> None:
+    named = points(view).set_index("arm_id")["role"]
+
+    assert named[named != ""].to_dict() == {
+        view.plan.baseline_id: "baseline",
+        view.decision.recommended_arm_id: "best candidate",
+    }
+
+
+def test_where_nothing_is_recommended_the_baseline_alone_is_named(view: RunView) -> None:
+    undecided = view.decision.model_copy(update={"recommended_arm_id": None})
+    named = points(replace(view, decision=undecided))["role"]
+
+    assert list(named[named != ""]) == ["baseline"]
+
+
+@pytest.mark.parametrize("draw", [charts.trade_off, charts.step_curve])
+def test_names_are_written_at_their_marks(view: RunView, draw: Any) -> None:
+    svg = charts.to_svg(draw(points(view), subject(), Theme("currentColor", 400)), "a")
+
+    assert svg.count(">baseline<") == svg.count(">best candidate<") == 1
 
 
 def test_japanese_charts_have_japanese_axes(view: RunView) -> None:

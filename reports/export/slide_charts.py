@@ -55,7 +55,7 @@ def add_scatter(
             continue
         _dress_series(drawn, one.rows, one.place, lines=lines)
         if not lines:
-            _number(drawn, one.rows, text)
+            _number(drawn, one.rows)
 
 
 def _series(points: pd.DataFrame, text: Text, field: str, *, lines: bool) -> list[_Series]:
@@ -195,13 +195,13 @@ def _dress_series(series: Any, rows: pd.DataFrame, place: int, *, lines: bool) -
     _whiskers(series, rows, before="xVal", colour=colour)
 
 
-def _number(series: Any, rows: pd.DataFrame, text: Text) -> None:
-    """Write its steps beside every mark, and at the baseline that it is one."""
+def _number(series: Any, rows: pd.DataFrame) -> None:
+    """Write its steps beside every mark, and which is the baseline and which the best candidate."""
     from pptx.enum.chart import XL_LABEL_POSITION
 
     for place, row in enumerate(rows.to_dict("records")):
         label = series.points[place].data_label
-        said = f"{row['steps']} ({text('chart.baseline')})" if row["baseline"] else row["steps"]
+        said = f"{row['steps']} ({row['role']})" if row["role"] else row["steps"]
         add_run(label.text_frame.paragraphs[0], str(said), 11, INK)
         label.position = XL_LABEL_POSITION.RIGHT
 
