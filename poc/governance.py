@@ -24,6 +24,7 @@ from poc.governance_records import (
     Subject,
 )
 from poc.licences import Judgement, LicenceTable, Statement
+from poc.lights import worst
 from poc.part_rights import Circumstances, judge_part
 from poc.records import Light
 from poc.rights_check import Rights
@@ -39,19 +40,9 @@ __all__ = [
     "Subject",
     "judge",
     "only",
-    "worst",
 ]
 
 _ALLOWED = frozenset({Light.GO, Light.CONDITIONAL})
-
-
-def worst(lights: Iterable[Light]) -> Light:
-    """Return the worst of some lights; GO where there are none.
-
-    >>> worst([Light.GO, Light.CONDITIONAL]).value
-    'CONDITIONAL'
-    """
-    return max(lights, key=list(Light).index, default=Light.GO)
 
 
 def judge(subject: Subject, rights: Rights, licences: LicenceTable, *, on: date) -> RightsResult:

@@ -26,7 +26,7 @@ from poc.cost_light import economic_light, has_ended
 from poc.cost_records import MoneyOfRun
 from poc.cost_run import judged_clips, seconds_of_run
 from poc.datasets import read_prompts
-from poc.decide import PriceAnswer, RightsAnswer, decide, table
+from poc.decide import PriceAnswer, decide
 from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import device_memory_bytes, take_fingerprint
@@ -51,8 +51,10 @@ from poc.records import (
 )
 from poc.reference_clips import check_references, folders_of, read_references
 from poc.rights import rights_of
+from poc.rights_light import RightsAnswer
 from poc.spec import check_criteria, measured_shape, read_criteria, read_spec
 from poc.store import Manifest, RunStore
+from poc.table import table
 from poc.turns import Turns
 from poc.video_judge import named_video
 from poc.vote_records import VotesOfRun

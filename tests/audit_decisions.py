@@ -26,7 +26,7 @@ from audit_simulations import (
     timed,
 )
 
-from poc.decide import judge_arm
+from poc.decision_case import judge_arm
 from poc.power import GOES, go_chance, prompts_for, spread_of_pairs
 from poc.records import Comparison, CriteriaFile, Light, Plan, Weight
 from poc.spec import read_criteria

@@ -23,7 +23,7 @@ from audit_gate import plan_of, side
 from audit_rates import ALARMS, COVERAGE, ERRORS, Rate
 from audit_simulations import CRITERIA, Floats, Tally, covers, laid_out, summed_up
 
-from poc.decide import judge_arm, musts
+from poc.decision_case import judge_arm, musts
 from poc.estimate import find
 from poc.gate import compare_sides
 from poc.gate_limits import is_judged

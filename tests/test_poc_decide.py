@@ -25,15 +25,9 @@ from simulated_runs import (
     timed,
 )
 
-from poc.decide import (
-    EXIT_CODES,
-    CommercialUse,
-    PriceAnswer,
-    RightsAnswer,
-    decide,
-    exit_code,
-)
+from poc.decide import PriceAnswer, decide
 from poc.front import find
+from poc.lights import EXIT_CODES, exit_code
 from poc.next_measurement import sample_need
 from poc.outcomes import Draws
 from poc.records import (
@@ -54,6 +48,7 @@ from poc.records import (
     Verdict,
     Weight,
 )
+from poc.rights_light import CommercialUse, RightsAnswer
 from poc.table import WIDTH, table
 from poc.verdicts import judge, slack, verdict
 

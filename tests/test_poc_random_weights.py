@@ -22,7 +22,7 @@ from planning_fixture import CRITERIA, changed, write_spec
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from poc import cli, decide, run
+from poc import cli, decision_case, run
 from poc.errors import InputError
 from poc.fetch import wanted
 from poc.licences import read_licences
@@ -346,7 +346,7 @@ def test_random_weights_never_end_in_go_whatever_is_asked(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every line is met, and even where speed alone could carry a GO there is none."""
-    monkeypatch.setattr(decide, "_carries_go", lambda _asked: True)
+    monkeypatch.setattr(decision_case, "carries_go", lambda _asked: True)
     store = RunStore.open_reader(ended(table))
     (speed,) = store.plan.criteria.criteria
     easy = speed.model_copy(update={"target": 100.0, "minimum": 200.0})

@@ -10,8 +10,8 @@ import audit_page
 import pytest
 
 from poc import cli
-from poc.decide import table
 from poc.records import Comparison, CriteriaFile, Decision, Estimates
+from poc.table import table
 
 README = Path("README.md").read_text(encoding="utf-8")
 DEMO = Path("reports/baselines/demo")

@@ -37,7 +37,7 @@ def add_decide(commands: Commands) -> None:
 
 
 def _decide(arguments: argparse.Namespace) -> int:
-    from poc.decide import exit_code
+    from poc.lights import exit_code
     from poc.run import RightsAt, decide_again
 
     if arguments.on is not None and arguments.rights is None and arguments.cost is None:

@@ -31,8 +31,8 @@ def add_rights(commands: Commands) -> None:
 
 
 def _rights(arguments: argparse.Namespace) -> int:
-    from poc.decide import exit_code
     from poc.governance import only
+    from poc.lights import exit_code
     from poc.models import read_models
     from poc.rights import rights_of
     from poc.rights_table import rights_text

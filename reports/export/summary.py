@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poc.decide import table
 from poc.records import canonical_json
 from poc.store import RunStore
+from poc.table import table
 from reports.charts import Subject
 from reports.export.folder import together
 from reports.figures import contact_sheet, step_curve
