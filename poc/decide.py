@@ -88,7 +88,7 @@ def decide(
             *technical_reasons(plan, case),
             *(findings.withdrawn(arm) for arm in plan.arms if arm.id in withdrawn),
             *contradicted(case, votes),
-            *_price_reasons(priced),
+            *_price_reasons(case, priced, asked=price is not None),
             cleared.reason,
             *([findings.valid_until(last_day)] if last_day else []),
         ),
@@ -109,8 +109,18 @@ def _last_day(*bases: RightsBasis | PriceBasis | None) -> str | None:
 # --- the next measurement ------------------------------------------------------------------------
 
 
-def _price_reasons(priced: PriceAnswer | None) -> tuple[Finding, ...]:
-    return (findings.no_price(),) if priced is None else priced.reasons
+def _price_reasons(case: Case, priced: PriceAnswer | None, *, asked: bool) -> tuple[Finding, ...]:
+    """Return what stands behind the price, and which settings of the same light have none."""
+    if priced is None or case.chosen is None:
+        return (findings.nothing_to_price() if asked else findings.no_price(),)
+    alike = [
+        case.summary(one.arm_id).arm
+        for one in case.candidates
+        if one.technical is case.chosen.technical and case.may.get(one.arm_id) is not Light.NO_GO
+    ]
+    chosen = case.summary(case.chosen.arm_id).arm
+    others = [arm for arm in alike if arm != chosen]
+    return (*priced.reasons, *([findings.priced_alone(chosen, others)] if others else []))
 
 
 def _beyond_quality(case: Case, rights: RightsLight, priced: PriceAnswer | None) -> Finding | None:

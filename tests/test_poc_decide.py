@@ -713,6 +713,29 @@ def test_nothing_is_priced_where_no_arm_is_recommended() -> None:
     assert decision.recommended_arm_id is None
     assert decision.price_basis is None
     assert decision.economic is Light.INSUFFICIENT_EVIDENCE
+    assert says(decision, "no setting is recommended, so none was priced")
+    assert not says(decision, "no price was given")
+
+
+@pytest.mark.parametrize(("light", "named"), [(None, True), (Light.GO, True), (Light.NO_GO, False)])
+def test_a_setting_of_the_same_light_that_was_not_priced_is_named_where_it_may_be_used(
+    light: Light | None, named: bool
+) -> None:
+    result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
+    lights = {"student-2": Light.GO, STUDENT: light or Light.GO}
+    rights = RightsAnswer(lights, {}, digest="0" * 64, on="2026-12-01")
+
+    decision = decided(result, rights=rights if light else None, price=priced(Light.GO))
+
+    assert decision.recommended_arm_id == "student-2"
+    alone = "student-2 alone was priced. Of the same technical light: student-4."
+    assert says(decision, alone) == named
+
+
+def test_where_one_setting_alone_has_its_light_nothing_is_said_of_others() -> None:
+    decision = decided(simulated(criteria=criteria_file(QUALITY)), price=priced(Light.GO))
+
+    assert not says(decision, "alone was priced")
 
 
 def test_without_prices_the_decision_reads_as_it_did_before_there_were_any() -> None:
