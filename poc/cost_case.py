@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import special
@@ -76,7 +76,9 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def draws(numbers: Mapping[str, Quantity], *, seed: int, runs: int) -> dict[str, FloatArray]:
+def draws(
+    numbers: Mapping[str, Quantity], *, seed: int | Sequence[int], runs: int
+) -> dict[str, FloatArray]:
     """Return `runs` draws of every number, independent, each from a triangle over its range.
 
     What is estimated with an interval is drawn as `estimated` says.

@@ -422,6 +422,29 @@ def justify_over(name: AlternativeName) -> Finding:
     )
 
 
+def justify_over_setting(name: str, share: float) -> Finding:
+    """Ask for the reason why another setting is not taken that costs less."""
+    return Finding(
+        text_en=f"Cheaper setting: say why not {name}: a finished video costs less by it in "
+        f"{percent(share)} of the simulations, as people accepted its clips.",
+        text_ja=f"より安い構成：{name}を選ばない理由を示す。実際の採用率で計算すると、"
+        f"シミュレーションの{percent(share)}で完成動画の費用がこの構成より低い。",
+    )
+
+
+def not_priced(name: str, others: Sequence[str]) -> Finding:
+    """Say that settings of the same light were not priced: acceptance can outweigh seconds."""
+    listed = ", ".join(others)
+    return Finding(
+        text_en=f"Economic: of the same technical light, but not priced beside {name}: {listed}. "
+        "A slower setting costs less per finished video where enough more of its clips are "
+        "accepted; that takes votes on both.",
+        text_ja=f"経済性：技術の判定が同じでも、{name}と並べて費用を計算していない構成がある"
+        f"（{'、'.join(others)}）。生成が遅くても、採用率が十分に高ければ、完成動画1本の費用は安くなる。"
+        "比べるには、両方の構成を人が評価する必要がある。",
+    )
+
+
 # --- next step -----------------------------------------------------------------------------------
 
 

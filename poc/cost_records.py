@@ -286,6 +286,21 @@ class EconomicLight(Record):
     """What would settle it where it is INSUFFICIENT_EVIDENCE."""
 
 
+class SettingCost(Record):
+    """What a deliverable costs by another setting than the recommended one, as people judged it."""
+
+    arm_id: str
+    acceptance: Quantity
+    cost_per_deliverable: float
+    """As stated."""
+    saving_per_deliverable: float
+    """By the recommended setting; negative where that costs more."""
+    working_days: float
+    drawn: Spread
+    share_cheaper: float
+    """Share of the simulations in which it costs less than by the recommended one."""
+
+
 class MoneyOfRun(Record):
     """money.json: what a deliverable of the recommended arm costs, behind the economic light."""
 
@@ -298,3 +313,5 @@ class MoneyOfRun(Record):
     economic: EconomicLight
     inputs: CostInputs | None = None
     """What it was computed from, with the run's own seconds; a run from before has none."""
+    settings: tuple[SettingCost, ...] = Field(default=(), exclude_if=not_)
+    """Other settings of the same technical light that may be used, where people judged both."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from poc import findings
@@ -36,6 +36,10 @@ class PriceAnswer(NamedTuple):
     basis: PriceBasis
 
 
+Price = Callable[[Arm, Sequence[Arm]], PriceAnswer]
+"""An arm, and the others that could take its place -> what its deliverable costs."""
+
+
 def decide(
     plan: Plan,
     estimates: Estimates,
@@ -44,7 +48,7 @@ def decide(
     *,
     licences: Mapping[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
-    price: Callable[[Arm], PriceAnswer] | None = None,
+    price: Price | None = None,
     votes: VotesOfRun | None = None,
     withdrawn: Collection[str] = (),
 ) -> Decision:
@@ -53,7 +57,8 @@ def decide(
     `draws` come from `poc.estimate.evaluate`; an estimate without draws is judged by a normal
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
     With `rights`, the rights light is that of the rights file and `licences` do not count. `price`
-    is asked what the recommended arm costs; without one, or without an arm, that stays open.
+    is asked what the recommended arm costs, beside the others of its technical light that may be
+    used; without it, or without an arm, that stays open.
     Metrics that contradict the `votes` are named; the lights are those without votes. An arm whose
     id is `withdrawn` was taken out of the run for good: it is neither GO nor recommended.
 
@@ -70,7 +75,7 @@ def decide(
     case = case_of(plan, estimates, criteria, draws, withdrawn=withdrawn, may=may)
     cleared = licensed(case, licences) if rights is None else governed(case, rights)
     technical = case.technical
-    priced = price(case.summary(case.chosen.arm_id).arm) if price and case.chosen else None
+    priced = _priced(case, price)
     economic = Light.INSUFFICIENT_EVIDENCE if priced is None else priced.light
     last_day = _last_day(cleared.basis, priced.basis if priced else None)
     return Decision(
@@ -88,7 +93,7 @@ def decide(
             *technical_reasons(plan, case),
             *(findings.withdrawn(arm) for arm in plan.arms if arm.id in withdrawn),
             *contradicted(case, votes),
-            *_price_reasons(case, priced, asked=price is not None),
+            *_price_reasons(priced, asked=price is not None),
             cleared.reason,
             *([findings.valid_until(last_day)] if last_day else []),
         ),
@@ -106,21 +111,27 @@ def _last_day(*bases: RightsBasis | PriceBasis | None) -> str | None:
     return min((end for end in ends if end is not None), default=None)
 
 
+def _priced(case: Case, price: Price | None) -> PriceAnswer | None:
+    """Ask what the chosen arm costs beside the others of its light that may be used."""
+    if price is None or case.chosen is None:
+        return None
+    others = [
+        case.summary(one.arm_id).arm
+        for one in case.candidates
+        if one is not case.chosen
+        and one.technical is case.chosen.technical
+        and case.may.get(one.arm_id) is not Light.NO_GO
+    ]
+    return price(case.summary(case.chosen.arm_id).arm, others)
+
+
 # --- the next measurement ------------------------------------------------------------------------
 
 
-def _price_reasons(case: Case, priced: PriceAnswer | None, *, asked: bool) -> tuple[Finding, ...]:
-    """Return what stands behind the price, and which settings of the same light have none."""
-    if priced is None or case.chosen is None:
-        return (findings.nothing_to_price() if asked else findings.no_price(),)
-    alike = [
-        case.summary(one.arm_id).arm
-        for one in case.candidates
-        if one.technical is case.chosen.technical and case.may.get(one.arm_id) is not Light.NO_GO
-    ]
-    chosen = case.summary(case.chosen.arm_id).arm
-    others = [arm for arm in alike if arm != chosen]
-    return (*priced.reasons, *([findings.priced_alone(chosen, others)] if others else []))
+def _price_reasons(priced: PriceAnswer | None, *, asked: bool) -> tuple[Finding, ...]:
+    if priced is not None:
+        return priced.reasons
+    return (findings.nothing_to_price() if asked else findings.no_price(),)
 
 
 def _beyond_quality(case: Case, rights: RightsLight, priced: PriceAnswer | None) -> Finding | None:

@@ -296,18 +296,6 @@ def nothing_to_price() -> Finding:
     )
 
 
-def priced_alone(arm: Arm, others: Sequence[Arm]) -> Finding:
-    """Say that settings of the same light were not priced: acceptance can outweigh seconds."""
-    names_en, names_ja = _listed([one.name for one in others])
-    return Finding(
-        text_en=f"Economic: {arm.name} alone was priced. Of the same technical light: {names_en}. "
-        "A slower setting costs less per finished video where enough more of its clips are "
-        "accepted.",
-        text_ja=f"経済性：費用を計算したのは{arm.name}だけである。技術の判定が同じ構成は{names_ja}。"
-        "生成が遅くても、採用率が十分に高ければ、完成動画1本の費用は安くなる。",
-    )
-
-
 def rights_unknown() -> Finding:
     """Say why the rights light is not lit."""
     return Finding(

@@ -6,7 +6,6 @@ here and nothing is computed twice: `conclude` is the only way from raw records 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,14 +18,9 @@ from pydantic import ValidationError
 from poc import disk, run_folder
 from poc.claims import ClaimsReport, weigh
 from poc.claims_file import read_claims
-from poc.cost import evaluate as price_deliverable
-from poc.cost import with_judged, with_seconds
-from poc.cost_file import read_cost
-from poc.cost_light import economic_light, has_ended
 from poc.cost_records import MoneyOfRun
-from poc.cost_run import judged_clips, seconds_of_run
 from poc.datasets import read_prompts
-from poc.decide import PriceAnswer, decide
+from poc.decide import decide
 from poc.errors import InputError
 from poc.estimate import evaluate
 from poc.fingerprint import device_memory_bytes, take_fingerprint
@@ -37,15 +31,14 @@ from poc.lora_layers import fault as lora_fault
 from poc.models import ModelKind, ModelTable, read_models, stills_of
 from poc.plan import make_plan
 from poc.preflight import Surroundings, line_of, preflight, refuse_errors, used_models
+from poc.pricing import Pricing
 from poc.rating_votes import stored_votes, votes_amiss
 from poc.records import (
-    Arm,
     CriteriaFile,
     Decision,
     Estimates,
     Plan,
     PreflightFinding,
-    PriceBasis,
     RightsBasis,
     VideoJudge,
 )
@@ -90,10 +83,6 @@ class Beside:
 _ALONE = Beside()
 _OPTIONAL = frozenset({"money.json", "rights.json"})
 """Derived files that a run folder may lack: pages then say which command writes them."""
-PRICE_SEED = 0
-"""Of the simulation behind the economic light: equal inputs give equal decisions."""
-
-
 MAX_WORKERS = 8
 RANDOM_WEIGHTS = ".random-weights"
 """Folder beside run folders; may be deleted at any time."""
@@ -485,7 +474,9 @@ def derive(
     licences = {key: model.entry.commercial_use for key, model in models.models.items()}
     asked = beside.criteria or plan.criteria
     rights = None if beside.rights is None else _judged_rights(plan, models, beside.rights)
-    pricing = None if beside.cost is None else _Pricing(store, evidence.estimates, beside)
+    pricing = None
+    if beside.cost is not None:
+        pricing = Pricing(store, evidence.estimates, beside.cost, on=beside.on or _today())
     decision = decide(
         plan,
         evidence.estimates,
@@ -541,50 +532,6 @@ def _rights_answer(found: RightsResult) -> RightsAnswer:
         digest=found.digest,
         on=found.on.isoformat(),
     )
-
-
-class _Pricing:
-    """Prices the arm that a decision asks about, and keeps what stands behind the answer."""
-
-    def __init__(self, store: RunStore, estimates: Estimates, beside: Beside) -> None:
-        self._store, self._estimates = store, estimates
-        self._inputs, self._on = beside.cost or Path(), beside.on or _today()
-        self.found: MoneyOfRun | None = None
-
-    def __call__(self, arm: Arm) -> PriceAnswer:
-        """Price an arm's deliverable, with its own seconds and votes where the run has them."""
-        store = self._store
-        timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
-        seconds = seconds_of_run(store.path, arm.name) if timed else None
-        inputs = read_cost(self._inputs)
-        judged = judged_clips(store, arm, inputs)
-        cost = price_deliverable(inputs, seed=PRICE_SEED, timed=seconds, judged=judged)
-        found = MoneyOfRun(
-            format_version=1,
-            kind=store.plan.spec.kind,
-            estimates_digest=self._estimates.content_digest(),
-            basis=self._basis(arm, inputs.valid_until),
-            cost=cost,
-            economic=economic_light(cost, self._on),
-            inputs=with_judged(with_seconds(inputs, seconds), judged),
-        )
-        self.found, light = found, found.economic
-        return PriceAnswer(
-            light=light.light,
-            reasons=light.reasons,
-            conditions=light.conditions,
-            next_step=light.next_step,
-            basis=found.basis,
-        )
-
-    def _basis(self, arm: Arm, until: str | None) -> PriceBasis:
-        return PriceBasis(
-            digest=hashlib.sha256(run_folder.read_bytes(self._inputs)).hexdigest(),
-            arm_id=arm.id,
-            seed=PRICE_SEED,
-            on=self._on.isoformat() if until else None,
-            valid_until=None if has_ended(until, self._on) else until,
-        )
 
 
 def decide_again(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName
-from poc.cost_records import CostResult, OtherWay, Spread, Swing
+from poc.cost_records import CostResult, OtherWay, SettingCost, Spread, Swing
 from poc.records import Arm, Comparison, Light
 from reports import text as words
 from reports.load import RunView
@@ -97,8 +97,19 @@ def ways(view: RunView, text: Text, focus: Arm) -> Ways:
     days = text.pick(said.days(cost.working_days))
     arm = text("ways.ours", arm=words.arm_name(text, focus))
     ours = WayRow(arm, _money(text, cost, cost.cost_per_deliverable), "", days, "")
+    settings = tuple(_setting(view, text, cost, one) for one in view.money.settings)
     others = tuple(_way(text, cost, one) for one in cost.alternatives)
-    return Ways(text("ways.about"), (ours, *others), (text.pick(cost.largest_part),))
+    return Ways(text("ways.about"), (ours, *settings, *others), (text.pick(cost.largest_part),))
+
+
+def _setting(view: RunView, text: Text, cost: CostResult, one: SettingCost) -> WayRow:
+    return WayRow(
+        name=words.arm_name(text, view.arm(one.arm_id)),
+        cost=_money(text, cost, one.cost_per_deliverable),
+        saving=_money(text, cost, one.saving_per_deliverable),
+        days=text.pick(said.days(one.working_days)),
+        mark=text("ways.setting", share=said.percent(one.share_cheaper)),
+    )
 
 
 def _way(text: Text, cost: CostResult, one: OtherWay) -> WayRow:

@@ -132,7 +132,7 @@ OURS: Final[Mapping[str, tuple[str, ...]]] = {
         "poc.cost_lines",
         "poc.cost_records",
         "poc.cost_scenario",
-        "poc.decide",
+        "poc.table",
         "poc.differences",
         "poc.errors",
         "poc.estimate",

@@ -30,14 +30,16 @@ from poc.errors import InputError
 from poc.estimate import estimate
 from poc.intervals import FloatArray
 from poc.panel import ClipTrial, Form, Panel, TrialKind
+from poc.pricing import Pricing
 from poc.rating_folder import answers_path, votes_path
 from poc.rating_import import import_answers
 from poc.rating_votes import sum_up, write_votes
-from poc.run import Beside, _Pricing
 from poc.store import RunStore
 from poc.vote_intervals import effective_votes, mean_interval, share_of
 from poc.vote_records import AnswerFile, Judgement, Outcome, Reason, Verdict, VoteStatus
 from poc.votes import analyse
+
+TODAY = date(2026, 11, 30)
 
 
 def yes(_trial: ClipTrial) -> Verdict:
@@ -290,16 +292,23 @@ def test_minutes_in_another_unit_are_the_same_interval_and_one_cluster_has_none(
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six raters have judged fifteen clips each of lcm-2, 30 s a clip."""
     folder = tmp_path_factory.mktemp("clips")
-    made = rated.folder(folder / "run")
-    options = ["--raters", "6", "--candidate", "lcm-2", "--per-rater", "15", "--form", "clips"]
-    assert cli.main(["rate", "pack", str(made), *options]) == 0
-    key = key_of(made)
-    files = []
+    return with_answers(rated.folder(folder / "run"), folder, "lcm-2", mixed)
+
+
+def with_answers(
+    run: Path, folder: Path, arm: str, verdict: Callable[[ClipTrial], Verdict]
+) -> Path:
+    """Have six raters judge fifteen clips each of an arm."""
+    before = {*run.glob("rating/*/key.json")}
+    options = ["--raters", "6", "--candidate", arm, "--per-rater", "15", "--form", "clips"]
+    assert cli.main(["rate", "pack", str(run), *options]) == 0
+    (path,) = {*run.glob("rating/*/key.json")} - before
+    key, files = Panel.from_json(path.read_bytes()), []
     for number in range(6):
         files.append(folder / f"{number}.json")
-        files[-1].write_text(rated.judged(key, number, mixed, seconds=30.0).to_json(), "utf-8")
-    import_answers(made, files)
-    return made
+        files[-1].write_text(rated.judged(key, number, verdict, seconds=30.0).to_json(), "utf-8")
+    import_answers(run, files)
+    return run
 
 
 def key_of(run: Path) -> Panel:
@@ -460,10 +469,10 @@ def test_a_decision_prices_its_arm_by_the_votes_of_its_run(run: Path) -> None:
     with RunStore.open_reader(run) as store:
         records = (store.generations(), store.measurements(), store.latency())
         found = estimate(store.plan, *records, (), closed_reason=None)
-        by_votes, by_inputs = (_Pricing(store, found, Beside(cost=EXAMPLE)) for _ in range(2))
+        by_votes, by_inputs = (Pricing(store, found, EXAMPLE, on=TODAY) for _ in range(2))
         judged, other = (arm for arm in reversed(store.plan.arms))
-        by_votes(judged)
-        by_inputs(other)
+        alone = by_votes(judged, [other])
+        by_inputs(other, [judged])
     priced, stated = by_votes.found, by_inputs.found
     assert priced is not None
     assert priced.inputs is not None
@@ -473,6 +482,30 @@ def test_a_decision_prices_its_arm_by_the_votes_of_its_run(run: Path) -> None:
     assert priced.inputs.material.acceptance_rate == priced.cost.acceptance  # what sheets compute
     assert stated.cost.acceptance == INPUTS.material.acceptance_rate
     assert stated.cost.judged is None
+    assert priced.settings == stated.settings == ()
+    assert any("not priced beside lcm-2: lcm-1." in one.text_en for one in alone.reasons)
+
+
+def test_two_settings_that_people_judged_are_priced_beside_each_other(
+    run: Path, tmp_path: Path
+) -> None:
+    both = with_answers(shutil.copytree(run, tmp_path / "both"), tmp_path, "lcm-1", yes)
+    with RunStore.open_writer(both) as store:
+        for arm in store.plan.arms:
+            store.append_latency(small_run.latency(arm))
+        records = (store.generations(), store.measurements(), store.latency())
+        found = estimate(store.plan, *records, (), closed_reason=None)
+        pricing = Pricing(store, found, EXAMPLE, on=TODAY)
+        liked, other = store.plan.arms
+        answer = pricing(other, [liked])
+    assert pricing.found is not None
+    (beside,) = pricing.found.settings
+
+    assert beside.arm_id == liked.id
+    assert beside.acceptance.value == 1.0
+    assert beside.cost_per_deliverable < pricing.found.cost.cost_per_deliverable
+    assert any("say why not lcm-1" in one.text_en for one in answer.conditions)
+    assert not any("not priced beside" in one.text_en for one in answer.reasons)
 
 
 def test_an_arm_that_nobody_judged_keeps_what_is_assumed(run: Path) -> None:

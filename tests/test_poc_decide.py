@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from simulated_runs import (
     timed,
 )
 
-from poc.decide import PriceAnswer, decide
+from poc.decide import Price, PriceAnswer, decide
 from poc.front import find
 from poc.lights import EXIT_CODES, exit_code
 from poc.next_measurement import sample_need
@@ -114,7 +114,7 @@ def decided(
     criteria: CriteriaFile | None = None,
     licences: dict[str, CommercialUse] | None = None,
     rights: RightsAnswer | None = None,
-    price: Callable[[Arm], PriceAnswer] | None = None,
+    price: Price | None = None,
     *,
     withdrawn: Collection[str] = (),
 ) -> Decision:
@@ -654,10 +654,12 @@ def test_a_rights_file_that_does_not_know_the_arm_is_no_evidence() -> None:
     assert decision.rights_basis.valid_until is None
 
 
-def priced(light: Light) -> Callable[[Arm], PriceAnswer]:
-    """Answer for whatever arm is asked, which the basis then names."""
+def priced(light: Light, beside: list[str] | None = None) -> Price:
+    """Answer for whatever arm is asked, which the basis then names; `beside` gets the others."""
 
-    def price(arm: Arm) -> PriceAnswer:
+    def price(arm: Arm, others: Sequence[Arm]) -> PriceAnswer:
+        if beside is not None:
+            beside.extend(one.name for one in others)
         one = Finding(text_en="costs that much", text_ja="その費用")
         basis = PriceBasis(digest="1" * 64, arm_id=arm.id, seed=0)
         conditions = (one,) if light is Light.CONDITIONAL else ()
@@ -693,8 +695,8 @@ def test_with_prices_their_light_counts_for_the_recommended_arm(light: Light) ->
 def test_a_decision_stands_until_the_first_of_its_last_days(
     rights_end: str | None, prices_end: str | None, expected: str | None
 ) -> None:
-    def price(arm: Arm) -> PriceAnswer:
-        found = priced(Light.GO)(arm)
+    def price(arm: Arm, others: Sequence[Arm]) -> PriceAnswer:
+        found = priced(Light.GO)(arm, others)
         return found._replace(basis=found.basis.model_copy(update={"valid_until": prices_end}))
 
     result = simulated(criteria=criteria_file(QUALITY), kind="procurement")
@@ -717,25 +719,31 @@ def test_nothing_is_priced_where_no_arm_is_recommended() -> None:
     assert not says(decision, "no price was given")
 
 
-@pytest.mark.parametrize(("light", "named"), [(None, True), (Light.GO, True), (Light.NO_GO, False)])
-def test_a_setting_of_the_same_light_that_was_not_priced_is_named_where_it_may_be_used(
-    light: Light | None, named: bool
+@pytest.mark.parametrize(
+    ("light", "beside"),
+    [(None, [STUDENT]), (Light.GO, [STUDENT]), (Light.NO_GO, [])],
+)
+def test_it_is_priced_beside_the_settings_of_its_light_that_may_be_used(
+    light: Light | None, beside: list[str]
 ) -> None:
     result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
     lights = {"student-2": Light.GO, STUDENT: light or Light.GO}
-    rights = RightsAnswer(lights, {}, digest="0" * 64, on="2026-12-01")
+    rights = RightsAnswer(lights, {}, digest="0" * 64, on="2026-12-01") if light else None
+    asked: list[str] = []
 
-    decision = decided(result, rights=rights if light else None, price=priced(Light.GO))
+    decision = decided(result, rights=rights, price=priced(Light.GO, asked))
 
     assert decision.recommended_arm_id == "student-2"
-    alone = "student-2 alone was priced. Of the same technical light: student-4."
-    assert says(decision, alone) == named
+    assert asked == beside
 
 
-def test_where_one_setting_alone_has_its_light_nothing_is_said_of_others() -> None:
-    decision = decided(simulated(criteria=criteria_file(QUALITY)), price=priced(Light.GO))
+def test_a_setting_that_fails_is_not_priced_beside_it() -> None:
+    values = {"clip_score": lambda a, p, _r: 30 + noise(p) - 5.0 * (a.id == "student-2")}
+    result = run(plan((*PAIR, CHEAPER), prompts=64, criteria=criteria_file(QUALITY)), values)
+    asked: list[str] = []
 
-    assert not says(decision, "alone was priced")
+    assert decided(result, price=priced(Light.GO, asked)).recommended_arm_id == STUDENT
+    assert asked == []
 
 
 def test_without_prices_the_decision_reads_as_it_did_before_there_were_any() -> None:

@@ -136,6 +136,32 @@ def test_every_other_way_stands_beside_ours_doing_nothing_included(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_another_setting_that_people_accepted_more_often_stands_beside_ours(
+    run: Path, language: Language
+) -> None:
+    other = next(arm for arm in fixture.plan().arms if arm.name == "animatelcm-2")
+
+    def beside(found: dict[str, Any]) -> None:
+        cost = found["cost"]
+        found["settings"] = [
+            {
+                "arm_id": other.id, "acceptance": cost["acceptance"],
+                "cost_per_deliverable": 400_349.0, "saving_per_deliverable": -70_000.0,
+                "working_days": cost["working_days"],
+                "drawn": cost["simulation"]["cost_per_deliverable"], "share_cheaper": 0.97,
+            }
+        ]  # fmt: skip
+
+    change(run / "money.json", beside)
+    row = content(run, language).ways.rows[1]
+
+    yen = {"en": "{} JPY", "ja": "{}円"}[language]
+    assert (row.cost, row.saving) == (yen.format("400,349"), yen.format("−70,000"))
+    assert "97 %" in row.mark
+    assert row.name in article(run, language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_without_prices_the_page_says_so_and_which_command_takes_them(
     bare: Path, language: Language
 ) -> None:
