@@ -425,23 +425,31 @@ def justify_over(name: AlternativeName) -> Finding:
 def justify_over_setting(name: str, share: float) -> Finding:
     """Ask for the reason why another setting is not taken that costs less."""
     return Finding(
-        text_en=f"Cheaper setting: say why not {name}: a finished video costs less by it in "
-        f"{percent(share)} of the simulations, as people accepted its clips.",
-        text_ja=f"より安い構成：{name}を選ばない理由を示す。実際の採用率で計算すると、"
-        f"シミュレーションの{percent(share)}で完成動画の費用がこの構成より低い。",
+        text_en=f"Cheaper setting: say why not {name}. In {percent(share)} of the simulations a "
+        "finished video costs less with it, by the share of its clips that people accepted.",
+        text_ja=f"より安い構成: {name}を選ばない理由を示す。人の評価による採用率で計算すると、"
+        f"試算の{percent(share)}で、{name}のほうが推奨の構成より完成動画1本の費用が低い。",
     )
 
 
 def not_priced(name: str, others: Sequence[str]) -> Finding:
-    """Say that settings of the same light were not priced: acceptance can outweigh seconds."""
-    listed = ", ".join(others)
+    """Say that settings that pass as well were not priced: acceptance can outweigh seconds."""
     return Finding(
-        text_en=f"Economic: of the same technical light, but not priced beside {name}: {listed}. "
-        "A slower setting costs less per finished video where enough more of its clips are "
-        "accepted; that takes votes on both.",
-        text_ja=f"経済性：技術の判定が同じでも、{name}と並べて費用を計算していない構成がある"
-        f"（{'、'.join(others)}）。生成が遅くても、採用率が十分に高ければ、完成動画1本の費用は安くなる。"
-        "比べるには、両方の構成を人が評価する必要がある。",
+        text_en=f"Economic: not priced beside {name}, although they pass as well: "
+        f"{', '.join(others)}. A setting that people accept more often can cost less although it "
+        "is slower; that takes both timed on one device, and judged clip by clip by enough people.",
+        text_ja=f"経済性: {'、'.join(others)}も基準を満たすが、{name}と並べた費用は計算していない。"
+        "採用率の高い構成は、生成が遅くても費用が安いことがある。比べるには、両方を同じ機器で計測し、"
+        "十分な人数がクリップごとに評価する必要がある。",
+    )
+
+
+def buy_setting(name: str, share: float) -> Finding:
+    """Say which other setting keeps the limits that the recommended one does not."""
+    return Finding(
+        text_en=f"Weigh {name} instead, which passes as well: it keeps all limits in "
+        f"{percent(share)} of the simulations.",
+        text_ja=f"同じく基準を満たす{name}を検討する。試算の{percent(share)}ですべての上限を守る。",
     )
 
 

@@ -10,25 +10,39 @@ from datetime import date
 
 from poc import cost_findings as said
 from poc.cost_file import AlternativeName, Basis, GpuMode
-from poc.cost_records import ACCEPTANCE, CostResult, Curve, EconomicLight, JudgedClips, UnusedVotes
+from poc.cost_records import (
+    ACCEPTANCE,
+    CostResult,
+    Curve,
+    EconomicLight,
+    JudgedClips,
+    SettingCost,
+    UnusedVotes,
+)
 from poc.records import Finding, Light
 from poc.verdicts import FAIL_SHARE, PASS_SHARE
 
 
-def economic_light(result: CostResult, on: date | None = None) -> EconomicLight:
+def economic_light(
+    result: CostResult, on: date | None = None, settings: Sequence[SettingCost] = ()
+) -> EconomicLight:
     """Return the economic light by the limits of the inputs, on a day where they have a last one.
 
     GO: all limits hold at once in 95 % of the simulations, and nothing that it stands on is
     assumed, told by the tiny world's oracle or of its clips, not timed on the GPU to be paid for,
-    an example, dearer than another way of getting the deliverable, or of offers that have ended.
+    an example, dearer than another way of getting the deliverable or in 95 % of the simulations
+    than one of the other `settings`, or of offers that have ended.
     CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
     value of its range. NO_GO: all limits hold at once in fewer than 20 %, at every assumed value,
-    on numbers that are neither examples nor of offers that have ended. INSUFFICIENT_EVIDENCE:
-    anything else, such as no limit.
+    on numbers that are neither examples nor of offers that have ended, and no other setting holds
+    them in 95 %. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
     """
     ended = has_ended(result.valid_until, on)
     light, reached = _light(result)
-    open_ = (*_conditions(result), *((reached,) if reached else ()))
+    open_ = (*_conditions(result), *_cheaper_settings(settings), *((reached,) if reached else ()))
+    instead = _instead(settings)
+    if light is Light.NO_GO and instead is not None:
+        light = Light.INSUFFICIENT_EVIDENCE
     if ended and result.valid_until is not None:
         light = Light.INSUFFICIENT_EVIDENCE if light is Light.NO_GO else light
         open_ = (*open_, said.renew_offers(result.valid_until))
@@ -38,7 +52,7 @@ def economic_light(result: CostResult, on: date | None = None) -> EconomicLight:
         light=light,
         reasons=tuple(_reasons(result, light)),
         conditions=() if light in {Light.GO, Light.NO_GO} else open_,
-        next_step=_next_step(result) if light is Light.INSUFFICIENT_EVIDENCE else None,
+        next_step=(instead or _next_step(result)) if light is Light.INSUFFICIENT_EVIDENCE else None,
     )
 
 
@@ -152,6 +166,21 @@ def _cheaper(result: CostResult) -> Iterator[AlternativeName]:
     for one in result.alternatives:
         if one.saving_per_deliverable < 0 and one.name is not AlternativeName.DOING_NOTHING:
             yield one.name
+
+
+def _cheaper_settings(settings: Sequence[SettingCost]) -> Iterator[Finding]:
+    for one in settings:
+        if one.share_cheaper >= PASS_SHARE:
+            yield said.justify_over_setting(one.arm, one.share_cheaper)
+
+
+def _instead(settings: Sequence[SettingCost]) -> Finding | None:
+    """Name the setting that most surely keeps all limits, where one does."""
+    shares = {one.arm: one.share_within_all or 0.0 for one in settings}
+    best = max(shares, key=shares.__getitem__, default=None)
+    if best is None or shares[best] < PASS_SHARE:
+        return None
+    return said.buy_setting(best, shares[best])
 
 
 def _next_step(result: CostResult) -> Finding:

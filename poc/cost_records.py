@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import not_
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -290,6 +290,8 @@ class SettingCost(Record):
     """What a deliverable costs by another setting than the recommended one, as people judged it."""
 
     arm_id: str
+    arm: str
+    """Its name."""
     acceptance: Quantity
     cost_per_deliverable: float
     """As stated."""
@@ -297,8 +299,10 @@ class SettingCost(Record):
     """By the recommended setting; negative where that costs more."""
     working_days: float
     drawn: Spread
-    share_cheaper: float
+    share_cheaper: Annotated[float, Field(ge=0, le=1)]
     """Share of the simulations in which it costs less than by the recommended one."""
+    share_within_all: Annotated[float, Field(ge=0, le=1)] | None
+    """Share of them within all limits at once; None without a limit."""
 
 
 class MoneyOfRun(Record):
@@ -314,4 +318,4 @@ class MoneyOfRun(Record):
     inputs: CostInputs | None = None
     """What it was computed from, with the run's own seconds; a run from before has none."""
     settings: tuple[SettingCost, ...] = Field(default=(), exclude_if=not_)
-    """Other settings of the same technical light that may be used, where people judged both."""
+    """Other settings that pass and may be used, of the same style, where people judged both."""

@@ -61,12 +61,12 @@ def judge(subject: Subject, rights: Rights, licences: LicenceTable, *, on: date)
     against = Circumstances(rights, licences, on, accepted=not approval.missing)
     items = _open_items(rights, on)
     common = list(_common(rights, items, approval.missing, on))
-    shared = worst(light for light, _ in common)
+    shared = worst([Light.GO, *(light for light, _ in common)])
     ends = [rights.file.use.until, *(item.due for item in items if item.due)]
     arms = _with_replacements(
         [_arm(arm, subject, against, shared, min(ends)) for arm in subject.arms]
     )
-    light = worst(arm.light for arm in arms)
+    light = worst([Light.GO, *(arm.light for arm in arms)])
     return RightsResult(
         on=on,
         name=rights.file.name,

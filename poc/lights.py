@@ -28,9 +28,9 @@ def exit_code(light: Light) -> int:
 
 
 def worst(lights: Iterable[Light]) -> Light:
-    """Return the worst of some lights; GO where there are none.
+    """Return the worst of some lights; raises ValueError where there are none.
 
     >>> worst([Light.GO, Light.CONDITIONAL]).value
     'CONDITIONAL'
     """
-    return max(lights, key=ORDER.index, default=Light.GO)
+    return max(lights, key=ORDER.index)

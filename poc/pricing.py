@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -11,17 +11,21 @@ from typing import Final
 from poc import cost_findings as said
 from poc import run_folder
 from poc.cost import evaluate, with_judged, with_seconds
-from poc.cost_file import CostInputs, read_cost
+from poc.cost_file import CostInputs, faults, read_cost
 from poc.cost_light import economic_light, has_ended
 from poc.cost_records import JudgedClips, MoneyOfRun, TimedSeconds, UnusedVotes
 from poc.cost_run import judged_clips, seconds_of_run
-from poc.cost_settings import cheaper_settings, settings_beside
+from poc.cost_settings import settings_beside
 from poc.decide import PriceAnswer
-from poc.records import Arm, Estimates, Finding, PriceBasis
+from poc.errors import InputError
+from poc.records import Arm, Estimates, PriceBasis
 from poc.store import RunStore
 
 PRICE_SEED: Final = 0
 """Of the simulation behind the economic light: equal inputs give equal decisions."""
+
+
+Judged = JudgedClips | UnusedVotes | None
 
 
 class Pricing:
@@ -35,47 +39,58 @@ class Pricing:
     def __call__(self, arm: Arm, others: Sequence[Arm]) -> PriceAnswer:
         """Price an arm's deliverable beside those of the `others` timed and judged as it was."""
         inputs = read_cost(self._path)
-        timed, judged = self._measured(arm, inputs)
+        timed, judged = self._seconds(arm), judged_clips(self._store, arm, inputs)
         cost = evaluate(inputs, seed=PRICE_SEED, timed=timed, judged=judged)
         ours = with_judged(with_seconds(inputs, timed), judged)
-        judged_too = self._beside(others, inputs) if timed and _accepted(judged) else {}
-        settings = settings_beside(ours, judged_too, seed=PRICE_SEED)
+        priced = [] if timed is None else self._beside(others, inputs, timed, judged)
+        settings = settings_beside(ours, priced, seed=PRICE_SEED)
+        light = economic_light(cost, self._on, settings)
         self.found = MoneyOfRun(
             format_version=1,
             kind=self._store.plan.spec.kind,
             estimates_digest=self._estimates.content_digest(),
             basis=self._basis(arm, inputs.valid_until),
             cost=cost,
-            economic=economic_light(cost, self._on),
+            economic=light,
             inputs=ours,
             settings=settings,
         )
-        light, names = self.found.economic, {one.id: one.name for one in others}
+        left = [one.name for one in others if one not in [arm for arm, _ in priced]]
         return PriceAnswer(
             light=light.light,
-            reasons=(*light.reasons, *_not_priced(arm, others, judged_too)),
-            conditions=(*light.conditions, *cheaper_settings(settings, names)),
+            reasons=(*light.reasons, *([said.not_priced(arm.name, left)] if left else [])),
+            conditions=light.conditions,
             next_step=light.next_step,
             basis=self.found.basis,
         )
 
-    def _beside(self, others: Sequence[Arm], inputs: CostInputs) -> dict[str, CostInputs]:
-        """Return the inputs in use of the arms that were timed and judged, by id."""
-        found = {}
+    def _beside(
+        self, others: Sequence[Arm], inputs: CostInputs, timed: TimedSeconds, judged: Judged
+    ) -> list[tuple[Arm, CostInputs]]:
+        """Return the inputs in use of the arms that were timed and judged as ours was.
+
+        What is wrong with the records of another arm leaves it out and stops nothing.
+        """
+        found = []
         for arm in others:
-            timed, judged = self._measured(arm, inputs)
-            if timed is not None and _accepted(judged):
-                found[arm.id] = with_judged(with_seconds(inputs, timed), judged)
+            its = judged_clips(self._store, arm, inputs)
+            if not _measured_alike(judged, its):
+                continue
+            try:
+                seconds = self._seconds(arm)
+            except InputError:
+                continue
+            if seconds is None or (seconds.device, seconds.shape) != (timed.device, timed.shape):
+                continue
+            used = with_judged(with_seconds(inputs, seconds), its)
+            if not [*faults(used)]:
+                found.append((arm, used))
         return found
 
-    def _measured(
-        self, arm: Arm, inputs: CostInputs
-    ) -> tuple[TimedSeconds | None, JudgedClips | UnusedVotes | None]:
-        """Return an arm's own seconds and votes, where the run has them."""
+    def _seconds(self, arm: Arm) -> TimedSeconds | None:
         store = self._store
         timed = any(sample.arm_id == arm.id and sample.round >= 0 for sample in store.latency())
-        seconds = seconds_of_run(store.path, arm.name) if timed else None
-        return seconds, judged_clips(store, arm, inputs)
+        return seconds_of_run(store.path, arm.name) if timed else None
 
     def _basis(self, arm: Arm, until: str | None) -> PriceBasis:
         return PriceBasis(
@@ -87,11 +102,10 @@ class Pricing:
         )
 
 
-def _accepted(judged: JudgedClips | UnusedVotes | None) -> bool:
-    """Tell whether people said of an arm's clips which they would publish."""
-    return isinstance(judged, JudgedClips) and judged.acceptance is not None
-
-
-def _not_priced(arm: Arm, others: Sequence[Arm], priced: Collection[str]) -> tuple[Finding, ...]:
-    left = [one.name for one in others if one.id not in priced]
-    return (said.not_priced(arm.name, left),) if left else ()
+def _measured_alike(ours: Judged, other: Judged) -> bool:
+    """Tell whether people gave both arms an acceptance rate, and both or neither minutes."""
+    if not isinstance(ours, JudgedClips) or not isinstance(other, JudgedClips):
+        return False
+    if ours.acceptance is None or other.acceptance is None:
+        return False
+    return (ours.review is None) == (other.review is None)

@@ -99,7 +99,7 @@ def ways(view: RunView, text: Text, focus: Arm) -> Ways:
     ours = WayRow(arm, _money(text, cost, cost.cost_per_deliverable), "", days, "")
     settings = tuple(_setting(view, text, cost, one) for one in view.money.settings)
     others = tuple(_way(text, cost, one) for one in cost.alternatives)
-    return Ways(text("ways.about"), (ours, *settings, *others), (text.pick(cost.largest_part),))
+    return Ways(text("ways.about"), (ours, *others, *settings), (text.pick(cost.largest_part),))
 
 
 def _setting(view: RunView, text: Text, cost: CostResult, one: SettingCost) -> WayRow:

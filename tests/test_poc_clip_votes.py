@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from poc.cost_case import draws, estimated
 from poc.cost_file import EXAMPLE, LEAST, Basis, Quantity, read_cost
 from poc.cost_findings import judge_real_clips, votes_amiss
 from poc.cost_light import economic_light
-from poc.cost_records import JudgedClips
+from poc.cost_records import JudgedClips, MoneyOfRun
 from poc.cost_run import _as_judged, judged_of_run
 from poc.cost_scenario import Change
 from poc.cost_scenario import changed as changed_inputs
+from poc.decide import PriceAnswer
 from poc.errors import InputError
 from poc.estimate import estimate
 from poc.intervals import FloatArray
@@ -471,8 +472,8 @@ def test_a_decision_prices_its_arm_by_the_votes_of_its_run(run: Path) -> None:
         found = estimate(store.plan, *records, (), closed_reason=None)
         by_votes, by_inputs = (Pricing(store, found, EXAMPLE, on=TODAY) for _ in range(2))
         judged, other = (arm for arm in reversed(store.plan.arms))
-        alone = by_votes(judged, [other])
-        by_inputs(other, [judged])
+        by_votes(judged, [])
+        by_inputs(other, [])
     priced, stated = by_votes.found, by_inputs.found
     assert priced is not None
     assert priced.inputs is not None
@@ -482,30 +483,77 @@ def test_a_decision_prices_its_arm_by_the_votes_of_its_run(run: Path) -> None:
     assert priced.inputs.material.acceptance_rate == priced.cost.acceptance  # what sheets compute
     assert stated.cost.acceptance == INPUTS.material.acceptance_rate
     assert stated.cost.judged is None
-    assert priced.settings == stated.settings == ()
-    assert any("not priced beside lcm-2: lcm-1." in one.text_en for one in alone.reasons)
 
 
-def test_two_settings_that_people_judged_are_priced_beside_each_other(
-    run: Path, tmp_path: Path
-) -> None:
-    both = with_answers(shutil.copytree(run, tmp_path / "both"), tmp_path, "lcm-1", yes)
-    with RunStore.open_writer(both) as store:
+@pytest.fixture(scope="module")
+def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with lcm-1 judged as well, whose every clip would be published; nothing is timed."""
+    folder = tmp_path_factory.mktemp("both")
+    return with_answers(shutil.copytree(run, folder / "run"), folder, "lcm-1", yes)
+
+
+def answered(
+    run: Path, folder: Path, devices: Mapping[str, Sequence[str]]
+) -> tuple[PriceAnswer, MoneyOfRun]:
+    """Price lcm-2 beside lcm-1, with the arms timed once on each of the devices."""
+    made = shutil.copytree(run, folder / "timed")
+    with RunStore.open_writer(made) as store:
         for arm in store.plan.arms:
-            store.append_latency(small_run.latency(arm))
+            for place, device in enumerate(devices.get(arm.name, ())):
+                changes = {"device": device, "round": place}
+                store.append_latency(small_run.latency(arm).model_copy(update=changes))
+    with RunStore.open_reader(made) as store:
         records = (store.generations(), store.measurements(), store.latency())
         found = estimate(store.plan, *records, (), closed_reason=None)
         pricing = Pricing(store, found, EXAMPLE, on=TODAY)
-        liked, other = store.plan.arms
-        answer = pricing(other, [liked])
+        other, ours = store.plan.arms
+        answer = pricing(ours, [other])
     assert pricing.found is not None
-    (beside,) = pricing.found.settings
+    return answer, pricing.found
 
-    assert beside.arm_id == liked.id
+
+def is_named(answer: PriceAnswer) -> bool:
+    return any("not priced beside lcm-2" in one.text_en for one in answer.reasons)
+
+
+def test_two_settings_that_people_judged_are_priced_beside_each_other(
+    both: Path, tmp_path: Path
+) -> None:
+    answer, money = answered(both, tmp_path, {"lcm-1": ["cpu"], "lcm-2": ["cpu"]})
+    (beside,) = money.settings
+
+    assert beside.arm == "lcm-1"
     assert beside.acceptance.value == 1.0
-    assert beside.cost_per_deliverable < pricing.found.cost.cost_per_deliverable
+    assert beside.cost_per_deliverable < money.cost.cost_per_deliverable
     assert any("say why not lcm-1" in one.text_en for one in answer.conditions)
-    assert not any("not priced beside" in one.text_en for one in answer.reasons)
+    assert not is_named(answer)
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        {},
+        {"lcm-1": ["cpu"]},
+        {"lcm-2": ["cpu"]},
+        {"lcm-1": ["another"], "lcm-2": ["cpu"]},
+        {"lcm-1": ["cpu", "another"], "lcm-2": ["cpu"]},
+    ],
+    ids=["none", "ours not", "other not", "elsewhere", "other on two"],
+)
+def test_settings_that_were_not_timed_alike_are_named_and_not_priced(
+    both: Path, tmp_path: Path, devices: dict[str, list[str]]
+) -> None:
+    answer, money = answered(both, tmp_path, devices)
+
+    assert money.settings == ()
+    assert is_named(answer)
+
+
+def test_a_setting_that_nobody_judged_is_named_and_not_priced(run: Path, tmp_path: Path) -> None:
+    answer, money = answered(run, tmp_path, {"lcm-1": ["cpu"], "lcm-2": ["cpu"]})
+
+    assert money.settings == ()
+    assert is_named(answer)
 
 
 def test_an_arm_that_nobody_judged_keeps_what_is_assumed(run: Path) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from simulated_runs import arm
 
 from poc.cost import evaluate
 from poc.cost_file import EXAMPLE, Basis, CostInputs, Quantity, read_cost
-from poc.cost_settings import cheaper_settings, settings_beside
+from poc.cost_light import economic_light
+from poc.cost_records import CostResult, SettingCost
+from poc.cost_settings import settings_beside
+from poc.records import Light
 
 INPUTS = read_cost(EXAMPLE)
 SIMULATIONS = 1000
+OTHER = arm("other-4")
 
 
 def accepted(share: float, half: float, source: str = "votes") -> CostInputs:
@@ -32,16 +39,16 @@ def in_seconds(inputs: CostInputs, seconds: float) -> CostInputs:
 
 
 def share_cheaper(ours: CostInputs, other: CostInputs) -> float:
-    (found,) = settings_beside(ours, {"other": other}, seed=0, simulations=SIMULATIONS)
+    (found,) = settings_beside(ours, [(OTHER, other)], seed=0, simulations=SIMULATIONS)
     return found.share_cheaper
 
 
 def test_a_setting_costs_what_the_cost_model_says_of_its_inputs() -> None:
     ours, other = accepted(0.3, 0.05), accepted(0.8, 0.05)
-    (found,) = settings_beside(ours, {"a1": other}, seed=0, simulations=100)
+    (found,) = settings_beside(ours, [(OTHER, other)], seed=0, simulations=100)
     mine, alone = (evaluate(one, seed=0, simulations=100) for one in (ours, other))
 
-    assert found.arm_id == "a1"
+    assert (found.arm_id, found.arm) == (OTHER.id, "other-4")
     assert found.acceptance == other.material.acceptance_rate
     assert found.cost_per_deliverable == alone.cost_per_deliverable
     assert found.saving_per_deliverable == alone.cost_per_deliverable - mine.cost_per_deliverable
@@ -72,14 +79,58 @@ def test_equal_rates_of_two_settings_are_drawn_apart() -> None:
     assert share == pytest.approx(0.5, abs=4 * 0.5 / SIMULATIONS**0.5)
 
 
-@pytest.mark.parametrize(("rate", "named"), [(0.8, True), (0.5, False)])
-def test_a_setting_has_to_be_justified_over_where_it_is_cheaper_for_certain(
-    rate: float, named: bool
-) -> None:
-    other = accepted(rate, 0.05, "on the other")
-    found = settings_beside(accepted(0.5, 0.05), {"a1": other}, seed=0, simulations=SIMULATIONS)
-    said = [one.text_en for one in cheaper_settings(found, {"a1": "lcm-4"})]
+# --- what the economic light makes of it ----------------------------------------------------------
 
-    assert [text.startswith("Cheaper setting: say why not lcm-4") for text in said] == [
-        True
-    ] * named
+
+def beside(**changes: Any) -> SettingCost:
+    """A setting that costs as much as ours in half of the simulations, and keeps no limit."""
+    (found,) = settings_beside(INPUTS, [(OTHER, INPUTS)], seed=0, simulations=10)
+    return found.model_copy(update={"share_cheaper": 0.5, "share_within_all": 0.0} | changes)
+
+
+def result(share_within: float, **changes: Any) -> CostResult:
+    """A result on numbers that are measured and no examples, within its limits in that share."""
+    found = evaluate(INPUTS, seed=0, simulations=10)
+    measured = found.seconds.model_copy(update={"doubt": None, "is_measured": True})
+    fields = {
+        "seconds": measured, "examples": (), "acceptance_basis": Basis.VOTES, "curves": (),
+        "review_basis": Basis.VOTES, "share_within_all": share_within,
+        "alternatives": tuple(
+            one.model_copy(update={"saving_per_deliverable": 1.0}) for one in found.alternatives
+        ),
+    }  # fmt: skip
+    return found.model_copy(update=fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("share", "light"), [(0.95, Light.CONDITIONAL), (0.949, Light.GO), (0.0, Light.GO)]
+)
+def test_a_setting_that_is_cheaper_for_certain_has_to_be_justified_over(
+    share: float, light: Light
+) -> None:
+    found = economic_light(result(1.0), settings=[beside(share_cheaper=share)])
+    said = [one.text_en[:37] for one in found.conditions]
+
+    assert found.light is light
+    assert said == ["Cheaper setting: say why not other-4."] * (light is Light.CONDITIONAL)
+
+
+@pytest.mark.parametrize(
+    ("share", "light"), [(0.95, Light.INSUFFICIENT_EVIDENCE), (0.949, Light.NO_GO)]
+)
+def test_no_price_is_refused_while_another_setting_that_passes_keeps_the_limits(
+    share: float, light: Light
+) -> None:
+    settings = [beside(), beside(arm="best-8", share_within_all=share)]
+    found = economic_light(result(0.1), settings=settings)
+
+    assert found.light is light
+    assert (found.next_step is not None) == (light is Light.INSUFFICIENT_EVIDENCE)
+    if found.next_step is not None:
+        assert found.next_step.text_en.startswith("Weigh best-8 instead")
+
+
+def test_without_a_limit_no_setting_is_said_to_keep_it() -> None:
+    found = economic_light(result(0.1), settings=[beside(share_within_all=None)])
+
+    assert found.light is Light.NO_GO

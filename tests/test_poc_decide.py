@@ -27,7 +27,7 @@ from simulated_runs import (
 
 from poc.decide import Price, PriceAnswer, decide
 from poc.front import find
-from poc.lights import EXIT_CODES, exit_code
+from poc.lights import EXIT_CODES, ORDER, exit_code, worst
 from poc.next_measurement import sample_need
 from poc.outcomes import Draws
 from poc.records import (
@@ -721,9 +721,15 @@ def test_nothing_is_priced_where_no_arm_is_recommended() -> None:
 
 @pytest.mark.parametrize(
     ("light", "beside"),
-    [(None, [STUDENT]), (Light.GO, [STUDENT]), (Light.NO_GO, [])],
+    [
+        (None, [STUDENT]),
+        (Light.GO, [STUDENT]),
+        (Light.CONDITIONAL, [STUDENT]),
+        (Light.INSUFFICIENT_EVIDENCE, []),
+        (Light.NO_GO, []),
+    ],
 )
-def test_it_is_priced_beside_the_settings_of_its_light_that_may_be_used(
+def test_it_is_priced_beside_the_settings_that_pass_too_and_may_be_used(
     light: Light | None, beside: list[str]
 ) -> None:
     result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
@@ -735,6 +741,59 @@ def test_it_is_priced_beside_the_settings_of_its_light_that_may_be_used(
 
     assert decision.recommended_arm_id == "student-2"
     assert asked == beside
+
+
+@pytest.mark.parametrize("what", ["withdrawn", "control"])
+def test_what_may_not_lead_is_not_priced_beside_it(what: str) -> None:
+    slower = arm("student-8", steps=8, role=ArmRole(what if what == "control" else "candidate"))
+    result = simulated(arms=(*PAIR, slower), criteria=criteria_file(QUALITY))
+    asked: list[str] = []
+
+    decided(
+        result,
+        price=priced(Light.GO, asked),
+        withdrawn=["student-8"] if what == "withdrawn" else [],
+    )
+
+    assert asked == []
+
+
+def test_a_slower_setting_that_passes_is_priced_beside_it() -> None:
+    result = simulated(arms=(*PAIR, arm("student-8", steps=8)), criteria=criteria_file(QUALITY))
+    asked: list[str] = []
+
+    assert decided(result, price=priced(Light.GO, asked)).recommended_arm_id == STUDENT
+    assert asked == ["student-8"]
+
+
+def test_nothing_is_priced_beside_what_does_not_pass_itself() -> None:
+    result = simulated(gain=-0.1, arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))
+    asked: list[str] = []
+    decision = decided(result, price=priced(Light.GO, asked))
+
+    assert decision.technical is Light.INSUFFICIENT_EVIDENCE
+    assert decision.price_basis is not None
+    assert asked == []
+
+
+def test_lights_are_ordered_from_best_to_worst_and_none_has_no_worst() -> None:
+    expected = (Light.GO, Light.CONDITIONAL, Light.INSUFFICIENT_EVIDENCE, Light.NO_GO)
+
+    assert expected == ORDER
+    with pytest.raises(ValueError, match="empty"):
+        worst([])
+
+
+def test_a_setting_in_another_style_is_not_priced_beside_it() -> None:
+    styled = CHEAPER.model_copy(update={"style": "ink"})
+    asked: list[str] = []
+
+    decided(
+        simulated(arms=(*PAIR, styled), criteria=criteria_file(QUALITY)),
+        price=priced(Light.GO, asked),
+    )
+
+    assert asked == []
 
 
 def test_a_setting_that_fails_is_not_priced_beside_it() -> None:

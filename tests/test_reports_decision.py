@@ -135,6 +135,17 @@ def test_every_other_way_stands_beside_ours_doing_nothing_included(
     assert ways.rows[2].saving == {"en": "29,651 JPY", "ja": "29,651円"}[language]
 
 
+def setting(found: dict[str, Any], arm_id: str, name: str) -> dict[str, Any]:
+    """Another setting of money.json, 70,000 cheaper."""
+    cost = found["cost"]
+    return {
+        "arm_id": arm_id, "arm": name, "acceptance": cost["acceptance"],
+        "cost_per_deliverable": 400_349.0, "saving_per_deliverable": -70_000.0,
+        "working_days": cost["working_days"], "share_cheaper": 0.97, "share_within_all": None,
+        "drawn": cost["simulation"]["cost_per_deliverable"],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_another_setting_that_people_accepted_more_often_stands_beside_ours(
     run: Path, language: Language
@@ -142,23 +153,33 @@ def test_another_setting_that_people_accepted_more_often_stands_beside_ours(
     other = next(arm for arm in fixture.plan().arms if arm.name == "animatelcm-2")
 
     def beside(found: dict[str, Any]) -> None:
-        cost = found["cost"]
-        found["settings"] = [
-            {
-                "arm_id": other.id, "acceptance": cost["acceptance"],
-                "cost_per_deliverable": 400_349.0, "saving_per_deliverable": -70_000.0,
-                "working_days": cost["working_days"],
-                "drawn": cost["simulation"]["cost_per_deliverable"], "share_cheaper": 0.97,
-            }
-        ]  # fmt: skip
+        found["settings"] = [setting(found, other.id, other.name)]
 
     change(run / "money.json", beside)
-    row = content(run, language).ways.rows[1]
+    row = content(run, language).ways.rows[-1]
 
     yen = {"en": "{} JPY", "ja": "{}円"}[language]
     assert (row.cost, row.saving) == (yen.format("400,349"), yen.format("−70,000"))
     assert "97 %" in row.mark
     assert row.name in article(run, language)
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [("nowhere",), ("animatelcm-2", "animatelcm-2"), ("animatelcm-4",), ("teacher-25",)],
+    ids=["unknown", "twice", "the recommended one", "the baseline"],
+)
+def test_prices_of_settings_that_cannot_stand_there_are_not_shown(
+    run: Path, arms: tuple[str, ...]
+) -> None:
+    ids = {arm.name: arm.id for arm in fixture.plan().arms}
+
+    def beside(found: dict[str, Any]) -> None:
+        found["settings"] = [setting(found, ids.get(name, name), name) for name in arms]
+
+    change(run / "money.json", beside)
+
+    assert load_run(run).money is None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
