@@ -299,14 +299,15 @@ def _money(store: RunStore, decision: Decision) -> MoneyOfRun | None:
         return None
     there = found.basis, found.estimates_digest, found.economic.light
     asked = decision.price_basis, decision.estimates_digest, decision.economic
-    return found if there == asked and _settings_stand(store, found) else None
+    return found if there == asked and _prices_this_run(store, found) else None
 
 
-def _settings_stand(store: RunStore, found: MoneyOfRun) -> bool:
-    """Tell whether the settings priced beside the recommended one are others of this run, once."""
-    ids = [one.arm_id for one in found.settings]
-    others = {arm.id for arm in store.plan.arms} - {found.basis.arm_id, store.plan.baseline_id}
-    return len(set(ids)) == len(ids) and others >= {*ids}
+def _prices_this_run(store: RunStore, found: MoneyOfRun) -> bool:
+    """Tell whether an arm of the run is priced, and beside it others of it, each once."""
+    arms, ours = {arm.id for arm in store.plan.arms}, found.basis.arm_id
+    beside = [one.arm_id for one in found.settings]
+    others = arms - {ours, store.plan.baseline_id}
+    return ours in arms and len(set(beside)) == len(beside) and others.issuperset(beside)
 
 
 def _rights(store: RunStore, decision: Decision) -> RightsOfRun | None:

@@ -182,6 +182,13 @@ def test_prices_of_settings_that_cannot_stand_there_are_not_shown(
     assert load_run(run).money is None
 
 
+def test_prices_of_an_arm_that_the_run_does_not_have_are_not_shown(run: Path) -> None:
+    change(run / "money.json", lambda found: found["basis"].update(arm_id="nowhere"))
+    change(run / "decision.json", lambda found: found["price_basis"].update(arm_id="nowhere"))
+
+    assert load_run(run).money is None
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_without_prices_the_page_says_so_and_which_command_takes_them(
     bare: Path, language: Language
