@@ -403,7 +403,7 @@ def test_errors_come_first(tmp_path: Path) -> None:
 TINY: Final = Path(__file__).parent.parent / "poc" / "specs"
 
 
-@pytest.mark.parametrize("name", ["tiny", "quick", "gate", "tiny-evidence"])
+@pytest.mark.parametrize("name", ["tiny", "quick", "gate", "tiny-evidence", "tiny-trained"])
 def test_the_tiny_specs_are_clean(name: str) -> None:
     models = read_models()
     plan = plan_of(TINY / f"{name}.yaml", models)

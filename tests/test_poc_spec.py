@@ -496,6 +496,7 @@ def test_every_number_that_the_latency_pass_estimates_may_be_asked_for() -> None
         ("tiny", "demonstration"),
         ("quick", "demonstration"),
         ("tiny-evidence", "demonstration"),
+        ("tiny-trained", "demonstration"),
         ("animatelcm-sd15", "procurement"),
         ("quick-gpu", "procurement"),
     ],
