@@ -10,7 +10,7 @@ import audit_page
 import pytest
 
 from poc import cli
-from poc.records import Comparison, CriteriaFile, Decision, Estimates
+from poc.records import Comparison, CriteriaFile, Decision, Estimate, Estimates
 from poc.table import table
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -55,6 +55,35 @@ def test_the_audit_is_summed_up_as_its_numbers_say() -> None:
     assert between("audit").splitlines() == list(audit_page.summary(content))
     page = Path("reports/baselines/audit/audit.md").read_text(encoding="utf-8")
     assert page == audit_page.page(content)
+
+
+def percent(one: Estimate) -> str:
+    assert one.value is not None
+    assert one.low is not None
+    assert one.high is not None
+    low, high = (round(100 * end) for end in (one.low, one.high))
+    return f"{round(100 * one.value)}{{}} [{low}, {high}]"
+
+
+def test_what_is_said_of_a_training_from_nothing_is_what_its_run_measured() -> None:
+    """Points between settings, and the shares of pastel clips, its own and the embedded ones."""
+    trained, embedded = (
+        Estimates.from_json((DEMO.parent / name / "estimates.json").read_text(encoding="utf-8"))
+        for name in ("trained", "evidence")
+    )
+    names = {arm.arm.id: arm.arm.name for arm in trained.arms}
+    said = " ".join(README.partition("**Another training gives other numbers.**")[2].split())
+    for pair in trained.contrasts:
+        (found,) = [one.estimate for one in pair.results if one.estimate.metric == "oracle_all"]
+        assert percent(found).format("") in said, names[pair.against_id]
+    for run in (trained, embedded):
+        (pastel,) = [arm for arm in run.arms if arm.arm.name == "animatelcm-pastel-4"]
+        (right,) = [
+            one
+            for one in pastel.estimates
+            if (one.metric, one.comparison) == ("oracle_all", Comparison.VALUE)
+        ]
+        assert percent(right).format(" %") in said
 
 
 def test_every_picture_and_file_that_is_linked_exists() -> None:
