@@ -43,7 +43,7 @@ def rights(view: RunView, text: Text) -> RightsPage:
         reasons=tuple(pick(text, reason) for reason in result.reasons),
         parts=tuple(_part(text, one) for one in bad),
         cleared=tuple(named(text, one) for one in parts if one not in bad),
-        instead=_instead(text, arms),
+        instead=_instead(view, text, arms),
         open=tuple(_item(text, one) for one in result.open_items),
         missing=tuple(words.shown(role) for role in result.missing_roles),
     )
@@ -119,9 +119,10 @@ def _part(text: Text, part: PartRights) -> PartRow:
     )
 
 
-def _instead(text: Text, arms: Sequence[ArmRights]) -> str:
+def _instead(view: RunView, text: Text, arms: Sequence[ArmRights]) -> str:
     names = dict.fromkeys(name for arm in arms for name in arm.replacements)
-    shown = text("list.comma").join(words.shown(name, 80) for name in names)
+    known = {arm.name: words.arm_name(text, arm) for arm in view.plan.arms}
+    shown = text("list.comma").join(known.get(name, words.shown(name, 80)) for name in names)
     return text("rights.instead", arms=shown) if shown else ""
 
 

@@ -182,6 +182,16 @@ def test_prices_of_settings_that_cannot_stand_there_are_not_shown(
     assert load_run(run).money is None
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_settings_that_may_be_used_instead_have_the_names_of_the_page(
+    run: Path, language: Language
+) -> None:
+    said = content(run, language).rights.instead
+
+    assert {"en": "AnimateLCM, 2 steps", "ja": "AnimateLCM・2ステップ"}[language] in said
+    assert "animatelcm-2" not in said
+
+
 def test_prices_of_an_arm_that_the_run_does_not_have_are_not_shown(run: Path) -> None:
     change(run / "money.json", lambda found: found["basis"].update(arm_id="nowhere"))
     change(run / "decision.json", lambda found: found["price_basis"].update(arm_id="nowhere"))
