@@ -7,6 +7,7 @@ colours that the colour-blind can separate, and carries the watermark when the r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -411,7 +412,7 @@ def _marks(
     points: pd.DataFrame, subject: Subject, theme: Theme, x: alt.X, *,
     numbered: bool = True, often: bool = False,
 ) -> list[alt.Chart]:  # fmt: skip
-    """Interval, mark and step count of every arm; a ring round what is named below its mark."""
+    """Interval, mark and step count of every arm; a ring round the marks that are named."""
     base = alt.Chart(points)
     colour, shape = _colour(points, subject), _shape(points, subject)
     whisker = (
@@ -419,21 +420,35 @@ def _marks(
         .mark_rule(strokeWidth=1.5, opacity=0.55)
         .encode(x=x, y=_quality(subject, "low"), y2="high:Q", color=colour)
     )
+    at = {"x": x, "y": _quality(subject)}
     named = base.transform_filter("datum.role != ''")
-    ring = named.mark_point(shape="circle", size=330, color=_MID, strokeWidth=1.5)
-    name = named.mark_text(dy=19, fontSize=11, color=theme.ink or _MID)
+    ring = named.mark_point(shape="circle", size=330, color=_MID, strokeWidth=1.5).encode(**at)
     dots = base.mark_point(filled=True, size=95, opacity=1).encode(
         x=x, y=_quality(subject), color=colour, shape=shape, tooltip=_tooltip(subject)
     )
     if often:
         faint = alt.Scale(domain=[0, 1], range=[0.35, 1])
         dots = dots.encode(opacity=alt.Opacity("often:Q", scale=faint, legend=None))
-    at = {"x": x, "y": _quality(subject)}
-    layers = [whisker, ring.encode(**at), dots, name.encode(**at, text="role:N")]
+    names = [one.encode(**at, text="role:N") for one in _names(base, x, theme)]
+    layers = [whisker, ring, dots, *names]
     if numbered:
         number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
         layers.append(number.encode(x=x, y=_quality(subject), text="steps:Q", color=colour))
     return layers
+
+
+def _names(base: alt.Chart, x: alt.X, theme: Theme) -> Iterator[alt.Chart]:
+    """Say which mark is the baseline and which the best candidate, on the side that has room.
+
+    Settings of as many steps stand above each other, so that there is room to the left; of the
+    first of all to the right.
+    """
+    field = x.to_dict()["field"]
+    named = base.transform_joinaggregate(first=f"min({field})").transform_filter("datum.role != ''")
+    for side, align, dx in (">", "right", -13), ("==", "left", 13):
+        yield named.transform_filter(f"datum.{field} {side} datum.first").mark_text(
+            align=align, dx=dx, dy=7, fontSize=11, color=theme.ink or _MID
+        )
 
 
 def _quality(subject: Subject, field: str = "value") -> alt.Y:
