@@ -105,7 +105,7 @@ def trade_off(
         .mark_line(strokeDash=[5, 4], color=_MID, strokeWidth=1.5)
         .encode(x=x, y=_quality(subject), order=f"{field}:Q", detail="style:N")
     )
-    layers = [front, *_marks(points, subject, theme, x, often=True)]
+    layers = [front, *_marks(points, subject, theme, x, field=field, often=True)]
     if choose:
         dots = next(n for n, one in enumerate(layers) if one.mark.type == "point" and n > 2)
         layers[dots] = layers[dots].add_params(
@@ -155,7 +155,7 @@ def step_curve(points: pd.DataFrame, subject: Subject, theme: Theme) -> alt.Laye
             detail="group:N",
         )
     )
-    layers = [band, rule, lines, *_marks(points, subject, theme, x, numbered=False)]
+    layers = [band, rule, lines, *_marks(points, subject, theme, x, field="steps", numbered=False)]
     return _finish(layers, subject, theme, _alt(subject, "chart.alt.step_curve", points))
 
 
@@ -409,10 +409,10 @@ def to_svg(chart: alt.LayerChart, prefix: str) -> str:
 
 
 def _marks(
-    points: pd.DataFrame, subject: Subject, theme: Theme, x: alt.X, *,
+    points: pd.DataFrame, subject: Subject, theme: Theme, x: alt.X, *, field: str,
     numbered: bool = True, often: bool = False,
 ) -> list[alt.Chart]:  # fmt: skip
-    """Interval, mark and step count of every arm; a ring round the marks that are named."""
+    """Interval, mark and step count of every arm, over a `field`; a ring round what is named."""
     base = alt.Chart(points)
     colour, shape = _colour(points, subject), _shape(points, subject)
     whisker = (
@@ -429,7 +429,7 @@ def _marks(
     if often:
         faint = alt.Scale(domain=[0, 1], range=[0.35, 1])
         dots = dots.encode(opacity=alt.Opacity("often:Q", scale=faint, legend=None))
-    names = [one.encode(**at, text="role:N") for one in _names(base, x, theme)]
+    names = [one.encode(**at, text="role:N") for one in _names(base, field, theme)]
     layers = [whisker, ring, dots, *names]
     if numbered:
         number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
@@ -437,18 +437,17 @@ def _marks(
     return layers
 
 
-def _names(base: alt.Chart, x: alt.X, theme: Theme) -> Iterator[alt.Chart]:
+def _names(base: alt.Chart, field: str, theme: Theme) -> Iterator[alt.Chart]:
     """Say which mark is the baseline and which the best candidate, on the side that has room.
 
     Settings of as many steps stand above each other, so that there is room to the left; of the
     first of all to the right.
     """
-    field = x.to_dict()["field"]
     named = base.transform_joinaggregate(first=f"min({field})").transform_filter("datum.role != ''")
-    for side, align, dx in (">", "right", -13), ("==", "left", 13):
-        yield named.transform_filter(f"datum.{field} {side} datum.first").mark_text(
-            align=align, dx=dx, dy=7, fontSize=11, color=theme.ink or _MID
-        )
+    ink, first = theme.ink or _MID, f"datum.{field} == datum.first"
+    one, others = named.transform_filter(first), named.transform_filter(f"!({first})")
+    yield one.mark_text(align="left", dx=13, dy=7, fontSize=11, color=ink)
+    yield others.mark_text(align="right", dx=-13, dy=7, fontSize=11, color=ink)
 
 
 def _quality(subject: Subject, field: str = "value") -> alt.Y:
