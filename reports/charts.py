@@ -420,17 +420,18 @@ def _marks(
         .mark_rule(strokeWidth=1.5, opacity=0.55)
         .encode(x=x, y=_quality(subject, "low"), y2="high:Q", color=colour)
     )
-    at = {"x": x, "y": _quality(subject)}
     named = base.transform_filter("datum.role != ''")
-    ring = named.mark_point(shape="circle", size=330, color=_MID, strokeWidth=1.5).encode(**at)
+    ring = named.mark_point(shape="circle", size=330, color=_MID, strokeWidth=1.5)
     dots = base.mark_point(filled=True, size=95, opacity=1).encode(
         x=x, y=_quality(subject), color=colour, shape=shape, tooltip=_tooltip(subject)
     )
     if often:
         faint = alt.Scale(domain=[0, 1], range=[0.35, 1])
         dots = dots.encode(opacity=alt.Opacity("often:Q", scale=faint, legend=None))
-    names = [one.encode(**at, text="role:N") for one in _names(base, field, theme)]
-    layers = [whisker, ring, dots, *names]
+    names = [
+        one.encode(x=x, y=_quality(subject), text="role:N") for one in _names(base, field, theme)
+    ]
+    layers = [whisker, ring.encode(x=x, y=_quality(subject)), dots, *names]
     if numbered:
         number = base.mark_text(dx=10, dy=-9, fontSize=11, fontWeight=600)
         layers.append(number.encode(x=x, y=_quality(subject), text="steps:Q", color=colour))
