@@ -435,21 +435,22 @@ def justify_over_setting(name: str, share: float) -> Finding:
 def not_priced(name: str, others: Sequence[str]) -> Finding:
     """Say that settings that pass as well were not priced: acceptance can outweigh seconds."""
     return Finding(
-        text_en=f"Economic: not priced beside {name}, although they pass as well: "
-        f"{', '.join(others)}. A setting that people accept more often can cost less although it "
-        "is slower; that takes both timed on one device, and judged clip by clip by enough people.",
+        text_en=f"Economic: settings that pass as well but are not priced beside {name}: "
+        f"{', '.join(others)}. One that people accept more often can cost less although it is "
+        "slower. To compare, both have to be timed alike and judged clip by clip by enough people.",
         text_ja=f"経済性: {'、'.join(others)}も基準を満たすが、{name}と並べた費用は計算していない。"
-        "採用率の高い構成は、生成が遅くても費用が安いことがある。比べるには、両方を同じ機器で計測し、"
+        "採用率の高い構成は、生成が遅くても費用が安いことがある。比べるには、両方を同じ条件で計測し、"
         "十分な人数がクリップごとに評価する必要がある。",
     )
 
 
 def buy_setting(name: str, share: float) -> Finding:
-    """Say which other setting keeps the limits that the recommended one does not."""
+    """Say which other setting keeps the limits more surely than the recommended one."""
     return Finding(
-        text_en=f"Weigh {name} instead, which passes as well: it keeps all limits in "
-        f"{percent(share)} of the simulations.",
-        text_ja=f"同じく基準を満たす{name}を検討する。試算の{percent(share)}ですべての上限を守る。",
+        text_en=f"Weigh {name} instead, which passes the technical criteria as well: with it all "
+        f"limits are kept in {percent(share)} of the simulations.",
+        text_ja=f"代わりに、同じく技術の基準を満たす{name}を検討する。試算の{percent(share)}で、"
+        "すべての上限内に収まる。",
     )
 
 

@@ -31,17 +31,19 @@ def economic_light(
     GO: all limits hold at once in 95 % of the simulations, and nothing that it stands on is
     assumed, told by the tiny world's oracle or of its clips, not timed on the GPU to be paid for,
     an example, dearer than another way of getting the deliverable or in 95 % of the simulations
-    than one of the other `settings`, or of offers that have ended.
+    than one of the other `settings` that may keep the limits, or of offers that have ended.
     CONDITIONAL: it would be GO but for these, or it is once an assumed input is shown to reach a
     value of its range. NO_GO: all limits hold at once in fewer than 20 %, at every assumed value,
-    on numbers that are neither examples nor of offers that have ended, and no other setting holds
-    them in 95 %. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
+    on numbers that are neither examples nor of offers that have ended, and so it is by every one
+    of the `settings`. INSUFFICIENT_EVIDENCE: anything else, such as no limit.
     """
     ended = has_ended(result.valid_until, on)
     light, reached = _light(result)
     open_ = (*_conditions(result), *_cheaper_settings(settings), *((reached,) if reached else ()))
-    instead = _instead(settings)
-    if light is Light.NO_GO and instead is not None:
+    no_evidence = ended or bool(result.examples) or _is_of_a_toy(result)
+    instead = None if no_evidence else _instead(result, settings)
+    opened = light is Light.NO_GO and instead is not None
+    if opened:
         light = Light.INSUFFICIENT_EVIDENCE
     if ended and result.valid_until is not None:
         light = Light.INSUFFICIENT_EVIDENCE if light is Light.NO_GO else light
@@ -50,7 +52,7 @@ def economic_light(
         light = Light.CONDITIONAL
     return EconomicLight(
         light=light,
-        reasons=tuple(_reasons(result, light)),
+        reasons=(*_reasons(result, light), *([instead] if opened and instead else [])),
         conditions=() if light in {Light.GO, Light.NO_GO} else open_,
         next_step=(instead or _next_step(result)) if light is Light.INSUFFICIENT_EVIDENCE else None,
     )
@@ -169,16 +171,18 @@ def _cheaper(result: CostResult) -> Iterator[AlternativeName]:
 
 
 def _cheaper_settings(settings: Sequence[SettingCost]) -> Iterator[Finding]:
+    """Yield the settings that cost less for certain, but for those that miss the limits."""
     for one in settings:
-        if one.share_cheaper >= PASS_SHARE:
+        keeps = one.share_within_all is None or one.share_within_all >= FAIL_SHARE
+        if one.share_cheaper >= PASS_SHARE and keeps:
             yield said.justify_over_setting(one.arm, one.share_cheaper)
 
 
-def _instead(settings: Sequence[SettingCost]) -> Finding | None:
-    """Name the setting that most surely keeps all limits, where one does."""
+def _instead(result: CostResult, settings: Sequence[SettingCost]) -> Finding | None:
+    """Name the setting that keeps all limits the most surely, where it may and ours less so."""
     shares = {one.arm: one.share_within_all or 0.0 for one in settings}
     best = max(shares, key=shares.__getitem__, default=None)
-    if best is None or shares[best] < PASS_SHARE:
+    if best is None or shares[best] < max(FAIL_SHARE, result.share_within_all or 0.0):
         return None
     return said.buy_setting(best, shares[best])
 

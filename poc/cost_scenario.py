@@ -132,7 +132,7 @@ def make_scenario(
         estimates_digest=money.estimates_digest,
         changes=tuple(changes),
         cost=cost,
-        economic=economic_light(cost, settings=money.settings),
+        economic=economic_light(cost),  # other settings were priced without its changes
     )
 
 

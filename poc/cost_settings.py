@@ -24,8 +24,9 @@ def settings_beside(
     """Return what a deliverable costs by each of `others` beside `ours`.
 
     All are inputs in use, with the seconds and the votes of their own arm. What is the same for
-    both, such as a wage, is drawn once for both; what was measured of each is drawn apart: where
-    the same people judged both on the same prompts they err alike in part, and this is too unsure.
+    both, such as a wage, is drawn once for both; what was measured of each is drawn apart. Where
+    the same people judged both on the same prompts they err alike, which makes this less sure
+    than it could be.
     """
     case = Case(ours, seed, simulations)
     mine = case.figures(case.drawn).cost_per_deliverable

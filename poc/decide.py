@@ -57,10 +57,10 @@ def decide(
     `draws` come from `poc.estimate.evaluate`; an estimate without draws is judged by a normal
     approximation of its interval, and its result says so. `licences`: model id -> commercial use.
     With `rights`, the rights light is that of the rights file and `licences` do not count. `price`
-    is asked what the recommended arm costs, where it passes beside the others that pass, of its
-    style and not barred by rights; without it, or without an arm, that stays open. Metrics that
-    contradict the `votes` are named; the lights are those without votes. An arm whose id is
-    `withdrawn` was taken out of the run for good: it is neither GO nor recommended.
+    is asked what the recommended arm costs, beside the others that pass, of its style and not
+    barred by rights; without it, or without an arm, that stays open. Metrics that contradict the
+    `votes` are named; the lights are those without votes. An arm whose id is `withdrawn` was taken
+    out of the run for good: it is neither GO nor recommended.
 
     Raises:
         ValueError: the estimates are of another plan, or two criteria share a name.
@@ -112,14 +112,14 @@ def _last_day(*bases: RightsBasis | PriceBasis | None) -> str | None:
 
 
 def _priced(case: Case, price: Price | None) -> PriceAnswer | None:
-    """Ask what the chosen arm costs, if it passes beside others of its style that may be used."""
+    """Ask what the chosen arm costs, beside others that pass, of its style and not barred."""
     if price is None or case.chosen is None:
         return None
-    chosen, usable = case.summary(case.chosen.arm_id).arm, {Light.GO, Light.CONDITIONAL}
+    chosen = case.summary(case.chosen.arm_id).arm
     passed = [
         case.summary(one.arm_id).arm
-        for one in (case.candidates if case.chosen.technical is Light.GO else ())
-        if one.technical is Light.GO and case.may.get(one.arm_id, Light.GO) in usable
+        for one in case.candidates
+        if one.technical is Light.GO and case.may.get(one.arm_id) is not Light.NO_GO
     ]
     return price(chosen, [a for a in passed if a.id != chosen.id and a.style == chosen.style])
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from poc import cost_findings as said
 from poc import run_folder
-from poc.cost import evaluate, with_judged, with_seconds
+from poc.cost import ROUNDS, evaluate, with_judged, with_seconds
 from poc.cost_file import CostInputs, faults, read_cost
 from poc.cost_light import economic_light, has_ended
 from poc.cost_records import JudgedClips, MoneyOfRun, TimedSeconds, UnusedVotes
@@ -80,7 +80,7 @@ class Pricing:
                 seconds = self._seconds(arm)
             except InputError:
                 continue
-            if seconds is None or (seconds.device, seconds.shape) != (timed.device, timed.shape):
+            if seconds is None or not _timed_alike(timed, seconds):
                 continue
             used = with_judged(with_seconds(inputs, seconds), its)
             if not [*faults(used)]:
@@ -108,4 +108,12 @@ def _measured_alike(ours: Judged, other: Judged) -> bool:
         return False
     if ours.acceptance is None or other.acceptance is None:
         return False
-    return (ours.review is None) == (other.review is None)
+    alike = ours.is_demonstration == other.is_demonstration
+    return alike and (ours.review is None) == (other.review is None)
+
+
+def _timed_alike(ours: TimedSeconds, other: TimedSeconds) -> bool:
+    """Tell whether seconds of two arms can be laid side by side: neither looks surer than it is."""
+    fields = ("device", "shape", "is_demonstration")
+    same = all(getattr(ours, name) == getattr(other, name) for name in fields)
+    return same and other.rounds >= min(ours.rounds, ROUNDS)

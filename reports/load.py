@@ -304,10 +304,11 @@ def _money(store: RunStore, decision: Decision) -> MoneyOfRun | None:
 
 def _prices_this_run(store: RunStore, found: MoneyOfRun) -> bool:
     """Tell whether an arm of the run is priced, and beside it others of it, each once."""
-    arms, ours = {arm.id for arm in store.plan.arms}, found.basis.arm_id
-    beside = [one.arm_id for one in found.settings]
-    others = arms - {ours, store.plan.baseline_id}
-    return ours in arms and len(set(beside)) == len(beside) and others.issuperset(beside)
+    arms = {arm.id: arm.name for arm in store.plan.arms}
+    beside = {one.arm_id: one.arm for one in found.settings}
+    barred = {found.basis.arm_id, store.plan.baseline_id}
+    whole = len(beside) == len(found.settings) and beside.items() <= arms.items()
+    return found.basis.arm_id in arms and whole and not barred & beside.keys()
 
 
 def _rights(store: RunStore, decision: Decision) -> RightsOfRun | None:

@@ -537,8 +537,9 @@ def test_two_settings_that_people_judged_are_priced_beside_each_other(
         {"lcm-2": ["cpu"]},
         {"lcm-1": ["another"], "lcm-2": ["cpu"]},
         {"lcm-1": ["cpu", "another"], "lcm-2": ["cpu"]},
+        {"lcm-1": ["cpu"], "lcm-2": ["cpu", "cpu"]},
     ],
-    ids=["none", "ours not", "other not", "elsewhere", "other on two"],
+    ids=["none", "ours not", "other not", "elsewhere", "other on two", "fewer rounds"],
 )
 def test_settings_that_were_not_timed_alike_are_named_and_not_priced(
     both: Path, tmp_path: Path, devices: dict[str, list[str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from simulated_runs import arm
 from poc.cost import evaluate
 from poc.cost_file import EXAMPLE, Basis, CostInputs, Quantity, read_cost
 from poc.cost_light import economic_light
-from poc.cost_records import CostResult, SettingCost
+from poc.cost_records import CostResult, EconomicLight, SettingCost
 from poc.cost_settings import settings_beside
 from poc.records import Light
 
@@ -83,7 +84,7 @@ def test_equal_rates_of_two_settings_are_drawn_apart() -> None:
 
 
 def beside(**changes: Any) -> SettingCost:
-    """A setting that costs as much as ours in half of the simulations, and keeps no limit."""
+    """A setting that is the cheaper one in half of the simulations, and keeps no limit."""
     (found,) = settings_beside(INPUTS, [(OTHER, INPUTS)], seed=0, simulations=10)
     return found.model_copy(update={"share_cheaper": 0.5, "share_within_all": 0.0} | changes)
 
@@ -103,31 +104,73 @@ def result(share_within: float, **changes: Any) -> CostResult:
 
 
 @pytest.mark.parametrize(
-    ("share", "light"), [(0.95, Light.CONDITIONAL), (0.949, Light.GO), (0.0, Light.GO)]
+    ("cheaper", "within", "light"),
+    [
+        (0.95, 1.0, Light.CONDITIONAL),
+        (0.95, None, Light.CONDITIONAL),
+        (0.95, 0.2, Light.CONDITIONAL),
+        (0.95, 0.199, Light.GO),
+        (0.949, 1.0, Light.GO),
+    ],
 )
 def test_a_setting_that_is_cheaper_for_certain_has_to_be_justified_over(
-    share: float, light: Light
+    cheaper: float, within: float | None, light: Light
 ) -> None:
-    found = economic_light(result(1.0), settings=[beside(share_cheaper=share)])
+    other = beside(share_cheaper=cheaper, share_within_all=within)
+    found = economic_light(result(1.0), settings=[other])
     said = [one.text_en[:37] for one in found.conditions]
 
     assert found.light is light
     assert said == ["Cheaper setting: say why not other-4."] * (light is Light.CONDITIONAL)
 
 
+def weighed(found: EconomicLight) -> list[bool]:
+    """Whether another setting is named as the next step, and as a reason."""
+    lines = [*([found.next_step] if found.next_step else []), *found.reasons]
+    return [
+        one.text_en.startswith("Weigh best-8 instead") for one in lines if "Weigh" in one.text_en
+    ]
+
+
 @pytest.mark.parametrize(
-    ("share", "light"), [(0.95, Light.INSUFFICIENT_EVIDENCE), (0.949, Light.NO_GO)]
+    ("share", "light"), [(0.2, Light.INSUFFICIENT_EVIDENCE), (0.199, Light.NO_GO)]
 )
-def test_no_price_is_refused_while_another_setting_that_passes_keeps_the_limits(
+def test_no_price_is_refused_while_another_setting_that_passes_may_keep_the_limits(
     share: float, light: Light
 ) -> None:
-    settings = [beside(), beside(arm="best-8", share_within_all=share)]
+    settings = [beside(share_within_all=0.1), beside(arm="best-8", share_within_all=share)]
     found = economic_light(result(0.1), settings=settings)
 
     assert found.light is light
-    assert (found.next_step is not None) == (light is Light.INSUFFICIENT_EVIDENCE)
-    if found.next_step is not None:
-        assert found.next_step.text_en.startswith("Weigh best-8 instead")
+    assert weighed(found) == [True, True] * (light is Light.INSUFFICIENT_EVIDENCE)
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.61, [True]), (0.59, [])])
+def test_where_the_limits_are_open_a_setting_that_keeps_them_more_surely_comes_next(
+    share: float, named: list[bool]
+) -> None:
+    found = economic_light(result(0.6), settings=[beside(arm="best-8", share_within_all=share)])
+
+    assert found.light is Light.INSUFFICIENT_EVIDENCE
+    assert weighed(found) == named
+
+
+def test_of_example_numbers_no_setting_is_said_to_keep_the_limits() -> None:
+    other = beside(arm="best-8", share_within_all=1.0)
+    examples = evaluate(INPUTS, seed=0, simulations=10).examples
+    found = economic_light(result(0.1, examples=examples), settings=[other])
+
+    assert found.light is Light.INSUFFICIENT_EVIDENCE
+    assert weighed(found) == []
+
+
+def test_of_offers_that_have_ended_no_setting_is_said_to_keep_the_limits() -> None:
+    other = beside(arm="best-8", share_within_all=1.0)
+    ended = result(0.1, valid_until="2026-01-31")
+    found = economic_light(ended, date(2026, 2, 1), settings=[other])
+
+    assert found.light is Light.INSUFFICIENT_EVIDENCE
+    assert weighed(found) == []
 
 
 def test_without_a_limit_no_setting_is_said_to_keep_it() -> None:

@@ -725,11 +725,11 @@ def test_nothing_is_priced_where_no_arm_is_recommended() -> None:
         (None, [STUDENT]),
         (Light.GO, [STUDENT]),
         (Light.CONDITIONAL, [STUDENT]),
-        (Light.INSUFFICIENT_EVIDENCE, []),
+        (Light.INSUFFICIENT_EVIDENCE, [STUDENT]),
         (Light.NO_GO, []),
     ],
 )
-def test_it_is_priced_beside_the_settings_that_pass_too_and_may_be_used(
+def test_it_is_priced_beside_the_settings_that_pass_too_and_are_not_barred(
     light: Light | None, beside: list[str]
 ) -> None:
     result = simulated(arms=(*PAIR, CHEAPER), criteria=criteria_file(QUALITY))

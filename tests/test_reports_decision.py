@@ -192,6 +192,17 @@ def test_settings_that_may_be_used_instead_have_the_names_of_the_page(
     assert "animatelcm-2" not in said
 
 
+def test_prices_of_a_setting_under_another_name_are_not_shown(run: Path) -> None:
+    other = next(arm for arm in fixture.plan().arms if arm.name == "animatelcm-2")
+
+    def beside(found: dict[str, Any]) -> None:
+        found["settings"] = [setting(found, other.id, "animatelcm-8")]
+
+    change(run / "money.json", beside)
+
+    assert load_run(run).money is None
+
+
 def test_prices_of_an_arm_that_the_run_does_not_have_are_not_shown(run: Path) -> None:
     change(run / "money.json", lambda found: found["basis"].update(arm_id="nowhere"))
     change(run / "decision.json", lambda found: found["price_basis"].update(arm_id="nowhere"))
