@@ -42,8 +42,8 @@ def economic_light(
     open_ = (*_conditions(result), *_cheaper_settings(settings), *((reached,) if reached else ()))
     no_evidence = ended or bool(result.examples) or _is_of_a_toy(result)
     instead = None if no_evidence else _instead(result, settings)
-    opened = light is Light.NO_GO and instead is not None
-    if opened:
+    opened = instead if light is Light.NO_GO else None
+    if opened is not None:
         light = Light.INSUFFICIENT_EVIDENCE
     if ended and result.valid_until is not None:
         light = Light.INSUFFICIENT_EVIDENCE if light is Light.NO_GO else light
@@ -52,7 +52,7 @@ def economic_light(
         light = Light.CONDITIONAL
     return EconomicLight(
         light=light,
-        reasons=(*_reasons(result, light), *([instead] if opened and instead else [])),
+        reasons=(*_reasons(result, light), *([] if opened is None else [opened])),
         conditions=() if light in {Light.GO, Light.NO_GO} else open_,
         next_step=(instead or _next_step(result)) if light is Light.INSUFFICIENT_EVIDENCE else None,
     )

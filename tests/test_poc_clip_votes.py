@@ -22,7 +22,7 @@ from poc.cost_case import draws, estimated
 from poc.cost_file import EXAMPLE, LEAST, Basis, Quantity, read_cost
 from poc.cost_findings import judge_real_clips, votes_amiss
 from poc.cost_light import economic_light
-from poc.cost_records import JudgedClips, MoneyOfRun
+from poc.cost_records import JudgedClips, MoneyOfRun, TimedSeconds
 from poc.cost_run import _as_judged, judged_of_run
 from poc.cost_scenario import Change
 from poc.cost_scenario import changed as changed_inputs
@@ -31,10 +31,11 @@ from poc.errors import InputError
 from poc.estimate import estimate
 from poc.intervals import FloatArray
 from poc.panel import ClipTrial, Form, Panel, TrialKind
-from poc.pricing import Pricing
+from poc.pricing import Pricing, _measured_alike, _timed_alike
 from poc.rating_folder import answers_path, votes_path
 from poc.rating_import import import_answers
 from poc.rating_votes import sum_up, write_votes
+from poc.records import ClipShape
 from poc.store import RunStore
 from poc.vote_intervals import effective_votes, mean_interval, share_of
 from poc.vote_records import AnswerFile, Judgement, Outcome, Reason, Verdict, VoteStatus
@@ -548,6 +549,44 @@ def test_settings_that_were_not_timed_alike_are_named_and_not_priced(
 
     assert money.settings == ()
     assert is_named(answer)
+
+
+TIMED = TimedSeconds(
+    seconds_per_clip=INPUTS.gpu.seconds_per_clip, device="cpu", rounds=9, is_demonstration=True,
+    shape=ClipShape(num_frames=16, height=64, width=64, fps=8),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({}, True),
+        ({"rounds": 6}, True),
+        ({"rounds": 5}, False),
+        ({"device": "another"}, False),
+        ({"shape": TIMED.shape.model_copy(update={"num_frames": 8})}, False),
+        ({"is_demonstration": False}, False),
+    ],
+)
+def test_seconds_are_laid_side_by_side_where_all_but_the_arm_is_the_same(
+    changes: dict[str, Any], alike: bool
+) -> None:
+    assert _timed_alike(TIMED, TIMED.model_copy(update=changes)) is alike
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [({}, True), ({"acceptance": None}, False), ({"review": None}, False),
+     ({"is_demonstration": False}, False)],
+)  # fmt: skip
+def test_votes_are_laid_side_by_side_where_they_say_the_same_things(
+    run: Path, changes: dict[str, Any], alike: bool
+) -> None:
+    judged = judged_of_run(run, "lcm-2", INPUTS)
+    assert isinstance(judged, JudgedClips)
+
+    assert _measured_alike(judged, judged.model_copy(update=changes)) is alike
+    assert not _measured_alike(judged, None)
 
 
 def test_a_setting_that_nobody_judged_is_named_and_not_priced(run: Path, tmp_path: Path) -> None:
