@@ -170,23 +170,30 @@ def effective_pairs(differences: FloatArray) -> float:
 
     As `effective_n`, of paired differences of -1, 0 and 1, prompts x replicates, nan where a pair
     is missing: the variance of independent pairs over the variance seen between prompts, from the
-    number of prompts to that of pairs. Where prompts all agree, the number of prompts. The variance
-    of few prompts is itself uncertain, which Tango's normal quantiles do not know: it is taken
-    larger by the square of t's quantile over the normal one.
+    number of prompts to that of pairs (less where prompts have unlike numbers of them, since every
+    prompt weighs alike). Where prompts all agree, the number of prompts. The variance of few
+    prompts is itself uncertain, which Tango's normal quantiles do not know: it is taken larger by
+    the square of t's quantile over the normal one.
+
+    Where few pairs differ this errs on the wide side. To count them as independent there, at one
+    end of the interval or at both, covers better where failures are spread over prompts, and
+    passes an arm that is exactly at its minimum in up to 17 % of runs where few prompts fail
+    (`make audit`, "hard-prompts").
 
     >>> round(effective_pairs(np.tile([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]], (4, 1))), 1)
     25.4
     """
     grid = differences.reshape(len(differences), -1)
-    means, n_pairs = _prompt_mean(grid), int((~np.isnan(grid)).sum())
+    means, each = _prompt_mean(grid), (~np.isnan(grid)).sum(axis=1)
     n_prompts = len(means)
     seen = float(means.var(ddof=1)) / n_prompts if n_prompts > 1 else 0.0
-    if seen == 0.0 or n_pairs == n_prompts:
+    if seen == 0.0 or each.sum() == n_prompts:
         return float(n_prompts)
+    most = n_prompts**2 / float((1 / each[each > 0]).sum())
     independent = float(_prompt_mean(grid**2).mean()) - float(means.mean()) ** 2
     upper = tail(LEVEL)
     wider = float(special.stdtrit(n_prompts - 1, upper)) / normal_quantile(upper)
-    return min(max(independent / (seen * wider**2), float(n_prompts)), float(n_pairs))
+    return min(max(independent / (seen * wider**2), float(n_prompts)), most)
 
 
 def _tango(pairs: _Pairs, z: FloatArray, farther: FloatArray | float = 0.0) -> FloatArray:

@@ -7,6 +7,7 @@ so that means, shares and their differences are known exactly whatever the corre
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import simulated_runs as sim
-from audit_rates import COVERAGE, Bar, Rate
+from audit_rates import COVERAGE, ERRORS, Bar, Rate
 from scipy import special
 
 from metrics.base import SetBasis
@@ -25,7 +26,7 @@ from metrics.catalog import CATALOG
 from metrics.frames import PROTOCOL
 from metrics.kvd import Jackknife, NoRatioError
 from poc.estimate import find
-from poc.intervals import t_interval
+from poc.intervals import paired_rate_draws, paired_rate_interval, t_interval
 from poc.latency_estimates import LATENCY, latency_outcomes, timings
 from poc.outcomes import Draws, sample_outcomes
 from poc.records import (
@@ -236,6 +237,47 @@ def _held_by_t(values: Floats, truth: float) -> bool:
     error = float(own.std(ddof=1)) / math.sqrt(len(own))
     low, high, _ = t_interval(float(own.mean()), error, len(own) - 1)
     return low <= truth <= high
+
+
+Failing = tuple[float, float]
+"""Share of prompts that are hard for an arm, and share of the clips of such a prompt that fail."""
+
+
+def hard_prompts(
+    prompts: int, replicates: int, lost: Failing, gained: Failing, *, trials: int, seed: int
+) -> Iterator[Rate]:
+    """Yield how differences of shares fare where few prompts fail, each arm at its own ones.
+
+    `lost`: where the arm fails, `gained`: where the other does. Beside them the same with pairs
+    taken as independent.
+    """
+    kept, alone, truth = Tally(), Tally(), math.prod(gained) - math.prod(lost)
+    for trial in range(trials):
+        rng = np.random.default_rng([seed, prompts, replicates, trial])
+        ours, other = (_hard(rng, (prompts, replicates), rates) for rates in (lost, gained))
+        pairs = other - ours
+        for tally, seen in ((kept, pairs), (alone, pairs.reshape(-1, 1))):
+            low, high, _ = paired_rate_interval(seen)
+            tally.add("interval", low <= truth <= high)
+            tally.add("pass of what is exactly true", _passes(seen, truth))
+    told = [f"{q:.0%} of clips of {h:.0%} of prompts" for h, q in (lost, gained) if h]
+    note = f"{replicates} clips a prompt; fails {', the other '.join(told)}"
+    for rate in kept.rates("hard-prompts", prompts, COVERAGE, note):
+        yield rate if rate.what == "interval" else dataclasses.replace(rate, bar=ERRORS)
+    for rate in alone.rates("hard-prompts", prompts, None, note):
+        yield dataclasses.replace(rate, what=f"{rate.what}, pairs taken as independent")
+
+
+def _hard(rng: np.random.Generator, shape: tuple[int, int], failing: Failing) -> Floats:
+    """Return 1 for every clip that fails."""
+    of_prompts, of_clips = failing
+    is_hard = rng.random((shape[0], 1)) < of_prompts
+    return ((rng.random(shape) < of_clips) & is_hard).astype(np.float64)
+
+
+def _passes(pairs: Floats, line: float) -> bool:
+    """Return whether 95 % of draws reach the line, as a must-criterion asks."""
+    return bool((paired_rate_draws(pairs) >= line).mean() >= 0.95)
 
 
 # --- seconds -------------------------------------------------------------------------------------

@@ -154,6 +154,40 @@ def test_intervals_of_several_pairs_a_prompt_cover_as_often_as_they_say(
     assert share_covering(passed) <= 0.07
 
 
+def of_few_prompts(
+    rng: np.random.Generator, shape: tuple[int, int], hard: float, failing: float
+) -> FloatArray:
+    """1 where a clip fails: only prompts that are hard do, and they by a share of their clips."""
+    return ((rng.random(shape) < failing) & (rng.random((shape[0], 1)) < hard)).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "lost", "gained"),
+    [
+        (20, (0.2, 0.5), (0, 0)),
+        (64, (0.08, 0.5), (0, 0)),
+        (128, (0.05, 0.4), (0, 0)),
+        (20, (0.1, 0.9), (0.1, 0.5)),
+        (32, (0.05, 0.9), (0.05, 0.5)),
+    ],
+)
+def test_failures_of_few_prompts_are_not_taken_as_independent(
+    prompts: int, lost: tuple[float, float], gained: tuple[float, float]
+) -> None:
+    rng, truth = np.random.default_rng(23), math.prod(gained) - math.prod(lost)
+    hits, passed = [], []
+    for _ in range(1000):
+        arms = (of_few_prompts(rng, (prompts, 4), *rates) for rates in (gained, lost))
+        pairs = next(arms) - next(arms)
+        low, high, _ = intervals.paired_rate_interval(pairs)
+        hits.append(low <= truth <= high)
+        passed.append(bool((intervals.paired_rate_draws(pairs, count=200) >= truth).mean() >= 0.95))
+
+    # 0.93 and 0.05 are promised; 0.0242 and 0.0207 are 3 standard errors of 1000 runs.
+    assert share_covering(hits) >= 0.93 - 0.0242
+    assert share_covering(passed) <= 0.05 + 0.0207
+
+
 def test_pairs_that_agree_within_a_prompt_count_as_one_pair() -> None:
     once = np.array([1.0] * 9 + [-1.0] * 3 + [0.0] * 38)
 
@@ -168,6 +202,13 @@ def test_pairs_that_know_nothing_of_their_prompt_count_each() -> None:
     pairs = np.array([[1.0, -1.0]] * 10 + [[0.0, 0.0]] * 10 + [[1.0, 0.0]])
 
     assert intervals.effective_pairs(pairs) == 42
+
+
+def test_prompts_of_unlike_size_are_worth_less_than_their_pairs() -> None:
+    # Every prompt weighs alike: ten of two pairs, eleven of one, as 21**2 / (10 / 2 + 11) pairs.
+    pairs = np.array([[1.0, -1.0]] * 10 + [[0.0, np.nan]] * 10 + [[1.0, np.nan]])
+
+    assert intervals.effective_pairs(pairs) == pytest.approx(441 / 16)
 
 
 def test_a_pair_that_is_missing_is_none() -> None:

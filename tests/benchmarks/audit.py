@@ -66,6 +66,22 @@ def kvd(trials: int) -> Iterator[Rate]:
         yield from audit_simulations.kvd_coverage(prompts, trials, SEED)
 
 
+def hard_prompts(trials: int) -> Iterator[Rate]:
+    """Yield how differences of shares fare where few prompts fail."""
+    never = (0.0, 0.0)
+    for prompts, replicates, lost, gained in (
+        (20, 4, (0.2, 0.5), never),
+        (64, 2, (0.15, 0.7), never),
+        (64, 4, (0.08, 0.5), never),
+        (200, 4, (0.02, 0.7), never),
+        (20, 4, (0.1, 0.9), (0.1, 0.5)),
+        (32, 4, (0.05, 0.9), (0.05, 0.5)),
+    ):
+        yield from audit_simulations.hard_prompts(
+            prompts, replicates, lost, gained, trials=trials, seed=SEED
+        )
+
+
 def false_go(trials: int) -> Iterator[Rate]:
     """Yield how often arms at a minimum get GO, at the prompts of the default sweep and planned."""
     for prompts in (len(audit_gate.spec_plan("tiny").prompts), audit_decisions.planned()):
@@ -117,6 +133,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "intervals": intervals,
     "seconds": seconds,
     "kvd": kvd,
+    "hard-prompts": hard_prompts,
     "false-go": false_go,
     "power": power,
     "alarms": alarms,
