@@ -116,19 +116,34 @@ def _subject(view: RunView, text: Text, focus: Arm) -> str:
 
 
 def _headline(view: RunView, text: Text) -> str:
-    chosen = view.decision.recommended_arm_id
-    baseline = words.arm_name(text, view.baseline)
-    if chosen is None:
-        return text(f"headline.{view.decision.decision}.none", baseline=baseline)
-    arm = words.arm_name(text, view.arm(chosen))
+    said = _answer(view, text)
+    return text("headline.demonstration", said=said) if view.demonstration else said
+
+
+def _answer(view: RunView, text: Text) -> str:
     decision = view.decision
+    baseline = words.arm_name(text, view.baseline)
+    if decision.recommended_arm_id is None:
+        return text(f"headline.{decision.decision}.none", baseline=baseline)
+    chosen = view.arm(decision.recommended_arm_id)
+    arm = words.arm_name(text, chosen)
+    if not chosen.style and any(one.style for one in view.plan.arms):
+        arm = text("headline.plain", arm=arm)
     key = f"headline.{decision.decision}"
-    lights = {"economic": decision.economic, "rights": decision.rights}
-    unknown = Light.INSUFFICIENT_EVIDENCE
-    left = [text(f"lights.{name}") for name, light in lights.items() if light is unknown]
-    if decision.decision is unknown and decision.technical is Light.GO and left:
+    left = list(_left_open(view, text, chosen))
+    if decision.decision is Light.INSUFFICIENT_EVIDENCE and decision.technical is Light.GO and left:
         return text(f"{key}.open", arm=arm, baseline=baseline, open=text("list.comma").join(left))
     return text(key, arm=arm, baseline=baseline)
+
+
+def _left_open(view: RunView, text: Text, chosen: Arm) -> Iterator[str]:
+    """Yield what a setting that passes by its clips and seconds still lacks."""
+    decision = view.decision
+    for name, light in (("economic", decision.economic), ("rights", decision.rights)):
+        if light is Light.INSUFFICIENT_EVIDENCE:
+            yield text(f"lights.{name}")
+    if findings.confirm(chosen) in decision.conditions:
+        yield text("headline.confirm")
 
 
 def _sureness(view: RunView, text: Text, focus: Arm) -> str:

@@ -153,6 +153,8 @@ def cell(text: Text, found: Estimate | None) -> Cell:
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:
     """Yield the three lights with their questions, and what a light does not stand on."""
     notes = {"technical": _people_heard(view)}
+    if view.decision.price_basis is None:
+        notes["economic"] = "unpriced"
     if view.decision.rights_basis is None:
         notes["rights"] = "unseen"
     for name in ("technical", "economic", "rights"):

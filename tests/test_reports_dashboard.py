@@ -100,11 +100,14 @@ def test_the_decision_page_says_what_the_run_says(
     [
         (
             "en",
-            "Speed against the baseline: ×{value} (×{low} to ×{high}), so ×{share} of its seconds",
+            (
+                "Speed against the baseline, median of the rounds' ratios: ×{value} "
+                "(×{low} to ×{high}), so ×{share} of its seconds"
+            ),
         ),
         (
             "ja",
-            "ベースラインに対する速さ：{value}倍（{low}倍～{high}倍）。生成時間はベースラインの{share}倍",
+            "ベースラインに対する速さ（各回の比の中央値）：{value}倍（{low}倍～{high}倍）。生成時間はベースラインの{share}倍",
         ),
     ],
 )

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import reports_fixture as fixture
 
+from poc.findings import confirm
 from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
-from poc.records import ArmRole, ClipStatus, Light, Measurement, digest
+from poc.records import ArmRole, ClipStatus, Finding, Light, Measurement, digest
 from poc.vote_records import Outcome, Verdict
 from reports.content import make_content
 from reports.export import html
@@ -535,9 +536,13 @@ def of_metric(view: RunView, metric: str = "oracle_all") -> list[Measurement]:
         (
             "en",
             "What this clip lacks: Motion as asked.",
-            "Of the 2 that came out usable, by what they lack",
+            "What the 2 of them that play lack (one may lack several)",
         ),
-        ("ja", "このクリップで満たさなかった項目：動きが指示どおり。", "使用可能だった2本の内訳"),
+        (
+            "ja",
+            "このクリップで満たさなかった項目：動きが指示どおり。",
+            "このうち再生に不具合のない2本で満たさなかった項目",
+        ),
     ],
 )
 def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack(
@@ -558,6 +563,36 @@ def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack
     assert all_of_it in said
 
 
+def test_the_top_of_a_demonstration_says_so_where_it_is_cut_out_of_its_page(bare: Path) -> None:
+    assert content(bare).headline.startswith("Demonstration: ")
+    assert content(bare, "ja").headline.startswith("【デモ】")
+
+
+def test_a_setting_without_style_is_named_so_where_styles_were_asked_for(bare: Path) -> None:
+    view = load_run(bare)
+    plain = [arm.model_copy(update={"style": None}) for arm in view.plan.arms]
+    none = replace(view, plan=view.plan.model_copy(update={"arms": tuple(plain)}))
+
+    assert view.arm(view.decision.recommended_arm_id or "").style is None
+    assert "without style" in make_content(view, load_text("en")).headline
+    assert "without style" not in make_content(none, load_text("en")).headline
+
+
+def test_what_passes_and_is_to_be_confirmed_says_so_at_its_top(bare: Path) -> None:
+    view = load_run(bare)
+    unknown = Light.INSUFFICIENT_EVIDENCE
+    chosen = view.arm(view.decision.recommended_arm_id or "")
+    lights = {"decision": unknown, "technical": Light.GO, "economic": unknown, "rights": Light.GO}
+
+    def headline(*conditions: Finding) -> str:
+        changes = {**lights, "conditions": conditions}
+        decided = view.decision.model_copy(update=changes)
+        return make_content(replace(view, decision=decided), load_text("en")).headline
+
+    assert headline(confirm(chosen)).endswith("Still open: Economic, a second look on new prompts.")
+    assert headline().endswith("Still open: Economic.")
+
+
 def test_a_run_that_is_open_for_want_of_prices_and_rights_says_so_at_its_top(bare: Path) -> None:
     path = bare / "decision.json"
     found = json.loads(path.read_text("utf-8"))
@@ -565,8 +600,8 @@ def test_a_run_that_is_open_for_want_of_prices_and_rights_says_so_at_its_top(bar
     lights = {"technical": "GO", "economic": unknown, "rights": unknown}
     path.write_text(json.dumps(found | lights), "utf-8")
 
-    assert "Still open: Economic, Rights." in content(bare).headline
-    assert "未確認：経済性、権利。" in content(bare, "ja").headline
+    assert "Still open: Economic, Rights" in content(bare).headline
+    assert "未確認：経済性、権利" in content(bare, "ja").headline
     words_of = {row.title: row.mark.word for row in content(bare).lights}
     assert words_of == {
         "Technical": "met",
@@ -582,7 +617,8 @@ def test_a_light_says_what_it_does_not_stand_on(made: Path, answered: Path) -> N
 
     assert "by the program alone: people have not judged" in nobody["Technical"]
     assert "Not seen: use, stills, consents, approvals" in nobody["Rights"]
-    assert nobody["Economic"] == people["Economic"]
+    assert "No prices were given" in nobody["Economic"]
+    assert "No prices were given" not in people["Economic"]
     assert "by the program alone: what people said stands apart" in people["Technical"]
     assert people["Rights"] == "May we use it?"
     open_ = replace(load_run(made), votes_open=True)

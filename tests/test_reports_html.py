@@ -221,7 +221,7 @@ def test_without_a_recommended_arm_the_best_light_is_in_focus(view: RunView) -> 
     bare = replace(view, decision=nobody)
     content = make_content(bare, load_text("en"))
 
-    assert content.headline == "No candidate can replace Teacher, 25 steps."
+    assert content.headline == "Demonstration: No candidate can replace Teacher, 25 steps."
     lights = {arm.arm_id: arm.technical for arm in nobody.arms}
     assert lights[focus_arm(bare).id] is Light.INSUFFICIENT_EVIDENCE
 
