@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from poc import findings
 from poc.front import smallest_not_inferior_step
 from poc.records import (
     Arm,
@@ -153,7 +154,7 @@ def cell(text: Text, found: Estimate | None) -> Cell:
 def lights(view: RunView, text: Text) -> Iterator[LightRow]:
     """Yield the three lights with their questions, and what a light does not stand on."""
     notes = {"technical": _people_heard(view)}
-    if view.decision.price_basis is None:
+    if view.decision.price_basis is None and findings.no_price() in view.decision.reasons:
         notes["economic"] = "unpriced"
     if view.decision.rights_basis is None:
         notes["rights"] = "unseen"

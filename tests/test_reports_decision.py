@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import reports_fixture as fixture
 
-from poc.findings import confirm
+from poc.findings import confirm, no_price, nothing_to_price
 from poc.panel import ClipTrial, Trial
 from poc.rating_folder import imported, votes_path
 from poc.records import ArmRole, ClipStatus, Finding, Light, Measurement, digest
@@ -563,6 +563,18 @@ def test_the_worst_clip_says_what_it_lacks_and_all_that_are_wrong_what_they_lack
     assert all_of_it in said
 
 
+def test_prices_that_found_nothing_to_price_are_not_called_missing(bare: Path) -> None:
+    view = load_run(bare)
+
+    def economic(reason: Finding) -> str:
+        decided = view.decision.model_copy(update={"reasons": (reason,)})
+        rows = make_content(replace(view, decision=decided), load_text("en")).lights
+        return {row.title: row.question for row in rows}["Economic"]
+
+    assert "No prices were given" in economic(no_price())
+    assert "No prices were given" not in economic(nothing_to_price())
+
+
 def test_the_top_of_a_demonstration_says_so_where_it_is_cut_out_of_its_page(bare: Path) -> None:
     assert content(bare).headline.startswith("Demonstration: ")
     assert content(bare, "ja").headline.startswith("【デモ】")
@@ -617,7 +629,6 @@ def test_a_light_says_what_it_does_not_stand_on(made: Path, answered: Path) -> N
 
     assert "by the program alone: people have not judged" in nobody["Technical"]
     assert "Not seen: use, stills, consents, approvals" in nobody["Rights"]
-    assert "No prices were given" in nobody["Economic"]
     assert "No prices were given" not in people["Economic"]
     assert "by the program alone: what people said stands apart" in people["Technical"]
     assert people["Rights"] == "May we use it?"

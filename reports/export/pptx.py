@@ -176,9 +176,9 @@ class _Slides:
         say(about, content.question, 12, QUIET)
         say(about, content.subject, 11, QUIET)
         box = self._box(slide, (_EDGE, 1.5, _WIDE - 2 * _EDGE, 1.7))
-        say(box, content.mark.word, 24, colour_of(content.mark), bold=True)
-        say(box, content.headline, 18, INK, bold=True)
-        say(box, content.sureness, 12, QUIET, before=4)
+        say(box, content.mark.word, 20, colour_of(content.mark), bold=True)
+        say(box, content.headline, 15, INK, bold=True)
+        say(box, content.sureness, 11, QUIET, before=4)
         for warning in content.warnings:
             say(box, warning, 12, ALARM)
         top = 3.05 + 0.22 * len(content.warnings)
